@@ -1,0 +1,22 @@
+export { type FlowId, formatFlowId, noFlow, randomId, sameFlow } from './flow-id.ts';
+export { formatLocator, isLoopback, type Locator, sameLocator } from './locator.ts';
+export type { Primitives } from './primitives.ts';
+export { type Random, randomBelow, randomFraction, seededRandom } from './random.ts';
+export { Reason, reasonName } from './reason.ts';
+export { unwrap32, wrap32 } from './serial.ts';
+export {
+  formatPrefix,
+  formatServiceId,
+  isServiceIdText,
+  makePrefix,
+  memberBits,
+  memberOffset,
+  type Prefix,
+  parsePrefix,
+  parseServiceId,
+  prefixContains,
+  type ServiceId,
+  serviceBits,
+  serviceIdBytes,
+  ssIdBytes,
+} from './service-id.ts';

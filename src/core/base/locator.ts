@@ -1,0 +1,31 @@
+// A locator is where a packet can be sent: an IP address and a UDP port (port 0: native IP, no UDP).
+// Applications never see one. Immutable, so that a flow, a rule and a send buffer may share it; a link may
+// return the same object for the same sender, but equality is by value.
+
+export interface Locator {
+  /** 4 bytes (IPv4) or 16 bytes (IPv6, never IPv4-mapped). */
+  readonly address: Uint8Array;
+  readonly port: number;
+}
+
+export function sameLocator(a: Locator, b: Locator): boolean {
+  if (a === b) return true;
+  if (a.port !== b.port || a.address.length !== b.address.length) return false;
+  for (let i = 0; i < a.address.length; i++) if (a.address[i] !== b.address[i]) return false;
+  return true;
+}
+
+/** `192.0.2.1:54324` or `[2001:db8:0:0:0:0:0:1]:54324`; for people, logs and map keys. */
+export function formatLocator(locator: Locator): string {
+  const { address, port } = locator;
+  if (address.length === 4) return `${address.join('.')}:${port}`;
+  const groups: string[] = [];
+  for (let i = 0; i < 16; i += 2) groups.push((((address[i] ?? 0) << 8) | (address[i + 1] ?? 0)).toString(16));
+  return `[${groups.join(':')}]:${port}`;
+}
+
+export function isLoopback(locator: Locator): boolean {
+  const { address } = locator;
+  if (address.length === 4) return address[0] === 127;
+  return address.every((byte, i) => byte === (i === 15 ? 1 : 0));
+}

@@ -1,0 +1,140 @@
+// The contract between a stack and whatever drives it (io with real sockets, sim with virtual ones):
+// `handle(nowUs, input)`, then `poll` until it answers `idle`. Inputs are plain values, so that a log of them
+// replays a run; outputs go into records that the caller owns and reuses. A stack has one deadline; the driver owns
+// the one timer.
+
+import type { FlowId, Locator, Primitives, Reason, ServiceId } from '../base/index.ts';
+import type { PacketBatch } from '../transport/index.ts';
+
+/** Names a socket of one stack: a listener, a connection or a datagram socket. Never reused. */
+export type SocketId = number;
+
+/** IANA protocol numbers of what runs above SAL. */
+export const Protocol = { TCP: 6, UDP: 17 } as const;
+
+export interface StreamOptions {
+  readonly nagle?: boolean;
+  readonly keepAliveUs?: number;
+  readonly sendBufferBytes?: number;
+  readonly receiveBufferBytes?: number;
+}
+
+export type Input =
+  /** One received datagram, or super-packet of several, from one sender. The buffer is read before `handle` returns. */
+  | { kind: 'packets'; buffer: Uint8Array; bytes: number; remote: Locator }
+  /** The deadline that `poll` reported has come. */
+  | { kind: 'tick' }
+  /** The link is bound: where others reach this stack. Given once at start and at each change. */
+  | { kind: 'bound'; locals: readonly Locator[] }
+  /** Answers a new SocketId. `bits` below 256 binds a prefix. */
+  | {
+      kind: 'listen';
+      service: ServiceId;
+      bits: number;
+      protocol: number;
+      backlog?: number;
+      weight?: number;
+      priority?: number;
+      stream?: StreamOptions;
+    }
+  /** Answers a new SocketId. `via` overrides resolution: the first packet goes there. */
+  | { kind: 'connect'; service: ServiceId; protocol: number; via?: Locator; timeoutUs?: number; stream?: StreamOptions }
+  /** Answers how many of the bytes from `offset` were taken; `writable` follows when it was not all. */
+  | { kind: 'write'; socket: SocketId; bytes: Uint8Array; offset: number }
+  /** The application can take `bytes` more: `data` events follow until they are used up (a last one may exceed it). */
+  | { kind: 'read'; socket: SocketId; bytes: number }
+  /** Half-close: end of what this side sends. */
+  | { kind: 'end'; socket: SocketId }
+  /** Abort a connection (RST), whatever its state. */
+  | { kind: 'abort'; socket: SocketId }
+  /** Close a listener or a datagram socket: unregisters first, then refuses racing dials. */
+  | { kind: 'close'; socket: SocketId }
+  | { kind: 'options'; socket: SocketId; stream: StreamOptions }
+  /** An unbound datagram socket; answers a SocketId. Without `service` a private name is made up. */
+  | { kind: 'datagram-socket'; service?: ServiceId; bits?: number }
+  /** On a connected datagram flow `to` is absent. Answers 1 if taken, 0 if dropped. */
+  | { kind: 'datagram'; socket: SocketId; bytes: Uint8Array; to?: ServiceId }
+  /** The link learned that packets of more than `packetBytes` cannot go to `remote` (EMSGSIZE, ICMP). */
+  | { kind: 'too-big'; remote: Locator; packetBytes: number };
+
+export type Event =
+  /** The name is bound; `registered` tells whether a router holds it (else found ad hoc, or by rules). */
+  | { kind: 'listening'; socket: SocketId; registered: boolean }
+  /** The first registration failed or the name is taken: the listener is gone. */
+  | { kind: 'listen-failed'; socket: SocketId; reason: Reason; detail: string }
+  /** An established inbound connection; `connection` is its new SocketId. */
+  | { kind: 'connection'; socket: SocketId; connection: SocketId; service: ServiceId; remoteService?: ServiceId }
+  | { kind: 'connected'; socket: SocketId; service: ServiceId }
+  | { kind: 'data'; socket: SocketId; bytes: Uint8Array }
+  /** `write` would take bytes again. */
+  | { kind: 'writable'; socket: SocketId }
+  /** The peer ended its side, and that end is authentic. */
+  | { kind: 'end'; socket: SocketId }
+  /** The socket is gone. OK after an orderly close; otherwise why. Always the last event of a socket. */
+  | { kind: 'closed'; socket: SocketId; reason: Reason; detail: string }
+  | { kind: 'datagram'; socket: SocketId; bytes: Uint8Array; from: ServiceId | undefined };
+
+/** Caller-owned; `poll` fills it and answers which part counts. */
+export interface Output {
+  readonly batch: PacketBatch;
+  /** Destination of `batch`. Port 0 and no address bytes: every multicast-capable interface. */
+  remote: Locator;
+  event: Event;
+  /** Absolute time of the next `tick`; Infinity when there is nothing to wait for. Valid after `idle`. */
+  deadlineUs: number;
+}
+
+/** `transmit`: send `batch` to `remote`. `event`: dispatch `event`. `idle`: nothing left; wait until `deadlineUs`. */
+export type OutputKind = 'transmit' | 'event' | 'idle';
+
+export interface StackOptions {
+  readonly primitives: Primitives;
+  /** A router fixed by configuration: no search, no ad hoc mode. */
+  readonly router?: Locator;
+  /** Where a router may be on this machine (127.0.0.1:54324); solicited beside multicast when `router` is absent. */
+  readonly routerCandidates?: readonly Locator[];
+  /** Solicit and answer on the local network. */
+  readonly adHoc: boolean;
+  /** Forward others' first packets: a router. */
+  readonly forwarding: boolean;
+  /** Accept registrations: an embedded controller. */
+  readonly controller: boolean;
+  /** Lease asked for (instances) or granted at most (controller). */
+  readonly leaseUs: number;
+  /** Whole-packet bound of the link towards `remote` (interface MTU less IP and UDP). */
+  maxPacketBytes(remote: Locator): number;
+}
+
+/** What the sockets layer needs of a driver; `io` and `sim` both give it. */
+export interface Driver {
+  nowUs(): number;
+  /** Passes the input on and sees to it that outputs are polled soon (coalesced within one turn). */
+  handle(input: Input): number;
+  /** Where the events of a socket go. `connection` events go to the listener's. Removed by `closed`. */
+  attach(socket: SocketId, listener: (event: Event) => void): void;
+  /** Whether a socket keeps the process alive; ref'd on attach. */
+  ref(socket: SocketId): void;
+  unref(socket: SocketId): void;
+  close(): Promise<void>;
+}
+
+/** One line of `caracal flows`; plain JSON. */
+export interface FlowInfo {
+  readonly socket: SocketId;
+  readonly protocol: 'stream' | 'datagram';
+  readonly role: 'client' | 'server';
+  readonly state: string;
+  readonly service: string;
+  readonly localFlow: string;
+  readonly remoteFlow: string;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly packetsIn: number;
+  readonly packetsOut: number;
+  readonly retransmits: number;
+  readonly rttUs: number;
+  readonly cwndBytes: number;
+  readonly packetBytes: number;
+}
+
+export type { FlowId };

@@ -1,0 +1,1 @@
+export { type Lower, type PacketBatch, Signal, type TcbOptions, type TcpState } from './types.ts';

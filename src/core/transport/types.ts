@@ -1,0 +1,80 @@
+// The contract of the stream engine: TCP (RFC 9293) as functions over a plain `Tcb` record. It moves opaque bytes
+// and knows nothing of flows, services or addresses: it is given a `Lower`, so the same engine runs above SAL and,
+// in the gateway, on an IP 5-tuple. Work is per batch: many segments in, one `endBatch`; one `egress`, many segments out.
+//
+// Invariant: bytes are acknowledged cumulatively only up to `rcvAcked`, the last byte that the layer above accepted
+// (a verified record); bytes received past it are reported as SACK, which RFC 2018 lets a receiver withdraw.
+
+/** What carries segments. One per connection; every member may change between two calls of `egress`. */
+export interface Lower {
+  /** Bytes to leave in front of each segment of this batch. */
+  readonly headerBytes: number;
+  /**
+   * Who opens and aborts. `lower`: SAL drives SYN and SYN-ACK (`emitSyn`), owns RST and TIME-WAIT.
+   * `self`: plain TCP, with its own SYN retransmission, RST and TIME-WAIT.
+   */
+  readonly opening: 'lower' | 'self';
+  /** Writes the lower header in front of the segment of `segmentBytes` that stands at `offset + headerBytes`. */
+  emitHeader(view: DataView, offset: number, segmentBytes: number): void;
+}
+
+/** Room for packets to one destination, owned by the caller and reused: equal sizes, only the last may be shorter. */
+export interface PacketBatch {
+  readonly buffer: Uint8Array;
+  readonly view: DataView;
+  /** Bytes filled so far, from offset 0. */
+  bytes: number;
+  /** Size of each packet but the last: the segment size for UDP_SEGMENT. */
+  packetBytes: number;
+  packets: number;
+  /** A path MTU probe: to be sent alone, unfragmented. */
+  probe: boolean;
+}
+
+/** RFC 9293 section 3.3.2. `CLOSED` also stands for "freed". */
+export type TcpState =
+  | 'CLOSED'
+  | 'LISTEN'
+  | 'SYN-SENT'
+  | 'SYN-RECEIVED'
+  | 'ESTABLISHED'
+  | 'FIN-WAIT-1'
+  | 'FIN-WAIT-2'
+  | 'CLOSE-WAIT'
+  | 'CLOSING'
+  | 'LAST-ACK'
+  | 'TIME-WAIT';
+
+/** Bits of `tcb.signals`: what happened since the caller last cleared them. */
+export const Signal = {
+  ESTABLISHED: 1,
+  /** Contiguous bytes past `rcvAcked` have grown. */
+  READABLE: 2,
+  /** `sendSpace` grew past the low-water mark after it had been exhausted. */
+  WRITABLE: 4,
+  /** The peer's FIN is in sequence, after all data; in `lower` mode SAL decides what it means. */
+  FIN_RECEIVED: 8,
+  /** Everything sent, our FIN included, is acknowledged. */
+  FIN_ACKED: 16,
+  /** The peer reset (self mode). */
+  RESET: 32,
+  /** Retransmission or keep-alive gave up. */
+  TIMED_OUT: 64,
+} as const;
+
+export interface TcbOptions {
+  readonly opening: 'lower' | 'self';
+  /** Initial send sequence number: 32 random bits. */
+  readonly iss: number;
+  /** Whole-packet size (lower header + segment) to begin with; 1,200 unless the path is known. */
+  readonly packetBytes: number;
+  /** The most that a path MTU search may reach: what the outgoing link allows. */
+  readonly maxPacketBytes: number;
+  /** Steady-state lower header, for computing the MSS. */
+  readonly headerBytes: number;
+  readonly sendBufferBytes: number;
+  readonly receiveBufferBytes: number;
+  /** RFC 896; false sends small segments at once. */
+  readonly nagle: boolean;
+  readonly keepAlive?: { readonly idleUs: number; readonly intervalUs: number; readonly probes: number };
+}
