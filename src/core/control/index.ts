@@ -1,0 +1,57 @@
+export {
+  createDiscovery,
+  type Discovery,
+  type DiscoveryOutcome,
+  discoveryDeadlineUs,
+  handleOffer,
+  handleWithdraw,
+  offerFor,
+  pollDiscovery,
+  resolve,
+} from './discovery.ts';
+export {
+  AdvertFlag,
+  type ControlMessage,
+  controlHeaderBytes,
+  controlVersion,
+  createControlMessage,
+  emitControl,
+  MessageType,
+  maxControlBytes,
+  parseControl,
+} from './messages.ts';
+export {
+  createRegistrar,
+  dropRegistration,
+  handleRegistrarReply,
+  isRegistered,
+  isUnregistered,
+  pollRegistrar,
+  type Registrar,
+  type RegistrarEvent,
+  type RegistrarOptions,
+  registerService,
+  registrarDeadlineUs,
+  setRegistrarRouter,
+  unregisterService,
+} from './registration.ts';
+export {
+  createRegistry,
+  expireRegistry,
+  handleRegister,
+  handleUnregister,
+  listRegistry,
+  type RegistrationInfo,
+  type Registry,
+  type RegistryCounters,
+  type RegistryOptions,
+  registryDeadlineUs,
+} from './registry.ts';
+export {
+  createRouterSearch,
+  handleAdvert,
+  pollRouterSearch,
+  type RouterSearch,
+  restartRouterSearch,
+  routerSearchDeadlineUs,
+} from './router-search.ts';

@@ -1,0 +1,27 @@
+export {
+  checkLabel,
+  controlLabel,
+  directoryLabel,
+  isLabel,
+  labelServiceId,
+  memberServiceId,
+} from './names.ts';
+export {
+  type ByteSink,
+  type ByteSource,
+  createRecordReader,
+  createRecordResult,
+  createRecordWriter,
+  maxRecordBody,
+  nullCipher,
+  type RecordCipher,
+  type RecordReader,
+  type RecordResult,
+  type RecordVerdict,
+  type RecordWriter,
+  readRecord,
+  recordBytesFor,
+  recordHeaderBytes,
+  writeClose,
+  writeRecords,
+} from './records.ts';
