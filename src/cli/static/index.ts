@@ -1,0 +1,1 @@
+export { createStaticHandler, type StaticOptions } from './handler.ts';
