@@ -115,6 +115,8 @@ export interface Driver {
   /** Whether a socket keeps the process alive; ref'd on attach. */
   ref(socket: SocketId): void;
   unref(socket: SocketId): void;
+  /** Whether the router in use answers name queries (ADVERT's DIRECTORY flag). Absent: no. */
+  hasDirectory?(): boolean;
   close(): Promise<void>;
 }
 
