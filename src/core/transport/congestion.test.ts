@@ -1,3 +1,5 @@
+// The parts that every controller shares: the first window, and the glide through recovery.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

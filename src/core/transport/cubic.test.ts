@@ -1,3 +1,5 @@
+// CUBIC over an ideal path: one round trip at a time with a full window, losses and timeouts where the test says.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -1,3 +1,5 @@
+// HyStart++ driven round by round with chosen round-trip times (RFC 9406, section 4.2).
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createAckSample } from './congestion.ts';

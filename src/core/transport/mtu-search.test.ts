@@ -1,3 +1,5 @@
+// The search against paths of any size; a probe passes exactly when it is not larger than the path.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -1,3 +1,5 @@
+// The pacer driven by a clock that wakes late: neither slower nor faster than its rate.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -1,3 +1,5 @@
+// The estimate against RFC 6298's arithmetic, and the windowed minimum against a list of all samples.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
