@@ -2,12 +2,13 @@ export {
   createExpiringMap,
   deleteExpiring,
   type ExpiringMap,
+  expiringEntries,
   getExpiring,
   nextExpiryUs,
   setExpiring,
   takeExpired,
 } from './expiring-map.ts';
-export { allocate, createFlowTable, type FlowTable, find, flowEntries, free } from './flow-table.ts';
+export { allocate, createFlowTable, type FlowTable, find, flowEntries, flowIndex, free } from './flow-table.ts';
 export { choose, type Policy, weightedPolicy } from './policy.ts';
 export {
   type Action,
@@ -27,6 +28,7 @@ export {
   removeRule,
   removeTarget,
   type ServiceTable,
+  serves,
   setPriority,
   setWeight,
   type Target,

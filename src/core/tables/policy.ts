@@ -1,20 +1,141 @@
-import type { Rule, Target } from './service-table.ts';
+// Which target of a rule takes a flow: weighted rendezvous hashing, ranked (docs/protocol.md, "Choice of an instance").
+// Every router that holds the same targets makes the same choice without keeping state, a retransmission meets the
+// same instance, the next attempt another, and a target that leaves moves only its own flows. Sorting all scores was
+// rejected: rank 0, nearly every packet, needs only the minimum.
+
+import { finishHash, mixWord } from './hash.ts';
+import { type Rule, serves, type Target } from './service-table.ts';
 
 /** Orders the forward targets of one priority: the lowest score is best. Pure, so that all routers agree. */
 export interface Policy {
   readonly name: string;
   score(target: Target, hashHi: number, hashLo: number): number;
 }
-export declare const weightedPolicy: Policy;
+
 /**
- * The target for one attempt. Rank 0 is the best; a higher rank is the next best, through the lower priorities, then
- * round again. Undefined only when no target serves `protocol`. Answers demux, delay and drop targets too: look at `action`.
+ * Exponential variates with rate = weight: the chance of being the smallest is weight / sum of weights. The variate of
+ * a target depends on nothing but the flow and the target, hence the minimal disruption.
  */
-export declare function choose(
+export const weightedPolicy: Policy = {
+  name: 'weighted',
+  score(target, hashHi, hashLo) {
+    const { instance, weight } = target;
+    const hash = mixWord(mixWord(mixWord(mixWord(0, hashHi), hashLo), instance.hi), instance.lo);
+    const uniform = ((finishHash(hash) >>> 0) + 0.5) / 2 ** 32;
+    return -Math.log(uniform) / (weight === 0 ? 1 : weight);
+  },
+};
+
+/** Deeper ranks than this repeat: bounds what a packet with a high attempt number may cost. */
+const maxRanked = 16;
+const bestScores = new Float64Array(maxRanked);
+const bestIndices = new Int32Array(maxRanked);
+
+/** What one call of `choose` asks; reused, since it never outlives the call. */
+const query = { protocol: 0, minWeight: 1, hashHi: 0, hashLo: 0, policy: weightedPolicy };
+
+/**
+ * The target for one attempt of a flow. Rank 0 is the best; a higher rank the next best, then the lower priorities,
+ * then round again. Weight 0 counts only when nothing else is left. A drop, demux or delay target answers every rank
+ * when it stands first, and ends the ranking when it does not. Undefined when no target serves `protocol`.
+ */
+export function choose(
   rule: Rule,
   protocol: number,
   hashHi: number,
   hashLo: number,
   rank: number,
-  policy?: Policy,
-): Target | undefined;
+  policy: Policy = weightedPolicy,
+): Target | undefined {
+  const { targets } = rule;
+  query.protocol = protocol;
+  query.minWeight = 1;
+  query.hashHi = hashHi;
+  query.hashLo = hashLo;
+  query.policy = policy;
+  let start = nextEligible(targets, 0);
+  if (start === targets.length) {
+    query.minWeight = 0;
+    start = nextEligible(targets, 0);
+  }
+  const first = targets[start];
+  if (first === undefined || first.action !== 'forward') return first;
+  return rank === 0 ? bestOf(targets, start) : rankedOf(targets, start, rank % countForwards(targets, start, false));
+}
+
+/** The lowest score in the group that begins at `start`; no score is computed for a group of one. */
+function bestOf(targets: readonly Target[], start: number): Target {
+  let best = targets[start]!;
+  let bestScore = -1;
+  const { priority } = best;
+  const { hashHi, hashLo, policy } = query;
+  for (let i = start + 1; i < targets.length; i++) {
+    const target = targets[i]!;
+    if (target.priority !== priority) break;
+    if (!isEligible(target)) continue;
+    if (bestScore < 0) bestScore = policy.score(best, hashHi, hashLo);
+    const score = policy.score(target, hashHi, hashLo);
+    if (score >= bestScore) continue;
+    bestScore = score;
+    best = target;
+  }
+  return best;
+}
+
+/** The target at `rank`, which is below the number of forward targets, counted from the group at `start`. */
+function rankedOf(targets: readonly Target[], start: number, rank: number): Target {
+  for (;;) {
+    const size = countForwards(targets, start, true);
+    if (rank < size) break;
+    rank -= size;
+    const { priority } = targets[start]!;
+    while (targets[start]!.priority === priority) start = nextEligible(targets, start + 1);
+  }
+  return rankedInGroup(targets, start, rank % maxRanked);
+}
+
+/** The target with `rank` lower scores before it in its group: insertion into a short sorted list. */
+function rankedInGroup(targets: readonly Target[], start: number, rank: number): Target {
+  const { priority } = targets[start]!;
+  const { hashHi, hashLo, policy } = query;
+  let held = 0;
+  for (let i = start; i < targets.length; i++) {
+    const target = targets[i]!;
+    if (target.priority !== priority) break;
+    if (!isEligible(target)) continue;
+    const score = policy.score(target, hashHi, hashLo);
+    if (held > rank && score >= bestScores[rank]!) continue;
+    let at = held > rank ? rank : held++;
+    for (; at > 0 && bestScores[at - 1]! > score; at--) {
+      bestScores[at] = bestScores[at - 1]!;
+      bestIndices[at] = bestIndices[at - 1]!;
+    }
+    bestScores[at] = score;
+    bestIndices[at] = i;
+  }
+  return targets[bestIndices[rank]!]!;
+}
+
+function isEligible(target: Target): boolean {
+  return serves(target, query.protocol) && (target.weight >= query.minWeight || target.action !== 'forward');
+}
+
+/** The first position from `from` whose target may be answered; the length when there is none. */
+function nextEligible(targets: readonly Target[], from: number): number {
+  while (from < targets.length && !isEligible(targets[from]!)) from++;
+  return from;
+}
+
+/** Eligible forward targets from `start` up to the first other one: of its group alone, or of all priorities. */
+function countForwards(targets: readonly Target[], start: number, inGroup: boolean): number {
+  const { priority } = targets[start]!;
+  let count = 0;
+  for (let i = start; i < targets.length; i++) {
+    const target = targets[i]!;
+    if (inGroup && target.priority !== priority) break;
+    if (!isEligible(target)) continue;
+    if (target.action !== 'forward') break;
+    count++;
+  }
+  return count;
+}

@@ -1,10 +1,20 @@
 // The service table (docs/protocol.md, "Service table"): which rule serves a name, and the targets under it. Longest
-// prefix first; inside a rule the targets stand by priority, and `choose` (policy.ts) picks among them.
-// Every rule lives in one open-addressing hash table over (prefix bits, prefix length), probed once per length that is
-// present; names are compared as eight 32-bit words in one arena, so that a lookup touches no string and allocates
-// nothing. A trie was rejected: at 256 bits it is a chain of cache misses, and real tables hold 3 or 4 lengths.
+// prefix first (prefix-index.ts); inside a rule the targets stand by priority, and `choose` (policy.ts) picks one.
+// A target carries its own action and protocol, so that a drop, a local bind and next hops may share one prefix, and
+// taking one away uncovers the others. Invariant: a rule without targets does not exist, hence a lookup falls through to
+// a shorter prefix when the longer one has nobody left who speaks the protocol.
 
-import { type FlowId, formatFlowId, formatLocator, formatPrefix, type Locator, type Prefix } from '../base/index.ts';
+import { type FlowId, formatFlowId, formatLocator, formatServiceId, type Locator, type Prefix } from '../base/index.ts';
+import { finishHash, mixWord } from './hash.ts';
+import {
+  createPrefixIndex,
+  deletePrefix,
+  exactMatch,
+  insertPrefix,
+  longestMatch,
+  type PrefixIndex,
+  setMask,
+} from './prefix-index.ts';
 
 /** What is done with a first packet. Only `forward` targets share load; the others answer alone. */
 export type Action = 'forward' | 'demux' | 'delay' | 'drop';
@@ -14,7 +24,7 @@ export type Owner = 'static' | 'local' | 'registered' | 'discovered' | 'default'
 
 export interface TargetOptions {
   readonly owner: Owner;
-  /** Tells targets of one owner apart, and is what rendezvous hashing mixes: equal on every router. */
+  /** Tells the targets of one owner apart, and is what rendezvous hashing mixes: the same on every router. */
   readonly instance: FlowId;
   /** IANA number, or 0 for every protocol. */
   readonly protocol: number;
@@ -23,9 +33,9 @@ export interface TargetOptions {
   readonly locator?: Locator;
   /** Socket of `demux`. */
   readonly socket?: number;
-  /** 0..65535; higher goes first. */
+  /** 0..65535, default 0; higher goes first. */
   readonly priority?: number;
-  /** 0..65535; 0 is chosen only when every target of the rule has 0. Default 100. */
+  /** 0..65535, default 100; 0 is chosen only when nothing else is left. */
   readonly weight?: number;
 }
 
@@ -48,72 +58,146 @@ export interface Rule {
   readonly prefix: Prefix;
   /** Highest priority first; at equal priority drop, demux, delay, then forward. Never empty. */
   readonly targets: Target[];
-  /** First packets resolved by this rule, their bytes, and those it made the stack drop. */
+  /** First packets resolved by this rule, their bytes, and packets dropped on its account. */
   resolved: number;
   bytes: number;
   dropped: number;
-  /** Index in the table's arrays. */
-  readonly index: number;
+  /** The entry in `ServiceTable.prefixes`. */
+  readonly entry: number;
 }
 
 export interface ServiceTable {
   /** Number of rules. */
   size: number;
-  /** By rule index; `free` lists the indices given back. */
+  readonly prefixes: PrefixIndex;
+  /** By entry of `prefixes`. */
   readonly rules: (Rule | undefined)[];
-  readonly freeIndices: number[];
-  /** Open addressing, at most half full: rule index + 1, or 0; and the full hash beside it. */
-  slots: Int32Array;
-  slotHashes: Int32Array;
-  /** Eight words of each rule's prefix, its length, and the protocols it serves (see `protocolBit`). */
-  words: Int32Array;
-  lengths: Uint16Array;
-  protocols: Uint8Array;
-  /** Prefix lengths present, longest first, and how many rules have each. */
-  readonly levels: number[];
-  readonly levelCounts: Uint32Array;
-  /** Keeps an attacker from choosing names that collide. */
-  readonly seed: number;
-  /** Working room of one lookup: the name's words, and the hash after each of them. */
-  readonly nameWords: Int32Array;
-  readonly nameHashes: Int32Array;
 }
 
-export declare function createServiceTable(seed?: number): ServiceTable;
-/** The longest rule that has a target for `protocol`; the name is 32 bytes at `offset`. */
-export declare function lookup(
+const defaultWeight = 100;
+const actionOrder: Record<Action, number> = { drop: 0, demux: 1, delay: 2, forward: 3 };
+/** How far the mask bits of demux targets lie above those of all targets. */
+const localShift = 3;
+
+/** `seed`: 32 random bits, so that nobody outside can prepare names that collide. */
+export function createServiceTable(seed = 0): ServiceTable {
+  return { size: 0, prefixes: createPrefixIndex(seed), rules: [] };
+}
+
+/** The longest rule with a target for `protocol`; the name is the 32 bytes at `offset`. */
+export function lookup(table: ServiceTable, protocol: number, bytes: Uint8Array, offset: number): Rule | undefined {
+  const entry = longestMatch(table.prefixes, bytes, offset, protocolBit(protocol));
+  return entry < 0 ? undefined : table.rules[entry];
+}
+
+/** The local socket whose bind is the longest match, whatever forwards and drops stand beside it. */
+export function lookupLocal(
   table: ServiceTable,
   protocol: number,
   bytes: Uint8Array,
   offset: number,
-): Rule | undefined;
-/** The local socket with the longest matching bind, whatever forwards or drops stand beside it. */
-export declare function lookupLocal(
-  table: ServiceTable,
-  protocol: number,
-  bytes: Uint8Array,
-  offset: number,
-): Target | undefined;
-/** Adds a target, or changes the one with the same (owner, instance, protocol) in place, keeping its counters. */
-export declare function insertTarget(table: ServiceTable, prefix: Prefix, options: TargetOptions): Target;
-/** False if there was none. A rule left without targets goes too. */
-export declare function removeTarget(
+): Target | undefined {
+  const entry = longestMatch(table.prefixes, bytes, offset, protocolBit(protocol) << localShift);
+  if (entry < 0) return undefined;
+  for (const target of table.rules[entry]!.targets)
+    if (target.action === 'demux' && serves(target, protocol)) return target;
+  return undefined;
+}
+
+/** Whether a target takes packets of this protocol. */
+export function serves(target: Target, protocol: number): boolean {
+  return target.protocol === protocol || target.protocol === 0;
+}
+
+/** Adds a target, or changes the one of the same (owner, instance, protocol) in place, keeping its counters. */
+export function insertTarget(table: ServiceTable, prefix: Prefix, options: TargetOptions): Target {
+  const { owner, instance, protocol, action } = options;
+  const rule = findRule(table, prefix) ?? insertRule(table, prefix);
+  const known = findTarget(rule, owner, instance, protocol);
+  const target = known ?? { ...blankTarget, owner, instance, protocol };
+  if (known) rule.targets.splice(rule.targets.indexOf(known), 1);
+  target.action = action;
+  target.locator = options.locator;
+  target.socket = options.socket ?? 0;
+  target.priority = options.priority ?? 0;
+  target.weight = options.weight ?? defaultWeight;
+  placeTarget(rule, target);
+  updateMask(table, rule);
+  return target;
+}
+
+/** False if there was none. The rule goes with its last target. */
+export function removeTarget(
   table: ServiceTable,
   prefix: Prefix,
   owner: Owner,
   instance: FlowId,
   protocol: number,
-): boolean;
+): boolean {
+  const rule = findRule(table, prefix);
+  const target = rule && findTarget(rule, owner, instance, protocol);
+  if (!rule || !target) return false;
+  rule.targets.splice(rule.targets.indexOf(target), 1);
+  updateMask(table, rule);
+  return true;
+}
+
 /** Removes every target of the rule, or only those of `owner`; answers how many. */
-export declare function removeRule(table: ServiceTable, prefix: Prefix, owner?: Owner): number;
-export declare function findRule(table: ServiceTable, prefix: Prefix): Rule | undefined;
-export declare function findTarget(rule: Rule, owner: Owner, instance: FlowId, protocol: number): Target | undefined;
-export declare function setWeight(target: Target, weight: number): void;
-export declare function setPriority(rule: Rule, target: Target, priority: number): void;
-/** An instance key for a target that has none of its own (static next hops): a hash of its locator. */
-export declare function locatorKey(locator: Locator): FlowId;
-export declare function countResolved(rule: Rule, target: Target, bytes: number): void;
-export declare function countDropped(rule: Rule, target?: Target): void;
+export function removeRule(table: ServiceTable, prefix: Prefix, owner?: Owner): number {
+  const rule = findRule(table, prefix);
+  if (!rule) return 0;
+  const kept = owner === undefined ? [] : rule.targets.filter((target) => target.owner !== owner);
+  const removed = rule.targets.length - kept.length;
+  rule.targets.splice(0, rule.targets.length, ...kept);
+  updateMask(table, rule);
+  return removed;
+}
+
+export function findRule(table: ServiceTable, prefix: Prefix): Rule | undefined {
+  const entry = exactMatch(table.prefixes, prefix.id, prefix.bits);
+  return entry < 0 ? undefined : table.rules[entry];
+}
+
+export function findTarget(rule: Rule, owner: Owner, instance: FlowId, protocol: number): Target | undefined {
+  for (const target of rule.targets) {
+    if (target.instance.lo !== instance.lo || target.instance.hi !== instance.hi) continue;
+    if (target.owner === owner && target.protocol === protocol) return target;
+  }
+  return undefined;
+}
+
+export function setWeight(target: Target, weight: number): void {
+  target.weight = weight;
+}
+
+export function setPriority(rule: Rule, target: Target, priority: number): void {
+  rule.targets.splice(rule.targets.indexOf(target), 1);
+  target.priority = priority;
+  placeTarget(rule, target);
+}
+
+/** An instance key for a next hop that has no instance id: a hash of its locator. */
+export function locatorKey(locator: Locator): FlowId {
+  let hi = mixWord(0, locator.port);
+  let lo = mixWord(1, locator.port);
+  for (const byte of locator.address) {
+    hi = mixWord(hi, byte);
+    lo = mixWord(lo, byte);
+  }
+  return { hi: finishHash(hi) >>> 0, lo: finishHash(lo) >>> 0 };
+}
+
+export function countResolved(rule: Rule, target: Target, bytes: number): void {
+  rule.resolved++;
+  rule.bytes += bytes;
+  target.resolved++;
+  target.bytes += bytes;
+}
+
+export function countDropped(rule: Rule, target?: Target): void {
+  rule.dropped++;
+  if (target) target.dropped++;
+}
 
 export interface TargetInfo {
   readonly owner: Owner;
@@ -138,5 +222,73 @@ export interface RuleInfo {
   readonly dropped: number;
   readonly targets: readonly TargetInfo[];
 }
+
 /** Every rule, longest prefix first. */
-export declare function dump(table: ServiceTable): RuleInfo[];
+export function dump(table: ServiceTable): RuleInfo[] {
+  const rules = table.rules.filter((rule) => rule !== undefined);
+  return rules.sort((a, b) => b.prefix.bits - a.prefix.bits).map(describeRule);
+}
+
+function describeRule(rule: Rule): RuleInfo {
+  const { prefix, targets, resolved, bytes, dropped } = rule;
+  const service = formatServiceId(prefix.id);
+  return { service, bits: prefix.bits, resolved, bytes, dropped, targets: targets.map(describeTarget) };
+}
+
+function describeTarget(target: Target): TargetInfo {
+  const { locator, socket, instance, ...rest } = target;
+  return {
+    ...rest,
+    instance: formatFlowId(instance),
+    ...(locator && { locator: formatLocator(locator) }),
+    ...(target.action === 'demux' && { socket }),
+  };
+}
+
+const blankTarget = {
+  action: 'forward' as Action,
+  locator: undefined,
+  socket: 0,
+  priority: 0,
+  weight: 0,
+  resolved: 0,
+  bytes: 0,
+  dropped: 0,
+};
+
+function insertRule(table: ServiceTable, prefix: Prefix): Rule {
+  const entry = insertPrefix(table.prefixes, prefix.id, prefix.bits);
+  const rule: Rule = { prefix, targets: [], resolved: 0, bytes: 0, dropped: 0, entry };
+  table.rules[entry] = rule;
+  table.size++;
+  return rule;
+}
+
+function placeTarget(rule: Rule, target: Target): void {
+  const after = rule.targets.findIndex((other) => goesBefore(target, other));
+  rule.targets.splice(after < 0 ? rule.targets.length : after, 0, target);
+}
+
+function goesBefore(a: Target, b: Target): boolean {
+  if (a.priority !== b.priority) return a.priority > b.priority;
+  return actionOrder[a.action] < actionOrder[b.action];
+}
+
+/** Tells the index which protocols the rule serves now; a rule that serves none goes. */
+function updateMask(table: ServiceTable, rule: Rule): void {
+  let mask = 0;
+  for (const { action, protocol } of rule.targets) {
+    const bit = protocol === 0 ? 7 : protocolBit(protocol);
+    mask |= action === 'demux' ? bit | (bit << localShift) : bit;
+  }
+  setMask(table.prefixes, rule.entry, mask);
+  if (rule.targets.length > 0) return;
+  deletePrefix(table.prefixes, rule.prefix.id, rule.prefix.bits);
+  table.rules[rule.entry] = undefined;
+  table.size--;
+}
+
+/** Streams, datagrams and everything else; the last class is coarse, and `choose` looks at the number itself. */
+function protocolBit(protocol: number): number {
+  return protocol === 6 ? 1 : protocol === 17 ? 2 : 4;
+}
