@@ -1,13 +1,51 @@
-import type { Primitives, ServiceId } from '../base/index.ts';
+// Labels to serviceIDs (docs/protocol.md, "Names"): in the label domain (ssID 0) a name is the hash of what people call
+// it, so that two programs agree on it with no directory. Nothing here is authenticated; self-certifying names are
+// ssID 1. Labels are restricted to what a DNS name may hold, because `http://LABEL.svc/` must be able to carry them.
 
-/** Registrations and every other control message go to this name. */
+import { memberOffset, type Primitives, type ServiceId, ssIdBytes } from '../base/index.ts';
+
+/** Registrations, searches and every other control message go to this name. */
 export const controlLabel = 'caracal.control';
 /** Name queries go to this one. */
 export const directoryLabel = 'caracal.directory';
-export declare function isLabel(label: string): boolean;
-/** Throws TypeError ERR_INVALID_SERVICE_NAME. */
-export declare function checkLabel(label: string): void;
+
+const maxLabelLength = 253;
+const labelPart = /^[a-z0-9_-]{1,63}$/;
+
+class InvalidServiceName extends TypeError {
+  readonly code = 'ERR_INVALID_SERVICE_NAME';
+}
+
+/** Parts of 1 to 63 lower-case letters, digits, `-` and `_`, joined by dots; 253 characters at most. */
+export function isLabel(label: string): boolean {
+  return label.length <= maxLabelLength && label.split('.').every((part) => labelPart.test(part));
+}
+
+/** Throws TypeError ERR_INVALID_SERVICE_NAME that says what is wrong. */
+export function checkLabel(label: string): void {
+  if (isLabel(label)) return;
+  throw new InvalidServiceName(
+    `"${label.slice(0, 80)}" is not a service name: it takes a-z, 0-9, "-" and "_" in parts of 1 to 63 characters ` +
+      `joined by ".", and ${maxLabelLength} characters at most`,
+  );
+}
+
 /** ssID 0 | first 160 bits of SHA-256(label) | member 0. Throws TypeError ERR_INVALID_SERVICE_NAME. */
-export declare function labelServiceId(primitives: Pick<Primitives, 'sha256'>, label: string): ServiceId;
-/** The same service with its member field set (0..2^32-1). */
-export declare function memberServiceId(service: ServiceId, member: number): ServiceId;
+export function labelServiceId(primitives: Pick<Primitives, 'sha256'>, label: string): ServiceId {
+  checkLabel(label);
+  const ascii = Uint8Array.from(label, (character) => character.charCodeAt(0));
+  const id = new Uint8Array(32);
+  id.set(primitives.sha256(ascii).subarray(0, memberOffset - ssIdBytes), ssIdBytes);
+  return id as ServiceId;
+}
+
+/** The same service with another member field (0..2^32-1). Throws RangeError ERR_OUT_OF_RANGE. */
+export function memberServiceId(service: ServiceId, member: number): ServiceId {
+  if (!Number.isInteger(member) || member < 0 || member >= 2 ** 32)
+    throw Object.assign(new RangeError(`a member is an integer from 0 to 2^32 - 1, not ${member}`), {
+      code: 'ERR_OUT_OF_RANGE',
+    });
+  const id = service.slice();
+  new DataView(id.buffer).setUint32(memberOffset, member);
+  return id as ServiceId;
+}

@@ -1,23 +1,47 @@
+// Records, the unit of authentication in a stream (docs/protocol.md, "Records"): 12 bytes of header, up to 64 KiB of
+// body, the cipher's tag. The engine acknowledges only what `readRecord` found authentic, so a forged segment costs a
+// retransmission and never the flow. Invariant: a number is used once per direction, in order; it is the cipher's nonce.
+// One record per segment was rejected: the calls into the cipher, not the bytes, are what costs (DESIGN section 6).
+
 /** Where a writer puts bytes, in order: the engine's send buffer, which copies them. */
 export interface ByteSink {
   enqueue(bytes: Uint8Array, offset: number, length: number): void;
 }
-/** The engine's contiguous received bytes not yet accepted; `at` counts from the first of them. */
+
+/** The engine's contiguous received bytes that are not yet accepted; `at` counts from the first of them. */
 export interface ByteSource {
   readonly readableBytes: number;
   copy(at: number, target: Uint8Array, targetOffset: number, length: number): void;
 }
-/** Seals and opens one record; the header is associated data and holds the record number, the nonce. */
+
+/** Seals and opens one record. The 12 header bytes are associated data and hold the record number. */
 export interface RecordCipher {
   readonly tagBytes: number;
-  /** Enqueues the sealed body (`length` bytes) and then the tag (`tagBytes`). */
+  /** Enqueues the sealed body (`length` bytes) and then the tag (`tagBytes`); leaves `plain` as it is. */
   seal(header: Uint8Array, plain: Uint8Array, offset: number, length: number, sink: ByteSink): void;
-  /** Opens the body of `plain.length` bytes at `at`, tag behind it, into `plain`. False: not authentic. */
+  /** Opens the body of `plain.length` bytes that stands at `at`, its tag behind it, into `plain`. False: not authentic. */
   open(header: Uint8Array, source: ByteSource, at: number, plain: Uint8Array): boolean;
 }
-export declare const nullCipher: RecordCipher;
-export declare const recordHeaderBytes: number;
-export declare const maxRecordBody: number;
+
+/** No protection: bodies travel as they are. */
+export const nullCipher: RecordCipher = {
+  tagBytes: 0,
+  seal(_header, plain, offset, length, sink) {
+    sink.enqueue(plain, offset, length);
+  },
+  open(_header, source, at, plain) {
+    source.copy(at, plain, 0, plain.length);
+    return true;
+  },
+};
+
+export const recordHeaderBytes = 12;
+export const maxRecordBody = 65_536;
+const recordType = { DATA: 1, CLOSE: 2 } as const;
+const smallestBulkBody = 4096;
+/** A full buffer leaves small gaps; records shorter than this are not made to fill them. */
+const shortestFiller = 1024;
+const empty = new Uint8Array(0);
 
 export interface RecordWriter {
   cipher: RecordCipher;
@@ -25,48 +49,136 @@ export interface RecordWriter {
   next: number;
   readonly header: Uint8Array;
 }
+
 export interface RecordReader {
   cipher: RecordCipher;
   /** Number that the next record must have. */
   expected: number;
+  /** The close record was read: nothing may follow. */
   closed: boolean;
   readonly header: Uint8Array;
 }
-export declare function createRecordWriter(cipher: RecordCipher): RecordWriter;
-export declare function createRecordReader(cipher: RecordCipher): RecordReader;
 
-/** Body size for bulk data at this congestion window: a few KB at first, then up to 64 KiB, never above half a flight. */
-export declare function recordBytesFor(cwndBytes: number): number;
+export function createRecordWriter(cipher: RecordCipher): RecordWriter {
+  return { cipher, next: 0, header: new Uint8Array(recordHeaderBytes) };
+}
+
+export function createRecordReader(cipher: RecordCipher): RecordReader {
+  return { cipher, expected: 0, closed: false, header: new Uint8Array(recordHeaderBytes) };
+}
+
 /**
- * Frames plaintext from `offset` into records of at most `bodyBytes`, as many as fit into `spaceBytes` of the sink (headers
- * and tags included). Answers how many plaintext bytes were taken.
+ * Body size for bulk data: half a flight, so that the verification of a record never waits for more than one; at least
+ * 4 KiB, since a cipher call costs as much as that many bytes, and at most `maxRecordBody`.
  */
-export declare function writeRecords(
+export function recordBytesFor(cwndBytes: number): number {
+  return Math.min(maxRecordBody, Math.max(smallestBulkBody, cwndBytes >>> 1));
+}
+
+/**
+ * Frames plaintext from `offset` on into records of at most `bodyBytes`, as many as fit into `spaceBytes` of the sink,
+ * headers and tags included. Answers how many plaintext bytes were taken; 0 when the space is too small to be worth
+ * a record (a sink with less than about 1 KiB of capacity would never progress).
+ */
+export function writeRecords(
   writer: RecordWriter,
   plain: Uint8Array,
   offset: number,
   bodyBytes: number,
   spaceBytes: number,
   sink: ByteSink,
-): number;
-/** The empty record after which nothing follows: recordHeaderBytes + tagBytes. */
-export declare function writeClose(writer: RecordWriter, sink: ByteSink): void;
+): number {
+  const overhead = recordHeaderBytes + writer.cipher.tagBytes;
+  const largest = Math.min(bodyBytes, maxRecordBody);
+  let at = offset;
+  while (at < plain.length) {
+    const wanted = Math.min(largest, plain.length - at);
+    const body = Math.min(wanted, spaceBytes - overhead);
+    if (body < Math.min(wanted, shortestFiller)) break;
+    writeRecord(writer, recordType.DATA, plain, at, body, sink);
+    spaceBytes -= overhead + body;
+    at += body;
+  }
+  return at - offset;
+}
+
+/** The empty record after which nothing follows: `recordHeaderBytes` and the tag. */
+export function writeClose(writer: RecordWriter, sink: ByteSink): void {
+  writeRecord(writer, recordType.CLOSE, empty, 0, 0, sink);
+}
 
 /**
- * need: `bytes` more or less than what must be readable before calling again makes sense. data: `plain` is authentic, accept `bytes`.
- * close: authentic end, accept `bytes`. bad: discard `bytes` at the front and have them sent again. malformed: no record
- * begins here, so its end is unknown: discard all that is readable (`bytes`).
+ * `need`: incomplete; it will be `bytes` long (or `bytes` are needed to learn that). `data`: `plain` is authentic, accept
+ * `bytes`. `close`: an authentic end, accept `bytes`. `bad`: discard `bytes`, the peer will send them again.
+ * `malformed`: no record that belongs here begins here, so its end is unknown: discard all that is readable.
  */
 export type RecordVerdict = 'need' | 'data' | 'close' | 'bad' | 'malformed';
+
 export interface RecordResult {
   bytes: number;
   plain: Uint8Array;
 }
-export declare function createRecordResult(): RecordResult;
-/** Judges the record at the front of `source`. `allocate` is called only for a complete record. */
-export declare function readRecord(
+
+export function createRecordResult(): RecordResult {
+  return { bytes: 0, plain: empty };
+}
+
+/** Judges the record at the front of `source`. `allocate` is called only for a complete record with a body. */
+export function readRecord(
   reader: RecordReader,
   source: ByteSource,
   allocate: (bytes: number) => Uint8Array,
   result: RecordResult,
-): RecordVerdict;
+): RecordVerdict {
+  const { header, cipher } = reader;
+  const { readableBytes } = source;
+  result.plain = empty;
+  result.bytes = recordHeaderBytes;
+  if (readableBytes < recordHeaderBytes) return 'need';
+  source.copy(0, header, 0, recordHeaderBytes);
+  const bodyBytes = parseHeader(reader);
+  result.bytes = readableBytes;
+  if (bodyBytes < 0) return 'malformed';
+  result.bytes = recordHeaderBytes + bodyBytes + cipher.tagBytes;
+  if (readableBytes < result.bytes) return 'need';
+  const plain = bodyBytes === 0 ? empty : allocate(bodyBytes);
+  if (!cipher.open(header, source, recordHeaderBytes, plain)) return 'bad';
+  reader.expected++;
+  result.plain = plain;
+  if (header[0] === recordType.DATA) return 'data';
+  reader.closed = true;
+  return 'close';
+}
+
+function writeRecord(
+  writer: RecordWriter,
+  type: number,
+  plain: Uint8Array,
+  offset: number,
+  length: number,
+  sink: ByteSink,
+): void {
+  const { header, cipher } = writer;
+  emitHeader(header, type, length, writer.next++);
+  sink.enqueue(header, 0, recordHeaderBytes);
+  cipher.seal(header, plain, offset, length, sink);
+}
+
+/** The body length, or -1 where no record of this stream's next number begins. */
+function parseHeader(reader: RecordReader): number {
+  const { header } = reader;
+  const view = new DataView(header.buffer, header.byteOffset, recordHeaderBytes);
+  const type = view.getUint8(0);
+  const bodyBytes = view.getUint32(0) & 0xffffff;
+  const number = view.getUint32(4) * 2 ** 32 + view.getUint32(8);
+  if (reader.closed || number !== reader.expected) return -1;
+  if (type === recordType.CLOSE) return bodyBytes === 0 ? 0 : -1;
+  return type === recordType.DATA && bodyBytes > 0 && bodyBytes <= maxRecordBody ? bodyBytes : -1;
+}
+
+function emitHeader(header: Uint8Array, type: number, bodyBytes: number, number: number): void {
+  const view = new DataView(header.buffer, header.byteOffset, recordHeaderBytes);
+  view.setUint32(0, type * 2 ** 24 + bodyBytes);
+  view.setUint32(4, Math.floor(number / 2 ** 32));
+  view.setUint32(8, number % 2 ** 32);
+}
