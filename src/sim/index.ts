@@ -1,0 +1,38 @@
+export { type Clock, cancel, createClock, nextTimerUs, schedule, step, type Timer } from './clock.ts';
+export { createDriver, type DrivenStack, type DriverCounters, type DriverOptions, type SimDriver } from './driver.ts';
+export { createHost, createPrimitives, type HostOptions, makeLocator, moveHost, type SimHost } from './host.ts';
+export {
+  carry,
+  createLink,
+  type Fate,
+  idealLink,
+  type Link,
+  type LinkCounters,
+  type LinkOptions,
+  type Packet,
+} from './link.ts';
+export {
+  addLink,
+  attachStation,
+  createNetwork,
+  detachStation,
+  moveStation,
+  type Network,
+  type Observer,
+  pathBetween,
+  rebind,
+  type Station,
+  send,
+  setPath,
+  type Verdict,
+} from './network.ts';
+export {
+  addHost,
+  createSimulation,
+  type Ending,
+  joinHosts,
+  run,
+  type Simulation,
+  type SimulationOptions,
+} from './simulation.ts';
+export { dumpTrace, followNetwork, formatTrace, type Trace, type TraceRecord, traceHash } from './trace.ts';

@@ -1,0 +1,157 @@
+// The fabric: stations with locators, and for each ordered pair of them a path of one or more one-way links. It knows
+// packets, not stacks. A locator belongs to whoever is seen under it when the packet arrives: after a NAT rebinding or a
+// move, packets to the old one reach nobody. Multicast reaches the stations of the sender's segment, each over its path.
+// A path that nobody laid is one link made by the network's defaults.
+
+import { formatLocator, type Locator, type Random, seededRandom } from '../core/base/index.ts';
+import { type Clock, schedule } from './clock.ts';
+import { carry, createLink, type Fate, type Link, type LinkOptions, type Packet } from './link.ts';
+
+export interface Station {
+  readonly name: string;
+  readonly segment: string;
+  /** Where it believes to be. */
+  locals: readonly Locator[];
+  /** Where others see it; differs from `locals` behind a NAT. Same order and families. */
+  seenAs: readonly Locator[];
+  receive(packet: Packet): void;
+  /** A link of the path refused a packet to `remote` for its size and said so. */
+  tooBig(remote: Locator, mtuBytes: number): void;
+}
+
+/** Besides a link's fates: nobody at that locator, or no locator of that family to send from. */
+export type Verdict = Fate | 'sent' | 'delivered' | 'unreachable';
+
+export type Observer = (verdict: Verdict, from: string, to: string, packet: Packet) => void;
+
+export interface Network {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly defaults: Partial<LinkOptions>;
+  readonly stations: Map<string, Station>;
+  /** By text of the locator seen. */
+  readonly seen: Map<string, Station>;
+  /** By `from>to`, station names. */
+  readonly paths: Map<string, readonly Link[]>;
+  readonly observers: Observer[];
+  unreachable: number;
+}
+
+export function createNetwork(clock: Clock, seed: number, defaults: Partial<LinkOptions> = {}): Network {
+  return {
+    clock,
+    random: seededRandom(seed),
+    defaults,
+    stations: new Map(),
+    seen: new Map(),
+    paths: new Map(),
+    observers: [],
+    unreachable: 0,
+  };
+}
+
+/** A link with its own seed, so that traffic on one link does not change what another draws. */
+export function addLink(network: Network, options: Partial<LinkOptions> = {}): Link {
+  return createLink(seededRandom(network.random.uint32()), { ...network.defaults, ...options });
+}
+
+export function attachStation(network: Network, station: Station): void {
+  if (network.stations.has(station.name)) throw new Error(`two stations are called ${station.name}`);
+  network.stations.set(station.name, station);
+  for (const locator of station.seenAs) network.seen.set(formatLocator(locator), station);
+}
+
+/** The station is gone, as after kill -9: packets to it reach nobody. */
+export function detachStation(network: Network, station: Station): void {
+  network.stations.delete(station.name);
+  forget(network, station);
+}
+
+/** New locators; under way packets to the old ones reach nobody. */
+export function moveStation(network: Network, station: Station, locals: readonly Locator[], seenAs = locals): void {
+  forget(network, station);
+  station.locals = locals;
+  station.seenAs = seenAs;
+  for (const locator of seenAs) network.seen.set(formatLocator(locator), station);
+}
+
+/** A NAT in front of the station forgets its mapping and makes another: the station itself notices nothing. */
+export function rebind(network: Network, station: Station, seenAs: readonly Locator[]): void {
+  moveStation(network, station, station.locals, seenAs);
+}
+
+/** Lays the path from one station to another; links may be shared between paths. */
+export function setPath(network: Network, from: string, to: string, links: readonly Link[]): void {
+  network.paths.set(`${from}>${to}`, links);
+}
+
+export function pathBetween(network: Network, from: string, to: string): readonly Link[] {
+  const laid = network.paths.get(`${from}>${to}`);
+  if (laid !== undefined) return laid;
+  const links = [addLink(network)];
+  setPath(network, from, to, links);
+  return links;
+}
+
+/** Sends a copy of `bytes`. A destination with port 0 and no address is the sender's segment. */
+export function send(network: Network, from: Station, destination: Locator, bytes: Uint8Array): void {
+  const copy = bytes.slice();
+  if (destination.port !== 0 || destination.address.length !== 0) {
+    sendTo(network, from, destination, copy);
+    return;
+  }
+  for (const station of [...network.stations.values()]) {
+    const [target] = station.seenAs;
+    if (station !== from && station.segment === from.segment && target !== undefined)
+      sendTo(network, from, target, copy);
+  }
+}
+
+function sendTo(network: Network, from: Station, destination: Locator, bytes: Uint8Array): void {
+  const to = network.seen.get(formatLocator(destination));
+  const source = from.seenAs.find(({ address }) => address.length === destination.address.length);
+  if (to === undefined || source === undefined) {
+    network.unreachable++;
+    observe(network, 'unreachable', from.name, to?.name ?? '?', { source: source ?? noLocator, destination, bytes });
+    return;
+  }
+  const packet: Packet = { source, destination, bytes };
+  observe(network, 'sent', from.name, to.name, packet);
+  if (to === from) schedule(network.clock, network.clock.nowUs, () => arrive(network, from, packet));
+  else hop(network, from, to, packet, 0, network.clock.nowUs);
+}
+
+function hop(network: Network, from: Station, to: Station, packet: Packet, index: number, startUs: number): void {
+  const { clock } = network;
+  const link = pathBetween(network, from.name, to.name)[index];
+  if (link === undefined) {
+    arrive(network, from, packet);
+    return;
+  }
+  const fate = carry(link, clock, packet, () => hop(network, from, to, packet, index + 1, startUs));
+  if (fate === 'carried') return;
+  observe(network, fate, from.name, to.name, packet);
+  if (fate !== 'too-big' || !link.options.reportTooBig) return;
+  const { mtuBytes } = link.options;
+  schedule(clock, 2 * clock.nowUs - startUs, () => from.tooBig(packet.destination, mtuBytes));
+}
+
+function arrive(network: Network, from: Station, packet: Packet): void {
+  const station = network.seen.get(formatLocator(packet.destination));
+  if (station === undefined) network.unreachable++;
+  observe(network, station === undefined ? 'unreachable' : 'delivered', from.name, station?.name ?? '?', packet);
+  station?.receive(packet);
+}
+
+function observe(network: Network, verdict: Verdict, from: string, to: string, packet: Packet): void {
+  for (const observer of network.observers) observer(verdict, from, to, packet);
+}
+
+function forget(network: Network, station: Station): void {
+  for (const locator of station.seenAs) {
+    const text = formatLocator(locator);
+    if (network.seen.get(text) === station) network.seen.delete(text);
+  }
+}
+
+const noLocator: Locator = { address: new Uint8Array(0), port: 0 };
