@@ -1,0 +1,30 @@
+// DATASEQ, 12 bytes: which record the first one of this flow is, in the order of the whole connection (docs/protocol.md,
+// "DATASEQ"). Needed where a flow does not begin at record 0: after JOIN. Critical: skipping it would misplace data.
+
+import { Reason } from '../base/index.ts';
+import { readUint53, writeUint53 } from './bytes.ts';
+import { Extension, emitExtensionHeader, extensionBytes } from './extension.ts';
+
+export const dataSeqBytes = 12;
+
+export interface DataSeq {
+  recordNumber: number;
+}
+
+export function createDataSeq(): DataSeq {
+  return { recordNumber: 0 };
+}
+
+export function emitDataSeq(view: DataView, offset: number, dataSeq: Readonly<DataSeq>): number {
+  emitExtensionHeader(view, offset, Extension.DATASEQ, dataSeqBytes);
+  writeUint53(view, offset + 4, dataSeq.recordNumber);
+  return dataSeqBytes;
+}
+
+export function parseDataSeq(view: DataView, offset: number, out: DataSeq): Reason {
+  if (extensionBytes(view, offset) !== dataSeqBytes) return Reason.BAD_EXTENSION;
+  const recordNumber = readUint53(view, offset + 4);
+  if (recordNumber < 0) return Reason.BAD_EXTENSION;
+  out.recordNumber = recordNumber;
+  return Reason.OK;
+}

@@ -1,0 +1,51 @@
+// The 12-byte header of a record, the unit in which stream data is authenticated (docs/protocol.md, "Records"): type,
+// body length, 64-bit number. The cipher's tag follows the body and is not counted in it. The number is the nonce and
+// the order of a connection's data, so it is never repeated.
+
+import { Reason } from '../base/index.ts';
+import { readUint53, writeUint53 } from './bytes.ts';
+
+export const recordHeaderBytes = 12;
+export const maxRecordBodyBytes = 65536;
+
+/** `CLOSE`: nothing follows in this direction. */
+export const RecordType = { DATA: 1, CLOSE: 2 } as const;
+
+export interface RecordHeader {
+  /** `RecordType`. */
+  type: number;
+  /** 0..65536, without the tag. */
+  bodyBytes: number;
+  recordNumber: number;
+}
+
+export function createRecordHeader(): RecordHeader {
+  return { type: 0, bodyBytes: 0, recordNumber: 0 };
+}
+
+export function emitRecordHeader(
+  view: DataView,
+  offset: number,
+  type: number,
+  bodyBytes: number,
+  recordNumber: number,
+): number {
+  view.setUint32(offset, ((type << 24) | bodyBytes) >>> 0);
+  writeUint53(view, offset + 4, recordNumber);
+  return recordHeaderBytes;
+}
+
+/** `length` is what there is to read from `offset`; the body need not be there yet. */
+export function parseRecordHeader(view: DataView, offset: number, length: number, out: RecordHeader): Reason {
+  if (length < recordHeaderBytes) return Reason.TRUNCATED;
+  const word = view.getUint32(offset);
+  const type = word >>> 24;
+  const bodyBytes = word & 0xffffff;
+  const recordNumber = readUint53(view, offset + 4);
+  if (type !== RecordType.DATA && type !== RecordType.CLOSE) return Reason.BAD_RECORD;
+  if (bodyBytes > maxRecordBodyBytes || recordNumber < 0) return Reason.BAD_RECORD;
+  out.type = type;
+  out.bodyBytes = bodyBytes;
+  out.recordNumber = recordNumber;
+  return Reason.OK;
+}
