@@ -3,6 +3,7 @@ export {
   type Discovery,
   type DiscoveryOutcome,
   discoveryDeadlineUs,
+  dropOffer,
   handleOffer,
   handleWithdraw,
   offerFor,

@@ -1,78 +1,314 @@
-import type { FlowId, Locator, Prefix, Random, Reason } from '../base/index.ts';
-import type { ControlMessage } from './messages.ts';
+// The instance's side of registration (docs/protocol-control.md, "Registrar"): every bound name is announced to the
+// router, announced again before its lease ends, and taken back when it is closed. One record per (prefix, protocol).
+// Driven by deadlines: `pollRegistrar` gives the messages that are due, for whoever owns the socket to send.
+// Invariant: an entry has one exchange open at most; a new one gets a new transaction, so that late answers are ignored.
+
+import {
+  type FlowId,
+  formatPrefix,
+  type Locator,
+  type Prefix,
+  type Random,
+  Reason,
+  sameFlow,
+  sameLocator,
+} from '../base/index.ts';
+import { type ControlMessage, MessageType } from './messages.ts';
 
 export interface RegistrarOptions {
   readonly instance: FlowId;
-  /** Greater at each start of the same instance id; any value where the id itself is fresh. */
+  /** Greater at each start under the same instance id; any value where the id itself is fresh. */
   readonly boot: FlowId;
+  /** Lease to ask for. */
   readonly leaseUs: number;
   readonly random: Random;
 }
+
+/**
+ * idle: no router. registering: asked, no lease. registered: the lease runs, also while it is being refreshed.
+ * refused: the router said no; asked again now and then. unregistering: being taken back.
+ */
 export type RegistrationState = 'idle' | 'registering' | 'registered' | 'refused' | 'unregistering';
+
 export interface RegistrationEntry {
   readonly prefix: Prefix;
   readonly protocol: number;
   weight: number;
   priority: number;
   state: RegistrationState;
+  /** Of the exchange under way or last made. */
   sequence: number;
   transaction: number;
-  /** Sent since the last answer. */
+  /** Times this exchange's message was sent; 0 between exchanges. */
   attempts: number;
+  /** When the next message is due. */
   deadlineUs: number;
-  /** When the lease that the router granted runs out. */
+  /** When the lease ends; -Infinity without one. */
   leaseEndUs: number;
 }
+
 export interface Registrar {
   readonly options: RegistrarOptions;
   readonly entries: Map<string, RegistrationEntry>;
+  /** Open exchanges by transaction. */
+  readonly exchanges: Map<number, RegistrationEntry>;
   router: Locator | undefined;
+  /** Undefined until the router has told. */
   routerBoot: FlowId | undefined;
   /** Where the router last saw us. */
   observed: Locator | undefined;
-  /** Unanswered too long: the stack should search for a router again. Cleared by any answer. */
+  /** Silent for too long: time to search for a router again. Any answer clears it. */
   routerLost: boolean;
   sequence: number;
-  transaction: number;
+  /** No entry is due before this. */
+  deadlineUs: number;
 }
-export declare function createRegistrar(options: RegistrarOptions): Registrar;
+
+export interface RegistrarEvent {
+  readonly kind: 'registered' | 'refused' | 'unregistered';
+  readonly entry: RegistrationEntry;
+  /** Not a mere refresh or a repeated refusal. */
+  readonly first: boolean;
+  readonly reason: Reason;
+}
+
+const firstRetryUs = 100_000;
+const longestRetryUs = 2_000_000;
+const refusedRetryUs = 5_000_000;
+/** Unanswered sends, 3.1 s, after which the router counts as lost. */
+const lostAttempts = 5;
+const unregisterAttempts = 4;
+
+export function createRegistrar(options: RegistrarOptions): Registrar {
+  return {
+    options,
+    entries: new Map(),
+    exchanges: new Map(),
+    router: undefined,
+    routerBoot: undefined,
+    observed: undefined,
+    routerLost: false,
+    sequence: 0,
+    deadlineUs: Infinity,
+  };
+}
+
 /** Begins to register; idle until a router is known. Called again it changes weight and priority. */
-export declare function registerService(
+export function registerService(
   registrar: Registrar,
   prefix: Prefix,
   protocol: number,
   weight: number,
   priority: number,
   nowUs: number,
-): RegistrationEntry;
-/** Begins to take the name back; the entry goes when the router has answered or does not. */
-export declare function unregisterService(registrar: Registrar, prefix: Prefix, protocol: number, nowUs: number): void;
-/** Forgets without telling the router. */
-export declare function dropRegistration(registrar: Registrar, prefix: Prefix, protocol: number): void;
-export declare function isRegistered(registrar: Registrar, prefix: Prefix, protocol: number): boolean;
-/** Whether nothing is left of a name after `unregisterService`. */
-export declare function isUnregistered(registrar: Registrar, prefix: Prefix, protocol: number): boolean;
-/** A router was found, changed, restarted (other boot) or, with undefined, lost: every name is registered anew. */
-export declare function setRegistrarRouter(
+): RegistrationEntry {
+  const key = keyOf(prefix, protocol);
+  const known = registrar.entries.get(key);
+  if (known && known.state !== 'unregistering' && known.weight === weight && known.priority === priority) return known;
+  const entry = known ?? blankEntry(prefix, protocol);
+  registrar.entries.set(key, entry);
+  entry.weight = weight;
+  entry.priority = priority;
+  if (entry.state !== 'registered') entry.state = registrar.router ? 'registering' : 'idle';
+  if (registrar.router) restart(registrar, entry, nowUs);
+  return entry;
+}
+
+/** Begins to take a name back; the entry goes when the router has answered, or does not. */
+export function unregisterService(registrar: Registrar, prefix: Prefix, protocol: number, nowUs: number): void {
+  const entry = registrar.entries.get(keyOf(prefix, protocol));
+  if (entry === undefined || entry.state === 'unregistering') return;
+  if (registrar.router === undefined) {
+    removeEntry(registrar, entry);
+  } else {
+    entry.state = 'unregistering';
+    restart(registrar, entry, nowUs);
+  }
+}
+
+/** Forgets a name without telling the router. */
+export function dropRegistration(registrar: Registrar, prefix: Prefix, protocol: number): void {
+  const entry = registrar.entries.get(keyOf(prefix, protocol));
+  if (entry) removeEntry(registrar, entry);
+}
+
+export function isRegistered(registrar: Registrar, prefix: Prefix, protocol: number): boolean {
+  return registrar.entries.get(keyOf(prefix, protocol))?.state === 'registered';
+}
+
+/** Whether nothing is left of a name: `unregisterService` is through with it. */
+export function isUnregistered(registrar: Registrar, prefix: Prefix, protocol: number): boolean {
+  return !registrar.entries.has(keyOf(prefix, protocol));
+}
+
+/** A router was found, replaced, restarted (another boot) or, with undefined, given up; names are registered anew. */
+export function setRegistrarRouter(
   registrar: Registrar,
   router: Locator | undefined,
   boot: FlowId | undefined,
   nowUs: number,
-): void;
-/** What an answer meant; `reason` is for `refused`. */
-export interface RegistrarEvent {
-  kind: 'registered' | 'refused' | 'unregistered';
-  entry: RegistrationEntry;
-  /** The first success of this entry with this router. */
-  first: boolean;
-  reason: Reason;
+): void {
+  registrar.routerLost = false;
+  const { router: before, routerBoot } = registrar;
+  const sameRouter = before && router ? sameLocator(before, router) : before === router;
+  if (sameRouter && (boot === undefined || routerBoot === undefined || sameFlow(boot, routerBoot))) {
+    registrar.routerBoot ??= boot;
+    return;
+  }
+  registrar.router = router;
+  registrar.routerBoot = boot;
+  for (const entry of [...registrar.entries.values()]) {
+    if (router) registerAnew(registrar, entry, nowUs);
+    else if (entry.state === 'unregistering') removeEntry(registrar, entry);
+    else rest(registrar, entry);
+  }
 }
-/** Takes REGISTERED and UNREGISTERED. Undefined for an answer to nothing (late, forged). */
-export declare function handleRegistrarReply(
+
+/** Takes REGISTERED and UNREGISTERED. Undefined for an answer to nothing: late, repeated or forged. */
+export function handleRegistrarReply(
   registrar: Registrar,
   message: ControlMessage,
   nowUs: number,
-): RegistrarEvent | undefined;
-/** Fills the next message that is due for `registrar.router`; false when none is. Call until false. */
-export declare function pollRegistrar(registrar: Registrar, nowUs: number, out: ControlMessage): boolean;
-export declare function registrarDeadlineUs(registrar: Registrar): number;
+): RegistrarEvent | undefined {
+  const entry = registrar.exchanges.get(message.transaction);
+  const wanted = entry?.state === 'unregistering' ? MessageType.UNREGISTERED : MessageType.REGISTERED;
+  if (entry === undefined || message.type !== wanted) return undefined;
+  closeExchange(registrar, entry);
+  noteBoot(registrar, entry, message.boot, nowUs);
+  const { reason } = message;
+  if (message.type === MessageType.UNREGISTERED) {
+    removeEntry(registrar, entry);
+    return { kind: 'unregistered', entry, first: true, reason };
+  }
+  registrar.observed = message.observed;
+  if (reason !== Reason.OK) return noteRefusal(registrar, entry, reason, nowUs);
+  const first = entry.state !== 'registered';
+  entry.state = 'registered';
+  entry.leaseEndUs = nowUs + message.leaseMs * 1000;
+  setDeadline(registrar, entry, nowUs + Math.max(firstRetryUs, (message.leaseMs * 1000) / 3));
+  return { kind: 'registered', entry, first, reason };
+}
+
+/** Fills the next message that is due, for `registrar.router`; false when none is. Call until false. */
+export function pollRegistrar(registrar: Registrar, nowUs: number, out: ControlMessage): boolean {
+  if (nowUs < registrar.deadlineUs) return false;
+  for (const entry of registrar.entries.values())
+    if (entry.deadlineUs <= nowUs && transmit(registrar, entry, nowUs, out)) return true;
+  registrar.deadlineUs = Infinity;
+  for (const entry of registrar.entries.values())
+    registrar.deadlineUs = Math.min(registrar.deadlineUs, entry.deadlineUs);
+  return false;
+}
+
+/** Infinity when there is nothing to do. */
+export function registrarDeadlineUs(registrar: Registrar): number {
+  return registrar.deadlineUs;
+}
+
+/** Sends or repeats the entry's message; false when it gave up instead. */
+function transmit(registrar: Registrar, entry: RegistrationEntry, nowUs: number, out: ControlMessage): boolean {
+  const { state } = entry;
+  if (state === 'unregistering' && entry.attempts === unregisterAttempts) {
+    removeEntry(registrar, entry);
+    return false;
+  }
+  if (entry.attempts === 0) openExchange(registrar, entry);
+  if (entry.attempts >= lostAttempts) registrar.routerLost = true;
+  if (state === 'registered' && entry.leaseEndUs <= nowUs) entry.state = 'registering';
+  setDeadline(registrar, entry, nowUs + Math.min(longestRetryUs, firstRetryUs * 2 ** entry.attempts));
+  entry.attempts++;
+  fill(registrar, entry, out);
+  return true;
+}
+
+function fill(registrar: Registrar, entry: RegistrationEntry, out: ControlMessage): void {
+  const { instance, boot, leaseUs } = registrar.options;
+  out.type = entry.state === 'unregistering' ? MessageType.UNREGISTER : MessageType.REGISTER;
+  out.transaction = entry.transaction;
+  out.instance = instance;
+  out.boot = boot;
+  out.sequence = entry.sequence;
+  out.protocol = entry.protocol;
+  out.prefix = entry.prefix;
+  out.weight = entry.weight;
+  out.priority = entry.priority;
+  out.leaseMs = Math.round(leaseUs / 1000);
+}
+
+/** The router has another boot than it had: it has forgotten the other names too. */
+function noteBoot(registrar: Registrar, answered: RegistrationEntry, boot: FlowId, nowUs: number): void {
+  const before = registrar.routerBoot;
+  registrar.routerLost = false;
+  registrar.routerBoot = boot;
+  if (before === undefined || sameFlow(before, boot)) return;
+  for (const entry of registrar.entries.values())
+    if (entry !== answered && entry.state === 'registered') registerAnew(registrar, entry, nowUs);
+}
+
+function noteRefusal(registrar: Registrar, entry: RegistrationEntry, reason: Reason, nowUs: number): RegistrarEvent {
+  const first = entry.state !== 'refused';
+  entry.state = 'refused';
+  entry.leaseEndUs = -Infinity;
+  setDeadline(registrar, entry, nowUs + refusedRetryUs);
+  return { kind: 'refused', entry, first, reason };
+}
+
+function registerAnew(registrar: Registrar, entry: RegistrationEntry, nowUs: number): void {
+  if (entry.state !== 'unregistering') entry.state = 'registering';
+  entry.leaseEndUs = -Infinity;
+  restart(registrar, entry, nowUs);
+}
+
+/** Makes a new exchange due now, in place of the one under way. */
+function restart(registrar: Registrar, entry: RegistrationEntry, nowUs: number): void {
+  closeExchange(registrar, entry);
+  setDeadline(registrar, entry, nowUs);
+}
+
+function rest(registrar: Registrar, entry: RegistrationEntry): void {
+  closeExchange(registrar, entry);
+  entry.state = 'idle';
+  entry.leaseEndUs = -Infinity;
+  entry.deadlineUs = Infinity;
+}
+
+function openExchange(registrar: Registrar, entry: RegistrationEntry): void {
+  do entry.transaction = registrar.options.random.uint32();
+  while (registrar.exchanges.has(entry.transaction));
+  entry.sequence = ++registrar.sequence;
+  registrar.exchanges.set(entry.transaction, entry);
+}
+
+function closeExchange(registrar: Registrar, entry: RegistrationEntry): void {
+  if (entry.attempts > 0) registrar.exchanges.delete(entry.transaction);
+  entry.attempts = 0;
+}
+
+function removeEntry(registrar: Registrar, entry: RegistrationEntry): void {
+  closeExchange(registrar, entry);
+  registrar.entries.delete(keyOf(entry.prefix, entry.protocol));
+}
+
+function setDeadline(registrar: Registrar, entry: RegistrationEntry, deadlineUs: number): void {
+  entry.deadlineUs = deadlineUs;
+  registrar.deadlineUs = Math.min(registrar.deadlineUs, deadlineUs);
+}
+
+function blankEntry(prefix: Prefix, protocol: number): RegistrationEntry {
+  return {
+    prefix,
+    protocol,
+    weight: 0,
+    priority: 0,
+    state: 'idle',
+    sequence: 0,
+    transaction: 0,
+    attempts: 0,
+    deadlineUs: Infinity,
+    leaseEndUs: -Infinity,
+  };
+}
+
+function keyOf(prefix: Prefix, protocol: number): string {
+  return `${protocol} ${formatPrefix(prefix)}`;
+}

@@ -97,10 +97,24 @@ export function lookupLocal(
   bytes: Uint8Array,
   offset: number,
 ): Target | undefined {
+  const rule = lookupLocalRule(table, protocol, bytes, offset);
+  return rule && localTarget(rule, protocol);
+}
+
+/** The longest rule with a demux target for `protocol`. */
+export function lookupLocalRule(
+  table: ServiceTable,
+  protocol: number,
+  bytes: Uint8Array,
+  offset: number,
+): Rule | undefined {
   const entry = longestMatch(table.prefixes, bytes, offset, protocolBit(protocol) << localShift);
-  if (entry < 0) return undefined;
-  for (const target of table.rules[entry]!.targets)
-    if (target.action === 'demux' && serves(target, protocol)) return target;
+  return entry < 0 ? undefined : table.rules[entry];
+}
+
+/** The demux target of a rule for `protocol`. */
+export function localTarget(rule: Rule, protocol: number): Target | undefined {
+  for (const target of rule.targets) if (target.action === 'demux' && serves(target, protocol)) return target;
   return undefined;
 }
 
