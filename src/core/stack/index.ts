@@ -1,3 +1,6 @@
+export type { CountersInfo } from './counters.ts';
+export type { ListenerInfo, StackInfo } from './inspect.ts';
+export { createStack, type Stack } from './stack.ts';
 export {
   type Driver,
   type Event,
@@ -6,6 +9,7 @@ export {
   type Output,
   type OutputKind,
   Protocol,
+  type RuleChange,
   type SocketId,
   type StackOptions,
   type StreamOptions,

@@ -3,7 +3,8 @@
 // replays a run; outputs go into records that the caller owns and reuses. A stack has one deadline; the driver owns
 // the one timer.
 
-import type { FlowId, Locator, Primitives, Reason, ServiceId } from '../base/index.ts';
+import type { FlowId, Locator, Prefix, Primitives, Reason, ServiceId } from '../base/index.ts';
+import type { TargetOptions } from '../tables/index.ts';
 import type { PacketBatch } from '../transport/index.ts';
 
 /** Names a socket of one stack: a listener, a connection or a datagram socket. Never reused. */
@@ -54,8 +55,22 @@ export type Input =
   | { kind: 'datagram-socket'; service?: ServiceId; bits?: number }
   /** On a connected datagram flow `to` is absent. Answers 1 if taken, 0 if dropped. */
   | { kind: 'datagram'; socket: SocketId; bytes: Uint8Array; to?: ServiceId }
+  /** Static rules of an operator; answers 1 if there was something to change. */
+  | { kind: 'rule'; change: RuleChange }
   /** The link learned that packets of more than `packetBytes` cannot go to `remote` (EMSGSIZE, ICMP). */
   | { kind: 'too-big'; remote: Locator; packetBytes: number };
+
+/** `set` changes weight and priority of whatever targets match, registered ones included. */
+export type RuleChange =
+  | { readonly verb: 'add'; readonly prefix: Prefix; readonly target: TargetOptions }
+  | {
+      readonly verb: 'set';
+      readonly prefix: Prefix;
+      readonly instance?: FlowId;
+      readonly weight?: number;
+      readonly priority?: number;
+    }
+  | { readonly verb: 'remove'; readonly prefix: Prefix; readonly instance?: FlowId };
 
 export type Event =
   /** The name is bound; `registered` tells whether a router holds it (else found ad hoc, or by rules). */
@@ -129,6 +144,7 @@ export interface FlowInfo {
   readonly service: string;
   readonly localFlow: string;
   readonly remoteFlow: string;
+  readonly remote: string;
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly packetsIn: number;

@@ -1,0 +1,130 @@
+// The ends of a connection (docs/protocol.md, "Closing"). Orderly: a close record, then the transport's FIN, each way;
+// the first end to see both directions over sends SAL's FIN with the final offsets, the other answers FIN|ACK and keeps
+// the flow in TIME-WAIT to answer repeats. Abort: RST, echoing the peer's nonce. TIME-WAIT lives here and only here.
+
+import { Reason, sameFlow } from '../base/index.ts';
+import { writeClose } from '../security/index.ts';
+import { finish } from '../transport/index.ts';
+import { type Control, ControlFlag, type Final } from '../wire/index.ts';
+import { dropHalfOpen } from './accept.ts';
+import { buildConnectionReset, buildFin, buildFinAck, sendPacket } from './packets.ts';
+import { arm, conclude, deliver, markReady, releaseFlow, releaseTransport } from './sockets.ts';
+import type { Connection, StackState } from './state.ts';
+import { pointSink } from './workspace.ts';
+
+const firstRetryUs = 200_000;
+const maxFinTries = 8;
+/** Long enough for the peer's last FIN retransmissions to find an answer. */
+const timeWaitUs = 2_000_000;
+const resetMemoryUs = 5_000_000;
+
+/** The application ended its side. */
+export function endLocal(stack: StackState, connection: Connection): void {
+  if (connection.localEnd || connection.over !== undefined) return;
+  connection.localEnd = true;
+  queueClose(stack, connection);
+}
+
+/** Queues the close record and the transport's FIN as soon as there is a transport with room. */
+export function queueClose(stack: StackState, connection: Connection): void {
+  const { tcb, writer } = connection;
+  if (connection.closeQueued || tcb === undefined || writer === undefined) return;
+  connection.closeQueued = true;
+  writeClose(writer, pointSink(stack.work, connection, stack.nowUs));
+  finish(tcb, stack.nowUs);
+  markReady(stack, connection);
+}
+
+/** Both directions are over as far as this end can see: say so, with the final offsets. */
+export function maybeFinish(stack: StackState, connection: Connection): void {
+  if (connection.state !== 'ESTABLISHED' || !connection.finAcked || !connection.remoteEnd) return;
+  connection.state = 'FIN-SENT';
+  connection.controlTries = 0;
+  connection.controlPacket = buildFin(connection);
+  sendFin(stack, connection);
+}
+
+function sendFin(stack: StackState, connection: Connection): void {
+  if (connection.controlPacket !== undefined) sendPacket(stack, connection.controlPacket, connection.peer);
+  connection.controlDeadlineUs = stack.nowUs + firstRetryUs * 2 ** connection.controlTries;
+  arm(stack, connection);
+}
+
+/** All data was acknowledged, so a FIN that stays unanswered ends the connection all the same. */
+export function retryFin(stack: StackState, connection: Connection): void {
+  if (++connection.controlTries >= maxFinTries) return endOrderly(stack, connection);
+  sendFin(stack, connection);
+}
+
+function endOrderly(stack: StackState, connection: Connection): void {
+  releaseFlow(stack, connection);
+  conclude(stack, connection, Reason.OK, '');
+}
+
+/** SAL's FIN, or FIN|ACK, with the peer's final offsets. */
+export function handleFin(
+  stack: StackState,
+  connection: Connection,
+  control: Readonly<Control>,
+  final: Readonly<Final>,
+): Reason {
+  if (!echoesNonce(connection, control)) return Reason.BAD_NONCE;
+  const { receivedBytes, sentBytes } = connection;
+  if (final.sentOffset !== receivedBytes || final.receivedOffset !== sentBytes) return Reason.BAD_STATE;
+  if ((control.flags & ControlFlag.ACK) !== 0) {
+    if (connection.state === 'FIN-SENT') endOrderly(stack, connection);
+    return Reason.OK;
+  }
+  if (!connection.closeQueued || !connection.remoteEnd) return Reason.BAD_STATE;
+  sendPacket(stack, buildFinAck(connection), connection.peer);
+  if (connection.state === 'ESTABLISHED') enterTimeWait(stack, connection, timeWaitUs);
+  return Reason.OK;
+}
+
+function enterTimeWait(stack: StackState, connection: Connection, lastsUs: number): void {
+  connection.state = 'TIME-WAIT';
+  connection.controlPacket = undefined;
+  connection.controlDeadlineUs = stack.nowUs + lastsUs;
+  releaseTransport(connection);
+  arm(stack, connection);
+  conclude(stack, connection, Reason.OK, '');
+}
+
+/** Until the security layer brings tags, whoever echoes our nonce has seen the handshake. */
+export function echoesNonce(connection: Connection, control: Readonly<Control>): boolean {
+  return sameFlow(connection.localNonce, { hi: control.nonceHi, lo: control.nonceLo });
+}
+
+/** Abort by the application, or because the transport gave up. */
+export function abort(stack: StackState, connection: Connection, reason: Reason, detail: string): void {
+  if (connection.state === 'SYN-RECEIVED') return dropHalfOpen(stack, connection);
+  const opened = connection.state === 'ESTABLISHED' || connection.state === 'FIN-SENT';
+  connection.demandBytes = 0;
+  connection.unread.length = 0;
+  if (opened) sendPacket(stack, buildConnectionReset(connection, reason), connection.peer);
+  if (connection.state !== 'TIME-WAIT' && connection.state !== 'CLOSED') keepForResets(stack, connection);
+  conclude(stack, connection, reason, detail);
+  deliver(stack, connection);
+}
+
+/** A flow just aborted answers what still arrives for it with RST, for a while. */
+function keepForResets(stack: StackState, connection: Connection): void {
+  connection.state = 'TIME-WAIT';
+  connection.controlPacket = undefined;
+  connection.controlDeadlineUs = stack.nowUs + resetMemoryUs;
+  releaseTransport(connection);
+  arm(stack, connection);
+}
+
+export function handleReset(stack: StackState, connection: Connection, control: Readonly<Control>): Reason {
+  if (!echoesNonce(connection, control)) return Reason.BAD_NONCE;
+  if (connection.state === 'SYN-RECEIVED') {
+    dropHalfOpen(stack, connection);
+    return Reason.OK;
+  }
+  if (connection.state === 'TIME-WAIT') return Reason.OK;
+  releaseFlow(stack, connection);
+  const why = control.reason === Reason.CLOSED ? 'the listener closed' : 'the peer aborted the connection';
+  conclude(stack, connection, control.reason === Reason.OK ? Reason.ABORTED : (control.reason as Reason), why);
+  return Reason.OK;
+}

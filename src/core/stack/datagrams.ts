@@ -1,0 +1,92 @@
+// Datagrams, of two kinds. Unbound: every packet carries the destination's name and the sender's, and is routed like a
+// first packet; replies go to the sender's name, which was learned with its locator. Connected: a flow with the
+// handshake of a stream and no transport above it; each packet carries its number and goes straight to the other end.
+// Unreliable by contract: where a queue is full or a name unknown, the datagram is dropped and counted.
+
+import { formatServiceId, type Locator, Reason, randomId, type ServiceId } from '../base/index.ts';
+import { getExpiring, setExpiring, type Target } from '../tables/index.ts';
+import { countDrop } from './counters.ts';
+import { buildConnectedDatagram, buildUnboundDatagram, sendPacket } from './packets.ts';
+import { queueLength } from './queue.ts';
+import { routeFirstPacket } from './route.ts';
+import { type HeldDatagram, joinSearch } from './search.ts';
+import { emitEvent } from './sockets.ts';
+import type { Connection, DatagramSocket, StackState } from './state.ts';
+import { type Input, Protocol } from './types.ts';
+
+/** Packets waiting for the link before datagrams are dropped; streams have their own bounds. */
+const maxOutbox = 1024;
+const maxHeldPerName = 64;
+const learnedUs = 60_000_000;
+
+/** Answers 1 if the datagram was taken (sent or held for a search), 0 if it was dropped. */
+export function sendDatagram(stack: StackState, input: Extract<Input, { kind: 'datagram' }>): number {
+  const socket = stack.sockets.get(input.socket);
+  if (socket === undefined || socket.kind === 'listener') return 0;
+  if (queueLength(stack.outbox) >= maxOutbox) return drop(stack, Reason.QUEUE_FULL);
+  if (socket.kind === 'connection') return sendConnected(stack, socket, input.bytes);
+  return input.to === undefined ? 0 : sendUnbound(stack, socket, input.to, input.bytes);
+}
+
+function drop(stack: StackState, reason: Reason): number {
+  countDrop(stack.counters, reason);
+  return 0;
+}
+
+function sendConnected(stack: StackState, connection: Connection, bytes: Uint8Array): number {
+  if (connection.state !== 'ESTABLISHED' || connection.protocol !== Protocol.UDP) return drop(stack, Reason.BAD_STATE);
+  sendPacket(stack, buildConnectedDatagram(connection, bytes), connection.peer);
+  connection.packetsOut++;
+  connection.bytesOut += bytes.length;
+  return 1;
+}
+
+function sendUnbound(stack: StackState, socket: DatagramSocket, to: ServiceId, bytes: Uint8Array): number {
+  const packet = buildUnboundDatagram(to, socket.service, bytes);
+  const learned = getExpiring(stack.learned, formatServiceId(to), stack.nowUs);
+  if (learned !== undefined) {
+    sendPacket(stack, packet, learned);
+    return 1;
+  }
+  const spread = randomId(stack.random);
+  const route = routeFirstPacket(stack, to, Protocol.UDP, spread, spread, 0, packet.length);
+  if (route.kind === 'refuse') return drop(stack, route.reason);
+  if (route.kind === 'wait') return hold(stack, socket, to, bytes);
+  sendPacket(stack, packet, route.locator);
+  return 1;
+}
+
+function hold(stack: StackState, socket: DatagramSocket, to: ServiceId, bytes: Uint8Array): number {
+  const { datagrams } = joinSearch(stack, to, Protocol.UDP);
+  if (datagrams.length >= maxHeldPerName) return drop(stack, Reason.QUEUE_FULL);
+  datagrams.push({ socket: socket.socket, bytes: bytes.slice(), to });
+  return 1;
+}
+
+/** The search for a name ended: what was held for it goes, or is dropped. */
+export function releaseHeld(stack: StackState, datagrams: readonly HeldDatagram[], found: boolean): void {
+  for (const { socket, bytes, to } of datagrams) {
+    if (found) sendDatagram(stack, { kind: 'datagram', socket, bytes, to });
+    else countDrop(stack.counters, Reason.NO_SUCH_SERVICE);
+  }
+}
+
+/** An unbound datagram that resolved to a socket here. */
+export function receiveUnbound(
+  stack: StackState,
+  target: Target,
+  from: ServiceId | undefined,
+  sender: Locator,
+  bytes: Uint8Array,
+): Reason {
+  const socket = stack.sockets.get(target.socket);
+  if (socket?.kind !== 'datagram-socket') return Reason.BAD_STATE;
+  if (from !== undefined) setExpiring(stack.learned, formatServiceId(from), sender, stack.nowUs + learnedUs);
+  emitEvent(stack, { kind: 'datagram', socket: socket.socket, bytes, from });
+  return Reason.OK;
+}
+
+export function receiveConnected(stack: StackState, connection: Connection, bytes: Uint8Array): Reason {
+  emitEvent(stack, { kind: 'datagram', socket: connection.socket, bytes, from: connection.remoteService });
+  return Reason.OK;
+}

@@ -1,0 +1,88 @@
+// What people and tools may see of a stack: flows, rules, registrations, counters, as plain JSON (rows O1, S6). Reading
+// changes nothing. Addresses appear here, for operators; the sockets layer never shows them to applications.
+
+import { formatFlowId, formatLocator, formatPrefix, formatServiceId } from '../base/index.ts';
+import { AdvertFlag, isRegistered, listRegistry, type RegistrationInfo } from '../control/index.ts';
+import { dump, flowEntries, type RuleInfo } from '../tables/index.ts';
+import { type CountersInfo, countersInfo } from './counters.ts';
+import type { Connection, StackState } from './state.ts';
+import { type FlowInfo, Protocol } from './types.ts';
+
+export interface ListenerInfo {
+  readonly socket: number;
+  readonly service: string;
+  readonly protocol: 'stream' | 'datagram';
+  readonly registered: boolean;
+}
+
+export interface StackInfo {
+  readonly locals: readonly string[];
+  /** The router in use; null: none, names are found ad hoc or by rules. */
+  readonly router: string | null;
+  /** The router answers name queries. */
+  readonly directory: boolean;
+  readonly listeners: readonly ListenerInfo[];
+  readonly flows: readonly FlowInfo[];
+  readonly rules: readonly RuleInfo[];
+  readonly registrations: readonly RegistrationInfo[];
+  readonly counters: CountersInfo;
+}
+
+export function flowInfo(connection: Connection): FlowInfo {
+  const { tcb } = connection;
+  return {
+    socket: connection.socket,
+    protocol: connection.protocol === Protocol.TCP ? 'stream' : 'datagram',
+    role: connection.role,
+    state: connection.state === 'ESTABLISHED' && tcb !== undefined ? tcb.state : connection.state,
+    service: formatServiceId(connection.service),
+    localFlow: formatFlowId(connection.localFlow),
+    remoteFlow: formatFlowId(connection.remoteFlow),
+    remote: formatLocator(connection.peer),
+    bytesIn: connection.bytesIn,
+    bytesOut: connection.bytesOut,
+    packetsIn: connection.packetsIn,
+    packetsOut: connection.packetsOut,
+    retransmits: tcb?.retransmits ?? 0,
+    rttUs: tcb?.rtt.srttUs ?? 0,
+    cwndBytes: tcb?.congestion.cwndBytes ?? 0,
+    packetBytes: tcb?.packetBytes ?? 0,
+  };
+}
+
+export function flowInfos(stack: StackState): FlowInfo[] {
+  return [...flowEntries(stack.flows)].map(flowInfo);
+}
+
+function listenerInfos(stack: StackState): ListenerInfo[] {
+  const infos: ListenerInfo[] = [];
+  for (const socket of stack.sockets.values()) {
+    if (socket.kind === 'connection') continue;
+    infos.push({
+      socket: socket.socket,
+      service: formatPrefix(socket.prefix),
+      protocol: socket.protocol === Protocol.TCP ? 'stream' : 'datagram',
+      registered: isRegistered(stack.registrar, socket.prefix, socket.protocol),
+    });
+  }
+  return infos;
+}
+
+export function inspect(stack: StackState): StackInfo {
+  const router = stack.options.router ?? stack.search?.router;
+  return {
+    locals: stack.locals.map(formatLocator),
+    router: router === undefined ? null : formatLocator(router),
+    directory: hasDirectory(stack),
+    listeners: listenerInfos(stack),
+    flows: flowInfos(stack),
+    rules: dump(stack.services),
+    registrations: stack.registry === undefined ? [] : listRegistry(stack.registry, stack.nowUs),
+    counters: countersInfo(stack.counters),
+  };
+}
+
+/** Whether the router in use answers name queries, as its ADVERT said. */
+export function hasDirectory(stack: StackState): boolean {
+  return stack.search?.state === 'found' && (stack.search.flags & AdvertFlag.DIRECTORY) !== 0;
+}

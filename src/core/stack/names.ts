@@ -1,0 +1,194 @@
+// Listening and registering: bind inserts a DEMUX rule and registers the name where a router is known; close takes it
+// back first and refuses racing dials at once. Without a router a name is found ad hoc: SOLICIT is answered by OFFER.
+// `listening` is told when others can find the name: registered, or the search for a router has come up empty.
+
+import { formatPrefix, makePrefix, type Prefix, Reason, type ServiceId, serviceBits } from '../base/index.ts';
+import {
+  dropRegistration,
+  isUnregistered,
+  type RegistrarEvent,
+  registerService,
+  unregisterService,
+} from '../control/index.ts';
+import { findRule, findTarget, getExpiring, insertTarget, removeTarget, setExpiring } from '../tables/index.ts';
+import { dropHalfOpen, halfOpenOf } from './accept.ts';
+import { sendWithdraw } from './control-egress.ts';
+import { buildConnectionReset, sendPacket } from './packets.ts';
+import { emitEvent, nextSocketId } from './sockets.ts';
+import type { DatagramSocket, Listener, StackState } from './state.ts';
+import { type Input, Protocol, type SocketId } from './types.ts';
+
+export type Binding = Listener | DatagramSocket;
+
+const defaultBacklog = 1024;
+const defaultWeight = 100;
+/** How long the first registration with a configured router may take. */
+const announceUs = 5_000_000;
+/** A search for a router this old has come up empty: the name is found ad hoc. It goes on in the background. */
+const searchGraceUs = 150_000;
+const closedNameUs = 30_000_000;
+
+export function listen(stack: StackState, input: Extract<Input, { kind: 'listen' }>): SocketId {
+  const listener: Listener = {
+    kind: 'listener',
+    socket: nextSocketId(stack),
+    protocol: input.protocol,
+    prefix: makePrefix(input.service, input.bits),
+    weight: input.weight ?? defaultWeight,
+    priority: input.priority ?? 0,
+    backlog: input.backlog ?? defaultBacklog,
+    stream: input.stream ?? {},
+    halfOpen: 0,
+    announced: false,
+    announceDeadlineUs: Number.POSITIVE_INFINITY,
+    closing: false,
+  };
+  bind(stack, listener);
+  return listener.socket;
+}
+
+/** A datagram socket: with a name to be found by, or with one made up that only its correspondents know. */
+export function openDatagramSocket(stack: StackState, input: Extract<Input, { kind: 'datagram-socket' }>): SocketId {
+  const service = input.service ?? privateName(stack);
+  const socket: DatagramSocket = {
+    kind: 'datagram-socket',
+    socket: nextSocketId(stack),
+    protocol: Protocol.UDP,
+    service,
+    prefix: makePrefix(service, input.service === undefined ? 256 : (input.bits ?? 256)),
+    found: input.service !== undefined,
+    weight: defaultWeight,
+    priority: 0,
+    announced: false,
+    announceDeadlineUs: Number.POSITIVE_INFINITY,
+    closing: false,
+  };
+  bind(stack, socket);
+  return socket.socket;
+}
+
+/** ssID 0 and 160 random bits: nobody else has it, and nobody can guess it. */
+function privateName(stack: StackState): ServiceId {
+  const id = new Uint8Array(32);
+  for (let at = 8; at < 28; at++) id[at] = stack.random.uint32() & 0xff;
+  return makePrefix(id, 256).id;
+}
+
+function bind(stack: StackState, binding: Binding): void {
+  const { socket, prefix, protocol, priority, weight } = binding;
+  const rule = findRule(stack.services, prefix);
+  if (rule !== undefined && findTarget(rule, 'local', stack.instance, protocol) !== undefined) {
+    const detail = 'this process listens to it already';
+    emitEvent(stack, { kind: 'listen-failed', socket, reason: Reason.DUPLICATE, detail });
+    return;
+  }
+  stack.sockets.set(socket, binding);
+  insertTarget(stack.services, prefix, {
+    owner: 'local',
+    instance: stack.instance,
+    protocol,
+    action: 'demux',
+    socket,
+    priority,
+    weight,
+  });
+  announce(stack, binding);
+}
+
+function announce(stack: StackState, binding: Binding): void {
+  const { search, options, nowUs } = stack;
+  if (binding.kind === 'datagram-socket' && !binding.found) return tellListening(stack, binding, false);
+  if (stack.registry !== undefined) return tellListening(stack, binding, true);
+  registerService(stack.registrar, binding.prefix, binding.protocol, binding.weight, binding.priority, nowUs);
+  if (options.router !== undefined || search?.state === 'found') binding.announceDeadlineUs = nowUs + announceUs;
+  else if (search !== undefined) binding.announceDeadlineUs = stack.searchStartUs + searchGraceUs;
+  if (binding.announceDeadlineUs <= nowUs || binding.announceDeadlineUs === Number.POSITIVE_INFINITY)
+    return tellListening(stack, binding, false);
+  stack.unannounced.add(binding);
+}
+
+function tellListening(stack: StackState, binding: Binding, registered: boolean): void {
+  binding.announced = true;
+  binding.announceDeadlineUs = Number.POSITIVE_INFINITY;
+  stack.unannounced.delete(binding);
+  emitEvent(stack, { kind: 'listening', socket: binding.socket, registered });
+}
+
+/** Announcements that waited long enough: ad hoc they stand, with a configured router they have failed. */
+export function pollAnnouncements(stack: StackState): void {
+  for (const binding of stack.unannounced) {
+    if (binding.announceDeadlineUs > stack.nowUs) continue;
+    if (stack.options.router === undefined) tellListening(stack, binding, false);
+    else failListening(stack, binding, Reason.TIMED_OUT, 'the router does not answer the registration');
+  }
+  for (const binding of stack.unregistering) {
+    if (!isUnregistered(stack.registrar, binding.prefix, binding.protocol)) continue;
+    stack.unregistering.delete(binding);
+    emitEvent(stack, { kind: 'closed', socket: binding.socket, reason: Reason.OK, detail: '' });
+  }
+}
+
+export function announceDeadlineUs(stack: StackState): number {
+  let earliestUs = Number.POSITIVE_INFINITY;
+  for (const binding of stack.unannounced) earliestUs = Math.min(earliestUs, binding.announceDeadlineUs);
+  return earliestUs;
+}
+
+/** What the router said of a registration. */
+export function handleRegistrarEvent(stack: StackState, event: RegistrarEvent): void {
+  if (event.kind === 'unregistered') return pollAnnouncements(stack);
+  const binding = findBinding(stack, event.entry.prefix, event.entry.protocol);
+  if (binding === undefined || binding.announced) return;
+  if (event.kind === 'registered') tellListening(stack, binding, true);
+  else failListening(stack, binding, event.reason, 'the router refused the registration');
+}
+
+function findBinding(stack: StackState, prefix: Prefix, protocol: number): Binding | undefined {
+  const rule = findRule(stack.services, prefix);
+  const target = rule && findTarget(rule, 'local', stack.instance, protocol);
+  const socket = target && stack.sockets.get(target.socket);
+  return socket?.kind === 'connection' ? undefined : socket;
+}
+
+function failListening(stack: StackState, binding: Binding, reason: Reason, detail: string): void {
+  dropRegistration(stack.registrar, binding.prefix, binding.protocol);
+  unbind(stack, binding);
+  emitEvent(stack, { kind: 'listen-failed', socket: binding.socket, reason, detail });
+}
+
+function unbind(stack: StackState, binding: Binding): void {
+  stack.unannounced.delete(binding);
+  removeTarget(stack.services, binding.prefix, 'local', stack.instance, binding.protocol);
+  stack.sockets.delete(binding.socket);
+}
+
+/** Takes the name back first; dials that are already under way are refused, not left to time out. */
+export function closeBinding(stack: StackState, binding: Binding): void {
+  if (binding.closing) return;
+  binding.closing = true;
+  const { prefix, protocol } = binding;
+  setExpiring(stack.closedNames, closedKey(prefix, protocol), true, stack.nowUs + closedNameUs);
+  if (binding.kind === 'listener') {
+    for (const connection of halfOpenOf(stack, binding)) {
+      sendPacket(stack, buildConnectionReset(connection, Reason.CLOSED), connection.peer);
+      dropHalfOpen(stack, connection);
+    }
+  }
+  unbind(stack, binding);
+  unregisterService(stack.registrar, prefix, protocol, stack.nowUs);
+  if (stack.options.adHoc && stack.registrar.router === undefined) sendWithdraw(stack, prefix, protocol);
+  stack.unregistering.add(binding);
+  pollAnnouncements(stack);
+}
+
+function closedKey(prefix: Prefix, protocol: number): string {
+  return `${formatPrefix(prefix)} ${protocol}`;
+}
+
+/** Whether a name that covers `service` was closed here lately. */
+export function wasClosed(stack: StackState, service: ServiceId, protocol: number): boolean {
+  const whole = closedKey(makePrefix(service, 256), protocol);
+  const pool = closedKey(makePrefix(service, serviceBits), protocol);
+  const { closedNames, nowUs } = stack;
+  return getExpiring(closedNames, whole, nowUs) === true || getExpiring(closedNames, pool, nowUs) === true;
+}

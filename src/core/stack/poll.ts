@@ -1,0 +1,99 @@
+// Egress: `poll` answers one output at a time, in this order: packets of SAL itself, events, then the streams that are in
+// line, one batch each in turn. Events go before streams so that what the application writes in answer leaves with the
+// acknowledgement. A stream's segments are written straight into the caller's send buffer.
+
+import type { FlowId } from '../base/index.ts';
+import { nextDeadlineUs } from '../tables/index.ts';
+import { egress, type Lower, type PacketBatch } from '../transport/index.ts';
+import { baseHeaderBytes, emitBase } from '../wire/index.ts';
+import { controlPlaneDeadlineUs } from './control-plane.ts';
+import { emitOpeningAck, openingHeaderBytes, streamHeaderBytes } from './packets.ts';
+import { push, shift } from './queue.ts';
+import { arm } from './sockets.ts';
+import type { Connection, OutgoingPacket, StackState } from './state.ts';
+import { type Output, type OutputKind, Protocol } from './types.ts';
+
+/** SAL as the transport sees it, pointed at one connection per batch. */
+export interface FlowLower extends Lower {
+  headerBytes: number;
+  connection: Connection | undefined;
+}
+
+export function createFlowLower(): FlowLower {
+  return {
+    headerBytes: streamHeaderBytes,
+    opening: 'lower',
+    connection: undefined,
+    emitHeader(view, offset, segmentBytes) {
+      const { connection, headerBytes } = this;
+      if (connection === undefined) return;
+      const { remoteFlow } = connection;
+      const { hi, lo }: FlowId = remoteFlow;
+      emitBase(view, offset, headerBytes, Protocol.TCP, headerBytes + segmentBytes, hi, lo);
+      if (headerBytes !== streamHeaderBytes) emitOpeningAck(view, offset + baseHeaderBytes, connection);
+    },
+  };
+}
+
+export function poll(stack: StackState, output: Output): OutputKind {
+  const packet = shift(stack.outbox);
+  if (packet !== undefined) return transmitPacket(stack, packet, output);
+  const event = shift(stack.events);
+  if (event !== undefined) {
+    output.event = event;
+    return 'event';
+  }
+  if (pollStreams(stack, output)) return 'transmit';
+  output.deadlineUs = Math.min(nextDeadlineUs(stack.timers), controlPlaneDeadlineUs(stack));
+  return 'idle';
+}
+
+function transmitPacket(stack: StackState, { bytes, remote }: OutgoingPacket, output: Output): OutputKind {
+  const { batch } = output;
+  batch.buffer.set(bytes);
+  batch.bytes = bytes.length;
+  batch.packetBytes = bytes.length;
+  batch.packets = 1;
+  batch.probe = false;
+  output.remote = remote;
+  countOut(stack, batch);
+  return 'transmit';
+}
+
+function countOut(stack: StackState, batch: PacketBatch): void {
+  stack.counters.packetsOut += batch.packets;
+  stack.counters.bytesOut += batch.bytes;
+}
+
+/** One batch of the next stream in line that has something to send; it goes to the end of the line. */
+function pollStreams(stack: StackState, output: Output): boolean {
+  const { batch } = output;
+  for (;;) {
+    const connection = shift(stack.ready);
+    if (connection === undefined) return false;
+    connection.ready = false;
+    if (!egressStream(stack, connection, batch)) {
+      arm(stack, connection);
+      continue;
+    }
+    connection.ready = true;
+    push(stack.ready, connection);
+    connection.packetsOut += batch.packets;
+    output.remote = connection.peer;
+    countOut(stack, batch);
+    return true;
+  }
+}
+
+function egressStream(stack: StackState, connection: Connection, batch: PacketBatch): boolean {
+  const { tcb, state } = connection;
+  if (tcb === undefined || (state !== 'ESTABLISHED' && state !== 'FIN-SENT')) return false;
+  const { lower } = stack;
+  lower.connection = connection;
+  lower.headerBytes = connection.confirmed ? streamHeaderBytes : openingHeaderBytes;
+  batch.bytes = 0;
+  batch.packets = 0;
+  batch.packetBytes = 0;
+  batch.probe = false;
+  return egress(tcb, stack.nowUs, lower, batch) && batch.bytes > 0;
+}

@@ -1,0 +1,277 @@
+// Ingress: one datagram, or super-packet of many, from one sender. Flows are found by the destination flowID alone (P3);
+// a packet without one is a first packet or an unbound datagram and goes by its name. Segments of one flow are handed
+// to the transport one by one, and what they changed is settled once per batch. Bad packets are counted, never thrown.
+
+import { isLoopback, type Locator, Reason, type ServiceId, sameLocator } from '../base/index.ts';
+import { choose, countDropped, countResolved, find, lookup, lookupLocal, type Target } from '../tables/index.ts';
+import { handleSegment } from '../transport/index.ts';
+import {
+  appendSource,
+  ControlFlag,
+  datagramHeaderBytes,
+  entryOffset,
+  PacketKind,
+  Present,
+  parseControl,
+  parseDatagramHeader,
+  parseFinal,
+  parsePacket,
+  parseService,
+  parseSource,
+  readLocator,
+  readServiceId,
+  sourceHasRouter,
+} from '../wire/index.ts';
+import { acceptSyn, establish, refuseSyn, type Syn } from './accept.ts';
+import { handleFin, handleReset } from './close.ts';
+import { handleControlMessage } from './control-plane.ts';
+import { countDrop } from './counters.ts';
+import { receiveConnected, receiveUnbound } from './datagrams.ts';
+import { wasClosed } from './names.ts';
+import { handleRefusal, handleSynAck } from './open.ts';
+import { sendPacket } from './packets.ts';
+import { setPeer, touch } from './sockets.ts';
+import type { Connection, StackState } from './state.ts';
+import { settle } from './stream.ts';
+import { Protocol } from './types.ts';
+import { openDatagram } from './workspace.ts';
+
+/** More packets than one super-packet of segmentation offload holds are not read. */
+const maxPackets = 128;
+
+export function receive(stack: StackState, bytes: Uint8Array, length: number, remote: Locator): void {
+  const { work, counters } = stack;
+  openDatagram(work, bytes);
+  stack.remote = remote;
+  const { packet, view } = work;
+  counters.bytesIn += length;
+  let at = 0;
+  for (let count = 0; at < length; count++) {
+    if (count === maxPackets) {
+      countDrop(counters, Reason.TOO_MANY_PACKETS);
+      break;
+    }
+    const verdict = parsePacket(view, at, length, packet);
+    if (verdict === Reason.OK && packet.kind === PacketKind.PADDING) break;
+    counters.packetsIn++;
+    const reason = verdict === Reason.OK ? dispatch(stack, at, length) : verdict;
+    if (reason !== Reason.OK) countDrop(counters, reason);
+    if (packet.totalBytes === 0 || reason === Reason.UNKNOWN_FLOW) break;
+    at += packet.totalBytes;
+  }
+  settleTouched(stack);
+}
+
+/** What a batch changed is worked out once per flow. */
+function settleTouched(stack: StackState): void {
+  const { touched } = stack;
+  for (const connection of touched) {
+    connection.touched = false;
+    settle(stack, connection);
+  }
+  touched.length = 0;
+}
+
+function dispatch(stack: StackState, at: number, length: number): Reason {
+  const { packet } = stack.work;
+  if ((packet.flowHi | packet.flowLo) === 0) return receiveNamed(stack, at, length);
+  const connection = find(stack.flows, packet.flowHi, packet.flowLo);
+  if (connection === undefined) return Reason.UNKNOWN_FLOW;
+  connection.packetsIn++;
+  if ((packet.present & Present.CONTROL) !== 0) {
+    const verdict = receiveControl(stack, connection);
+    if (verdict !== Reason.OK) return verdict;
+    if (stack.work.control.flags !== ControlFlag.ACK) return Reason.OK;
+  }
+  return receiveData(stack, connection);
+}
+
+function receiveData(stack: StackState, connection: Connection): Reason {
+  const { packet, view, bytes, datagram } = stack.work;
+  const { payloadOffset, payloadBytes } = packet;
+  if (connection.state !== 'ESTABLISHED' && connection.state !== 'FIN-SENT') return Reason.BAD_STATE;
+  if (payloadBytes === 0) return Reason.OK;
+  if (packet.protocol !== connection.protocol) return Reason.UNSUPPORTED_PROTOCOL;
+  const { tcb } = connection;
+  if (tcb === undefined) {
+    const verdict = parseDatagramHeader(view, payloadOffset, payloadBytes, datagram);
+    if (verdict !== Reason.OK) return verdict;
+    confirm(stack, connection);
+    const payload = bytes.slice(payloadOffset + datagramHeaderBytes, payloadOffset + payloadBytes);
+    return receiveConnected(stack, connection, payload);
+  }
+  const { rcvNxt, sndUna } = tcb;
+  const verdict = handleSegment(tcb, stack.nowUs, view, bytes, payloadOffset, payloadBytes);
+  touch(stack, connection);
+  if (tcb.rcvNxt > rcvNxt || tcb.sndUna > sndUna) confirm(stack, connection);
+  return verdict;
+}
+
+/** The peer is there, and here: only packets that move the flow forward may tell a new address (NAT rebinding). */
+function confirm(stack: StackState, connection: Connection): void {
+  connection.confirmed = true;
+  if (sameLocator(connection.peer, stack.remote)) return;
+  stack.counters.rebinds++;
+  setPeer(stack, connection, stack.remote);
+}
+
+function receiveControl(stack: StackState, connection: Connection): Reason {
+  const { packet, view, control, final } = stack.work;
+  const verdict = parseControl(view, packet.controlOffset, control);
+  if (verdict !== Reason.OK) return verdict;
+  switch (control.flags) {
+    case ControlFlag.SYN | ControlFlag.ACK:
+      return connection.role === 'client' ? handleSynAck(stack, connection) : Reason.BAD_STATE;
+    case ControlFlag.ACK:
+      return receiveOpeningAck(stack, connection);
+    case ControlFlag.FAIL:
+      return handleRefusal(stack, connection);
+    case ControlFlag.RST:
+      return handleReset(stack, connection, control);
+    case ControlFlag.FIN:
+    case ControlFlag.FIN | ControlFlag.ACK: {
+      if (packet.finalOffset === 0) return Reason.BAD_STATE;
+      const parsed = parseFinal(view, packet.finalOffset, final);
+      return parsed === Reason.OK ? handleFin(stack, connection, control, final) : parsed;
+    }
+    default:
+      return Reason.BAD_STATE;
+  }
+}
+
+function receiveOpeningAck(stack: StackState, connection: Connection): Reason {
+  const { control } = stack.work;
+  const { localNonce } = connection;
+  if (control.nonceHi !== localNonce.hi || control.nonceLo !== localNonce.lo) return Reason.BAD_NONCE;
+  if (connection.state === 'SYN-RECEIVED') establish(stack, connection);
+  return Reason.OK;
+}
+
+/** A packet that names a service: a first packet or an unbound datagram. */
+function receiveNamed(stack: StackState, at: number, length: number): Reason {
+  const { packet, view, service, source, control, bytes } = stack.work;
+  if (packet.serviceOffset === 0) return Reason.BAD_STATE;
+  const verdict = parseService(view, packet.serviceOffset, service);
+  if (verdict !== Reason.OK) return verdict;
+  let sender = stack.remote;
+  if (packet.sourceOffset !== 0) {
+    const parsed = parseSource(view, packet.sourceOffset, source);
+    if (parsed !== Reason.OK) return parsed;
+    sender = readLocator(view, entryOffset(source, 0));
+  }
+  const to = readServiceId(view, service.destinationOffset);
+  const from = service.sourceOffset === 0 ? undefined : readServiceId(view, service.sourceOffset);
+  if (packet.controlOffset !== 0) {
+    const parsed = parseControl(view, packet.controlOffset, control);
+    if (parsed !== Reason.OK) return parsed;
+    if (control.flags !== ControlFlag.SYN) return Reason.BAD_STATE;
+    return receiveSyn(stack, to, from, sender, at, length);
+  }
+  if (packet.protocol !== Protocol.UDP) return Reason.UNSUPPORTED_PROTOCOL;
+  if (isControlName(stack, to))
+    return handleControlMessage(stack, bytes, packet.payloadOffset, packet.payloadBytes, stack.remote);
+  return receiveDatagram(stack, to, from, sender, at, length);
+}
+
+function isControlName(stack: StackState, to: ServiceId): boolean {
+  const { controlService } = stack;
+  for (let i = 0; i < controlService.length; i++) if (to[i] !== controlService[i]) return false;
+  return true;
+}
+
+function receiveSyn(
+  stack: StackState,
+  service: ServiceId,
+  source: ServiceId | undefined,
+  client: Locator,
+  at: number,
+  length: number,
+): Reason {
+  const { packet, control } = stack.work;
+  const { protocol } = packet;
+  const routed = packet.sourceOffset !== 0;
+  const syn: Syn = { service, source, control, protocol, client, routed };
+  if (!stack.options.forwarding) {
+    const target = lookupLocal(stack.services, protocol, service, 0);
+    if (target !== undefined) return acceptSyn(stack, target, syn);
+    return mayRefuse(stack, syn) ? refuseSyn(stack, syn, Reason.REFUSED) : Reason.NO_SUCH_SERVICE;
+  }
+  const rule = lookup(stack.services, protocol, service, 0);
+  if (rule === undefined) return refuseSyn(stack, syn, Reason.NO_SUCH_SERVICE);
+  const rank = control.attempt >> 1;
+  const target = choose(rule, protocol, control.flowHi ^ control.nonceLo, control.flowLo ^ control.nonceHi, rank);
+  if (target === undefined || target.action === 'drop' || target.action === 'delay') {
+    countDropped(rule, target);
+    return refuseSyn(stack, syn, refusalOf(target));
+  }
+  countResolved(rule, target, length - at);
+  if (target.action === 'demux') return acceptSyn(stack, target, syn);
+  return forward(stack, target, client, at, length);
+}
+
+function refusalOf(target: Target | undefined): Reason {
+  if (target === undefined) return Reason.NO_INSTANCE;
+  return target.action === 'drop' ? Reason.POLICY_DROP : Reason.TRY_LATER;
+}
+
+/** Silence to strangers: a refusal goes only to whom a router, this machine or a name closed lately vouches for. */
+function mayRefuse(stack: StackState, syn: Syn): boolean {
+  return syn.routed || isLoopback(syn.client) || wasClosed(stack, syn.service, syn.protocol);
+}
+
+function receiveDatagram(
+  stack: StackState,
+  to: ServiceId,
+  from: ServiceId | undefined,
+  sender: Locator,
+  at: number,
+  length: number,
+): Reason {
+  const { packet, bytes } = stack.work;
+  const { services, options } = stack;
+  const rule = options.forwarding ? lookup(services, Protocol.UDP, to, 0) : undefined;
+  // A datagram has no flow to be true to: the sender's name and port spread the load and keep it with one instance.
+  const target =
+    rule === undefined
+      ? lookupLocal(services, Protocol.UDP, to, 0)
+      : choose(rule, Protocol.UDP, spread(from), sender.port, 0);
+  if (target === undefined || target.action === 'drop' || target.action === 'delay') {
+    if (rule !== undefined) countDropped(rule, target);
+    return Reason.NO_SUCH_SERVICE;
+  }
+  if (rule !== undefined) countResolved(rule, target, packet.totalBytes);
+  if (target.action === 'forward') return forward(stack, target, sender, at, length);
+  const payload = bytes.slice(packet.payloadOffset, packet.payloadOffset + packet.payloadBytes);
+  return receiveUnbound(stack, target, from, sender, payload);
+}
+
+function spread(from: ServiceId | undefined): number {
+  return from === undefined ? 0 : new DataView(from.buffer, from.byteOffset).getInt32(8);
+}
+
+/** Sends a first packet on, with SOURCE grown by the sender as seen here (at the first router) and by this router. */
+function forward(stack: StackState, target: Target, sender: Locator, at: number, length: number): Reason {
+  const { packet, view, source } = stack.work;
+  const { locator } = target;
+  const self = stack.locals[0];
+  if (locator === undefined || self === undefined) return Reason.UNREACHABLE;
+  if (packet.sourceOffset !== 0 && sourceHasRouter(view, source, self)) return Reason.LOOP;
+  const datagramBytes = packet.controlOffset === 0 ? packet.totalBytes : length - at;
+  const bytes = new Uint8Array(datagramBytes + maxSourceGrowth);
+  const to = new DataView(bytes.buffer);
+  const written = appendSource(view, packet, datagramBytes, to, 0, observedAs(stack, sender, locator), self);
+  if (written === 0) return Reason.LIMIT;
+  stack.counters.forwarded++;
+  sendPacket(stack, bytes.subarray(0, written), locator);
+  return Reason.OK;
+}
+
+/** SOURCE with the sender and one router. */
+const maxSourceGrowth = 44;
+
+/** A sender on this machine is seen as loopback: to others it is reached at this machine's own address. */
+function observedAs(stack: StackState, sender: Locator, next: Locator): Locator {
+  if (!isLoopback(sender) || isLoopback(next)) return sender;
+  const outward = stack.locals.find((local) => !isLoopback(local) && local.address.length === next.address.length);
+  return outward === undefined ? sender : { address: outward.address, port: sender.port };
+}

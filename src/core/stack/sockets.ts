@@ -1,0 +1,202 @@
+// Socket records: creation, look-up, events owed to the application, and the end of each. `closed` is always a
+// socket's last event, and a connection's comes only after everything verified was delivered.
+
+import { type FlowId, type Locator, noFlow, Reason, randomId, type ServiceId } from '../base/index.ts';
+import { createRecordReader, createRecordWriter, nullCipher } from '../security/index.ts';
+import { allocate, cancel, free, schedule } from '../tables/index.ts';
+import { consumeBytes, createTcb, destroyTcb, nextDeadlineUs, setPathLimit, type Tcb } from '../transport/index.ts';
+import { streamHeaderBytes } from './packets.ts';
+import { push } from './queue.ts';
+import type { Connection, StackState } from './state.ts';
+import type { Event, SocketId, StreamOptions } from './types.ts';
+
+export const noLocator: Locator = { address: new Uint8Array(0), port: 0 };
+const basePacketBytes = 1200;
+const defaultSendBufferBytes = 4 * 1024 * 1024;
+const defaultReceiveBufferBytes = 16 * 1024 * 1024;
+
+export function emitEvent(stack: StackState, event: Event): void {
+  push(stack.events, event);
+}
+
+export function nextSocketId(stack: StackState): SocketId {
+  return stack.nextSocket++;
+}
+
+export interface ConnectionSeed {
+  readonly protocol: number;
+  readonly role: 'client' | 'server';
+  readonly service: ServiceId;
+  readonly listener: SocketId;
+  readonly stream: StreamOptions;
+  readonly via: Locator | undefined;
+}
+
+/** A connection with a flowID of its own, in no state yet; undefined when the flow table is full. */
+export function createConnection(stack: StackState, seed: ConnectionSeed): Connection | undefined {
+  const socket = nextSocketId(stack);
+  const connection: Connection & { localFlow: FlowId } = {
+    kind: 'connection',
+    socket,
+    ...seed,
+    localFlow: noFlow,
+    localNonce: randomId(stack.random),
+    state: 'CLOSED',
+    remoteService: undefined,
+    remoteFlow: noFlow,
+    remoteNonce: noFlow,
+    peer: noLocator,
+    attempt: 0,
+    refusals: 0,
+    giveUpUs: Number.POSITIVE_INFINITY,
+    controlDeadlineUs: Number.POSITIVE_INFINITY,
+    controlTries: 0,
+    controlPacket: undefined,
+    confirmed: false,
+    tcb: undefined,
+    writer: undefined,
+    reader: undefined,
+    sentBytes: 0,
+    receivedBytes: 0,
+    demandBytes: 0,
+    unread: [],
+    writeBlocked: false,
+    localEnd: false,
+    closeQueued: false,
+    finAcked: false,
+    remoteEnd: false,
+    endTold: false,
+    over: undefined,
+    overDetail: '',
+    nextDatagram: 1,
+    ready: false,
+    touched: false,
+    packetsIn: 0,
+    packetsOut: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+  };
+  const flow = allocate(stack.flows, stack.random, connection);
+  if (flow === undefined) return undefined;
+  connection.localFlow = flow;
+  stack.sockets.set(socket, connection);
+  return connection;
+}
+
+/** Gives a stream its transport; `setPeer` tells it what the path allows. */
+export function attachTransport(stack: StackState, connection: Connection): Tcb {
+  const { stream } = connection;
+  const tcb = createTcb(
+    {
+      opening: 'lower',
+      iss: stack.random.uint32(),
+      packetBytes: basePacketBytes,
+      maxPacketBytes: basePacketBytes,
+      headerBytes: streamHeaderBytes,
+      sendBufferBytes: stream.sendBufferBytes ?? defaultSendBufferBytes,
+      receiveBufferBytes: stream.receiveBufferBytes ?? defaultReceiveBufferBytes,
+      nagle: stream.nagle ?? false,
+      ...keepAliveOption(stream),
+    },
+    stack.blocks,
+    stack.random,
+  );
+  connection.tcb = tcb;
+  connection.writer = createRecordWriter(nullCipher);
+  connection.reader = createRecordReader(nullCipher);
+  return tcb;
+}
+
+export function keepAliveOption(stream: StreamOptions): {
+  keepAlive?: { idleUs: number; intervalUs: number; probes: number };
+} {
+  const idleUs = stream.keepAliveUs ?? 0;
+  return idleUs > 0 ? { keepAlive: { idleUs, intervalUs: Math.max(1_000_000, idleUs / 8), probes: 8 } } : {};
+}
+
+/** Where the packets go from here on: the link towards it bounds the path MTU search. */
+export function setPeer(stack: StackState, connection: Connection, peer: Locator): void {
+  connection.peer = peer;
+  if (connection.tcb === undefined) return;
+  setPathLimit(connection.tcb, stack.nowUs, Math.max(basePacketBytes, stack.options.maxPacketBytes(peer)));
+}
+
+/** Notes that the batch under way changed this flow: it is settled at the batch's end. */
+export function touch(stack: StackState, connection: Connection): void {
+  if (connection.touched) return;
+  connection.touched = true;
+  stack.touched.push(connection);
+}
+
+/** Puts the connection in line for sending. */
+export function markReady(stack: StackState, connection: Connection): void {
+  if (connection.ready) return;
+  connection.ready = true;
+  push(stack.ready, connection);
+}
+
+export function timerHandle(stack: StackState, connection: Connection): number {
+  return (connection.localFlow.lo & stack.flows.indexMask) >>> 0;
+}
+
+/** One deadline per connection: the transport's or the control packet's, whichever is first. */
+export function arm(stack: StackState, connection: Connection): void {
+  const transportUs = connection.tcb === undefined ? Number.POSITIVE_INFINITY : nextDeadlineUs(connection.tcb);
+  const deadlineUs = Math.min(transportUs, connection.controlDeadlineUs);
+  schedule(stack.timers, timerHandle(stack, connection), deadlineUs);
+}
+
+/** Delivers verified plaintext as far as the application asked for it, then the end, then `closed`. */
+export function deliver(stack: StackState, connection: Connection): void {
+  const { unread } = connection;
+  let taken = 0;
+  while (taken < unread.length && connection.demandBytes > 0) {
+    const bytes = unread[taken++] as Uint8Array;
+    connection.demandBytes = Math.max(0, connection.demandBytes - bytes.length);
+    if (connection.tcb !== undefined) consumeBytes(connection.tcb, stack.nowUs, bytes.length);
+    emitEvent(stack, { kind: 'data', socket: connection.socket, bytes });
+  }
+  if (taken > 0) {
+    unread.splice(0, taken);
+    if (connection.tcb !== undefined) markReady(stack, connection);
+  }
+  if (unread.length > 0) return;
+  if (connection.remoteEnd && !connection.endTold) {
+    connection.endTold = true;
+    emitEvent(stack, { kind: 'end', socket: connection.socket });
+  }
+  if (connection.over !== undefined) forget(stack, connection);
+}
+
+/** The connection is over: orderly ends wait for delivery, others do not. */
+export function conclude(stack: StackState, connection: Connection, reason: Reason, detail: string): void {
+  if (connection.over !== undefined) return;
+  connection.over = reason;
+  connection.overDetail = detail;
+  if (reason !== Reason.OK) connection.unread.length = 0;
+  deliver(stack, connection);
+}
+
+function forget(stack: StackState, connection: Connection): void {
+  const { socket, over, overDetail } = connection;
+  if (!stack.sockets.delete(socket)) return;
+  emitEvent(stack, { kind: 'closed', socket, reason: over ?? Reason.OK, detail: overDetail });
+}
+
+/** Takes the transport away; what it held goes back to the pool. */
+export function releaseTransport(connection: Connection): void {
+  if (connection.tcb !== undefined) destroyTcb(connection.tcb);
+  connection.tcb = undefined;
+  connection.writer = undefined;
+  connection.reader = undefined;
+}
+
+/** Frees the flowID: packets that name it are strangers from now on. */
+export function releaseFlow(stack: StackState, connection: Connection): void {
+  connection.state = 'CLOSED';
+  connection.controlPacket = undefined;
+  connection.controlDeadlineUs = Number.POSITIVE_INFINITY;
+  cancel(stack.timers, timerHandle(stack, connection));
+  free(stack.flows, connection.localFlow);
+  releaseTransport(connection);
+}

@@ -1,0 +1,224 @@
+// One host: what a driver drives. `handle` takes an input, `poll` gives the outputs (types.ts has the contract); all
+// state is in one record. The dispatcher names a handler per input and holds no logic of its own.
+
+import { Reason, randomId } from '../base/index.ts';
+import {
+  createDiscovery,
+  createRegistrar,
+  createRegistry,
+  createRouterSearch,
+  restartRouterSearch,
+  setRegistrarRouter,
+} from '../control/index.ts';
+import { controlLabel, directoryLabel, labelServiceId } from '../security/index.ts';
+import {
+  createExpiringMap,
+  createFlowTable,
+  createServiceTable,
+  createTimerQueue,
+  nextDeadlineUs,
+  popExpired,
+} from '../tables/index.ts';
+import { createBlockPool, setOptions } from '../transport/index.ts';
+import { retrySynAck } from './accept.ts';
+import { abort, endLocal, retryFin } from './close.ts';
+import { controlPlaneDeadlineUs, pollControlPlane } from './control-plane.ts';
+import { createCounters } from './counters.ts';
+import { sendDatagram } from './datagrams.ts';
+import { hasDirectory, inspect, type StackInfo } from './inspect.ts';
+import { closeBinding, listen, openDatagramSocket } from './names.ts';
+import { connect, retrySyn } from './open.ts';
+import { createFlowLower, poll } from './poll.ts';
+import { createQueue } from './queue.ts';
+import { receive } from './receive.ts';
+import { setDefaultRoute } from './route.ts';
+import { changeRule } from './rules.ts';
+import { arm, deliver, keepAliveOption, noLocator, releaseFlow } from './sockets.ts';
+import type { Connection, StackState } from './state.ts';
+import { handleStreamTimeout, tooBig, write } from './stream.ts';
+import type { Input, Output, OutputKind, StackOptions } from './types.ts';
+import { createWorkspace } from './workspace.ts';
+
+export interface Stack {
+  /** What the input asked to know: a SocketId, bytes taken, or 0. */
+  handle(nowUs: number, input: Input): number;
+  poll(nowUs: number, output: Output): OutputKind;
+  /** Tables, flows and counters as plain JSON. */
+  inspect(): StackInfo;
+  /** The router in use has a directory of names. */
+  hasDirectory(): boolean;
+  readonly state: StackState;
+}
+
+export function createStack(options: StackOptions): Stack {
+  const state = createState(options);
+  return {
+    handle(nowUs, input) {
+      state.nowUs = nowUs;
+      const answer = dispatch(state, input);
+      if (controlPlaneDeadlineUs(state) <= nowUs) pollControlPlane(state);
+      return answer;
+    },
+    poll(nowUs, output) {
+      state.nowUs = nowUs;
+      return poll(state, output);
+    },
+    inspect: () => inspect(state),
+    hasDirectory: () => hasDirectory(state),
+    state,
+  };
+}
+
+function createState(options: StackOptions): StackState {
+  const { primitives, router } = options;
+  const { random } = primitives;
+  const instance = randomId(random);
+  const boot = randomId(random);
+  const services = createServiceTable(random.uint32());
+  const searches = options.adHoc && router === undefined && !options.forwarding;
+  const state: StackState = {
+    options,
+    random,
+    instance,
+    nowUs: 0,
+    locals: [],
+    nextSocket: 1,
+    sockets: new Map(),
+    flows: createFlowTable(),
+    timers: createTimerQueue(),
+    services,
+    controlService: labelServiceId(primitives, controlLabel),
+    directoryService: labelServiceId(primitives, directoryLabel),
+    blocks: createBlockPool(primitives.allocate),
+    registrar: createRegistrar({ instance, boot, leaseUs: options.leaseUs, random }),
+    registry: options.controller ? createRegistry({ table: services, boot, leaseUs: options.leaseUs }) : undefined,
+    discovery: createDiscovery(services, random),
+    search: searches ? createRouterSearch(random, 0) : undefined,
+    searchStartUs: 0,
+    searches: new Map(),
+    opened: createExpiringMap(16_384, 'evict'),
+    closedNames: createExpiringMap(1024, 'evict'),
+    learned: createExpiringMap(4096, 'evict'),
+    unannounced: new Set(),
+    unregistering: new Set(),
+    halfOpen: 0,
+    remote: noLocator,
+    work: createWorkspace(),
+    lower: createFlowLower(),
+    events: createQueue(),
+    outbox: createQueue(),
+    ready: createQueue(),
+    touched: [],
+    counters: createCounters(),
+  };
+  return state;
+}
+
+function dispatch(stack: StackState, input: Input): number {
+  switch (input.kind) {
+    case 'packets':
+      receive(stack, input.buffer, input.bytes, input.remote);
+      return 0;
+    case 'tick':
+      handleTick(stack);
+      return 0;
+    case 'bound':
+      handleBound(stack, input);
+      return 0;
+    case 'listen':
+      return listen(stack, input);
+    case 'connect':
+      return connect(stack, input);
+    case 'datagram-socket':
+      return openDatagramSocket(stack, input);
+    case 'datagram':
+      return sendDatagram(stack, input);
+    case 'close':
+      return handleClose(stack, input);
+    case 'rule':
+      return changeRule(stack, input);
+    case 'too-big':
+      tooBig(stack, input.remote, input.packetBytes);
+      return 0;
+    default:
+      return handleConnectionInput(stack, input);
+  }
+}
+
+type ConnectionInput = Extract<Input, { kind: 'write' | 'read' | 'end' | 'abort' | 'options' }>;
+
+function handleConnectionInput(stack: StackState, input: ConnectionInput): number {
+  const connection = stack.sockets.get(input.socket);
+  if (connection?.kind !== 'connection') return 0;
+  switch (input.kind) {
+    case 'write':
+      return write(stack, connection, input.bytes, input.offset);
+    case 'read':
+      connection.demandBytes += input.bytes;
+      deliver(stack, connection);
+      return 0;
+    case 'end':
+      endLocal(stack, connection);
+      return 0;
+    case 'abort':
+      abort(stack, connection, Reason.ABORTED, 'this side aborted the connection');
+      return 0;
+    case 'options':
+      if (connection.tcb === undefined) return 0;
+      setOptions(connection.tcb, stack.nowUs, { nagle: input.stream.nagle ?? false, ...keepAliveOption(input.stream) });
+      arm(stack, connection);
+      return 0;
+  }
+}
+
+/** At first: the configured router becomes the default rule, or the search for one begins. */
+function handleBound(stack: StackState, input: Extract<Input, { kind: 'bound' }>): void {
+  const first = stack.locals.length === 0;
+  stack.locals = input.locals;
+  if (!first) return;
+  const { router } = stack.options;
+  stack.searchStartUs = stack.nowUs;
+  if (stack.search !== undefined) restartRouterSearch(stack.search, stack.random, stack.nowUs);
+  if (router === undefined) return;
+  setDefaultRoute(stack, router);
+  setRegistrarRouter(stack.registrar, router, undefined, stack.nowUs);
+}
+
+function handleClose(stack: StackState, input: Extract<Input, { kind: 'close' }>): number {
+  const socket = stack.sockets.get(input.socket);
+  if (socket === undefined) return 0;
+  if (socket.kind !== 'connection') closeBinding(stack, socket);
+  else endLocal(stack, socket);
+  return 0;
+}
+
+function handleTick(stack: StackState): void {
+  while (nextDeadlineUs(stack.timers) <= stack.nowUs) {
+    const handle = popExpired(stack.timers, stack.nowUs);
+    const connection = handle < 0 ? undefined : stack.flows.values[handle];
+    if (connection !== undefined) handleTimer(stack, connection);
+  }
+}
+
+/** A flow's deadline: the control packet's, the transport's, or both. */
+function handleTimer(stack: StackState, connection: Connection): void {
+  if (connection.controlDeadlineUs <= stack.nowUs) handleControlTimer(stack, connection);
+  if (connection.state === 'ESTABLISHED' || connection.state === 'FIN-SENT') handleStreamTimeout(stack, connection);
+  if (connection.state !== 'CLOSED') arm(stack, connection);
+}
+
+function handleControlTimer(stack: StackState, connection: Connection): void {
+  switch (connection.state) {
+    case 'RESOLVING':
+    case 'SYN-SENT':
+      return retrySyn(stack, connection);
+    case 'SYN-RECEIVED':
+      return retrySynAck(stack, connection);
+    case 'FIN-SENT':
+      return retryFin(stack, connection);
+    case 'TIME-WAIT':
+      return releaseFlow(stack, connection);
+    default:
+      return;
+  }
+}

@@ -1,0 +1,106 @@
+// Between the application's bytes and the transport's: plaintext is framed into records on the way out and verified on
+// the way in. The transport acknowledges a byte only after the record that holds it was verified (`acceptBytes`); a
+// record that fails is thrown away and sent again by the peer (`rejectBytes`), so that no forged packet ends a flow.
+
+import { type Locator, Reason, sameLocator } from '../base/index.ts';
+import { readRecord, recordBytesFor, writeRecords } from '../security/index.ts';
+import { flowEntries } from '../tables/index.ts';
+import {
+  acceptBytes,
+  consumeBytes,
+  endBatch,
+  handleTimeout,
+  readableBytes,
+  rejectBytes,
+  reportTooBig,
+  Signal,
+  sendSpace,
+  type Tcb,
+} from '../transport/index.ts';
+import { abort, maybeFinish } from './close.ts';
+import { countDrop } from './counters.ts';
+import { deliver, emitEvent, markReady } from './sockets.ts';
+import type { Connection, StackState } from './state.ts';
+import { pointSink } from './workspace.ts';
+
+/** Takes what fits of `bytes` from `offset`; answers how much. `writable` follows when it was not all. */
+export function write(stack: StackState, connection: Connection, bytes: Uint8Array, offset: number): number {
+  const { tcb, writer } = connection;
+  if (tcb === undefined || writer === undefined || connection.localEnd || connection.over !== undefined) return 0;
+  const space = sendSpace(tcb);
+  const bodyBytes = Math.min(recordBytesFor(tcb.congestion.cwndBytes), Math.max(4096, tcb.maxSndWnd >> 1));
+  const taken = writeRecords(writer, bytes, offset, bodyBytes, space, pointSink(stack.work, connection, stack.nowUs));
+  connection.bytesOut += taken;
+  if (offset + taken < bytes.length) connection.writeBlocked = true;
+  if (taken > 0) markReady(stack, connection);
+  return taken;
+}
+
+/** Everything that a batch of segments, a timeout or a read may have changed above the transport. */
+export function settle(stack: StackState, connection: Connection): void {
+  const { tcb } = connection;
+  if (tcb === undefined) return;
+  readRecords(stack, connection, tcb);
+  endBatch(tcb, stack.nowUs);
+  const { signals } = tcb;
+  tcb.signals = 0;
+  if (signals & Signal.TIMED_OUT) return abort(stack, connection, Reason.TIMED_OUT, 'the peer stopped answering');
+  if (signals & Signal.WRITABLE && connection.writeBlocked) {
+    connection.writeBlocked = false;
+    emitEvent(stack, { kind: 'writable', socket: connection.socket });
+  }
+  if (signals & Signal.FIN_ACKED) connection.finAcked = true;
+  if (signals & Signal.FIN_RECEIVED && !connection.remoteEnd) return refuseTruncation(stack, connection);
+  deliver(stack, connection);
+  markReady(stack, connection);
+  maybeFinish(stack, connection);
+}
+
+/** The transport ended where no authentic close record stood: an end nobody vouches for is an error, never an end. */
+function refuseTruncation(stack: StackState, connection: Connection): void {
+  abort(stack, connection, Reason.BAD_RECORD, 'the stream was cut off before its end');
+}
+
+function readRecords(stack: StackState, connection: Connection, tcb: Tcb): void {
+  const { reader } = connection;
+  if (reader === undefined) return;
+  const { received, record: result } = stack.work;
+  const { allocate } = stack.options.primitives;
+  received.tcb = tcb;
+  for (;;) {
+    received.readableBytes = readableBytes(tcb);
+    if (received.readableBytes === 0) return;
+    const verdict = readRecord(reader, received, allocate, result);
+    if (verdict === 'need') return;
+    if (verdict === 'bad' || verdict === 'malformed') {
+      countDrop(stack.counters, Reason.BAD_RECORD);
+      rejectBytes(tcb, stack.nowUs, result.bytes);
+      return;
+    }
+    acceptBytes(tcb, stack.nowUs, result.bytes);
+    connection.receivedBytes += result.bytes;
+    if (verdict === 'close') {
+      consumeBytes(tcb, stack.nowUs, result.bytes);
+      connection.remoteEnd = true;
+      return;
+    }
+    consumeBytes(tcb, stack.nowUs, result.bytes - result.plain.length);
+    connection.bytesIn += result.plain.length;
+    connection.unread.push(result.plain);
+  }
+}
+
+export function handleStreamTimeout(stack: StackState, connection: Connection): void {
+  if (connection.tcb === undefined) return;
+  handleTimeout(connection.tcb, stack.nowUs);
+  settle(stack, connection);
+}
+
+/** The path to `remote` carries no more than `packetBytes`: every stream on it goes below that at once. */
+export function tooBig(stack: StackState, remote: Locator, packetBytes: number): void {
+  for (const connection of flowEntries(stack.flows)) {
+    if (connection.tcb === undefined || !sameLocator(connection.peer, remote)) continue;
+    reportTooBig(connection.tcb, stack.nowUs, packetBytes);
+    markReady(stack, connection);
+  }
+}

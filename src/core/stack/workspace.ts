@@ -1,0 +1,108 @@
+// Working room of one stack, reused for every packet: parse results, a control message, the batch being read. Nothing
+// in it outlives one call; it is part of the state only so that no module keeps any.
+
+import { type ControlMessage, createControlMessage, maxControlBytes } from '../control/index.ts';
+import { type ByteSink, type ByteSource, createRecordResult, type RecordResult } from '../security/index.ts';
+import { copyReadable, enqueue, type Tcb } from '../transport/index.ts';
+import {
+  type Control,
+  createControl,
+  createDatagramHeader,
+  createFinal,
+  createPacket,
+  createService,
+  createSource,
+  type DatagramHeader,
+  type Final,
+  type Packet,
+  type Service,
+  type Source,
+} from '../wire/index.ts';
+import type { Connection } from './state.ts';
+
+/** The transport's send buffer as the record layer sees it, pointed at one connection at a time. */
+export interface ConnectionSink extends ByteSink {
+  connection: Connection | undefined;
+  nowUs: number;
+}
+
+/** The transport's received bytes as the record layer sees them. */
+export interface ConnectionSource extends ByteSource {
+  readableBytes: number;
+  tcb: Tcb | undefined;
+}
+
+export interface Workspace {
+  /** The datagram being handled. */
+  bytes: Uint8Array;
+  view: DataView;
+  readonly packet: Packet;
+  readonly control: Control;
+  readonly service: Service;
+  readonly source: Source;
+  readonly final: Final;
+  readonly datagram: DatagramHeader;
+  readonly message: ControlMessage;
+  readonly answer: ControlMessage;
+  readonly payload: Uint8Array;
+  readonly record: RecordResult;
+  readonly sink: ConnectionSink;
+  readonly received: ConnectionSource;
+}
+
+export function createWorkspace(): Workspace {
+  const bytes = new Uint8Array(0);
+  return {
+    bytes,
+    view: new DataView(bytes.buffer),
+    packet: createPacket(),
+    control: createControl(),
+    service: createService(),
+    source: createSource(),
+    final: createFinal(),
+    datagram: createDatagramHeader(),
+    message: createControlMessage(),
+    answer: createControlMessage(),
+    payload: new Uint8Array(maxControlBytes),
+    record: createRecordResult(),
+    sink: createSink(),
+    received: createReceived(),
+  };
+}
+
+function createSink(): ConnectionSink {
+  return {
+    connection: undefined,
+    nowUs: 0,
+    enqueue(bytes, offset, length) {
+      const { connection } = this;
+      if (connection?.tcb === undefined) return;
+      enqueue(connection.tcb, this.nowUs, bytes, offset, length);
+      connection.sentBytes += length;
+    },
+  };
+}
+
+function createReceived(): ConnectionSource {
+  return {
+    readableBytes: 0,
+    tcb: undefined,
+    copy(at, target, targetOffset, length) {
+      if (this.tcb !== undefined) copyReadable(this.tcb, at, target, targetOffset, length);
+    },
+  };
+}
+
+/** The send buffer of `connection`, for the record writer. */
+export function pointSink(work: Workspace, connection: Connection, nowUs: number): ByteSink {
+  work.sink.connection = connection;
+  work.sink.nowUs = nowUs;
+  return work.sink;
+}
+
+/** Points the workspace at a received datagram; the view is made anew only when the buffer is another one. */
+export function openDatagram(work: Workspace, bytes: Uint8Array): void {
+  if (work.bytes === bytes) return;
+  work.bytes = bytes;
+  work.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
