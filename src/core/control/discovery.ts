@@ -21,6 +21,7 @@ import {
   createExpiringMap,
   deleteExpiring,
   type ExpiringMap,
+  expiringEntries,
   findRule,
   findTarget,
   insertTarget,
@@ -114,10 +115,23 @@ export function handleWithdraw(discovery: Discovery, message: ControlMessage, re
   return dropOffer(discovery, prefix, instance, protocol);
 }
 
-/** Forgets a discovered target before its time: it did not answer. False if there was none. */
-export function dropOffer(discovery: Discovery, prefix: Prefix, instance: FlowId, protocol: number): boolean {
-  deleteExpiring(discovery.offers, offerKey({ prefix, instance, protocol }));
-  return removeTarget(discovery.table, prefix, 'discovered', instance, protocol);
+/** Forgets what led to an instance that refused or stayed silent: its offers that hold `service`. */
+export function forgetOffer(discovery: Discovery, service: ServiceId, protocol: number, remote: Locator): void {
+  for (const { prefix, instance, protocol: offered } of [...expiringEntries(discovery.offers)]) {
+    if (offered !== protocol || !prefixContains(prefix, service)) continue;
+    const rule = findRule(discovery.table, prefix);
+    const target = rule && findTarget(rule, 'discovered', instance, protocol);
+    if (target?.locator && sameLocator(target.locator, remote)) dropOffer(discovery, prefix, instance, protocol);
+  }
+}
+
+/** Forgets all: a router was found, and its word counts. */
+export function clearOffers(discovery: Discovery): void {
+  for (;;) {
+    const offer = takeExpired(discovery.offers, Infinity);
+    if (offer === undefined) return;
+    uninstallOffer(discovery, offer.value);
+  }
 }
 
 /** The next thing that is due, or undefined: call until undefined. Offers that have lapsed go on the way. */
@@ -219,6 +233,11 @@ function installOffer(
 
 function uninstallOffer(discovery: Discovery, { prefix, instance, protocol }: Offer): void {
   removeTarget(discovery.table, prefix, 'discovered', instance, protocol);
+}
+
+function dropOffer(discovery: Discovery, prefix: Prefix, instance: FlowId, protocol: number): boolean {
+  deleteExpiring(discovery.offers, offerKey({ prefix, instance, protocol }));
+  return removeTarget(discovery.table, prefix, 'discovered', instance, protocol);
 }
 
 function offerKey({ prefix, instance, protocol }: Offer): string {

@@ -1,9 +1,10 @@
 export {
+  clearOffers,
   createDiscovery,
   type Discovery,
   type DiscoveryOutcome,
   discoveryDeadlineUs,
-  dropOffer,
+  forgetOffer,
   handleOffer,
   handleWithdraw,
   offerFor,

@@ -141,7 +141,10 @@ export function isUnregistered(registrar: Registrar, prefix: Prefix, protocol: n
   return !registrar.entries.has(keyOf(prefix, protocol));
 }
 
-/** A router was found, replaced, restarted (another boot) or, with undefined, given up; names are registered anew. */
+/**
+ * A router was found, replaced, restarted (another boot) or, with undefined, given up: names are registered anew. The
+ * same router found again is asked again at once what it left unanswered.
+ */
 export function setRegistrarRouter(
   registrar: Registrar,
   router: Locator | undefined,
@@ -153,6 +156,7 @@ export function setRegistrarRouter(
   const sameRouter = before && router ? sameLocator(before, router) : before === router;
   if (sameRouter && (boot === undefined || routerBoot === undefined || sameFlow(boot, routerBoot))) {
     registrar.routerBoot ??= boot;
+    for (const entry of registrar.entries.values()) if (entry.attempts > 0) restart(registrar, entry, nowUs);
     return;
   }
   registrar.router = router;

@@ -12,7 +12,6 @@ export {
   createRecordReader,
   createRecordResult,
   createRecordWriter,
-  maxRecordBody,
   nullCipher,
   type RecordCipher,
   type RecordReader,
@@ -21,7 +20,6 @@ export {
   type RecordWriter,
   readRecord,
   recordBytesFor,
-  recordHeaderBytes,
   writeClose,
   writeRecords,
 } from './records.ts';

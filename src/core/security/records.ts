@@ -3,6 +3,17 @@
 // retransmission and never the flow. Invariant: a number is used once per direction, in order; it is the cipher's nonce.
 // One record per segment was rejected: the calls into the cipher, not the bytes, are what costs (DESIGN section 6).
 
+import { Reason } from '../base/index.ts';
+import {
+  createRecordHeader,
+  emitRecordHeader,
+  maxRecordBodyBytes,
+  parseRecordHeader,
+  type RecordHeader,
+  RecordType,
+  recordHeaderBytes,
+} from '../wire/index.ts';
+
 /** Where a writer puts bytes, in order: the engine's send buffer, which copies them. */
 export interface ByteSink {
   enqueue(bytes: Uint8Array, offset: number, length: number): void;
@@ -35,9 +46,6 @@ export const nullCipher: RecordCipher = {
   },
 };
 
-export const recordHeaderBytes = 12;
-export const maxRecordBody = 65_536;
-const recordType = { DATA: 1, CLOSE: 2 } as const;
 const smallestBulkBody = 4096;
 /** A full buffer leaves small gaps; records shorter than this are not made to fill them. */
 const shortestFiller = 1024;
@@ -48,6 +56,7 @@ export interface RecordWriter {
   /** Number of the next record. */
   next: number;
   readonly header: Uint8Array;
+  readonly headerView: DataView;
 }
 
 export interface RecordReader {
@@ -57,22 +66,27 @@ export interface RecordReader {
   /** The close record was read: nothing may follow. */
   closed: boolean;
   readonly header: Uint8Array;
+  readonly headerView: DataView;
+  readonly parsed: RecordHeader;
 }
 
 export function createRecordWriter(cipher: RecordCipher): RecordWriter {
-  return { cipher, next: 0, header: new Uint8Array(recordHeaderBytes) };
+  const header = new Uint8Array(recordHeaderBytes);
+  return { cipher, next: 0, header, headerView: new DataView(header.buffer) };
 }
 
 export function createRecordReader(cipher: RecordCipher): RecordReader {
-  return { cipher, expected: 0, closed: false, header: new Uint8Array(recordHeaderBytes) };
+  const header = new Uint8Array(recordHeaderBytes);
+  const headerView = new DataView(header.buffer);
+  return { cipher, expected: 0, closed: false, header, headerView, parsed: createRecordHeader() };
 }
 
 /**
  * Body size for bulk data: half a flight, so that the verification of a record never waits for more than one; at least
- * 4 KiB, since a cipher call costs as much as that many bytes, and at most `maxRecordBody`.
+ * 4 KiB, since a cipher call costs as much as that many bytes, and at most `maxRecordBodyBytes`.
  */
 export function recordBytesFor(cwndBytes: number): number {
-  return Math.min(maxRecordBody, Math.max(smallestBulkBody, cwndBytes >>> 1));
+  return Math.min(maxRecordBodyBytes, Math.max(smallestBulkBody, cwndBytes >>> 1));
 }
 
 /**
@@ -89,13 +103,13 @@ export function writeRecords(
   sink: ByteSink,
 ): number {
   const overhead = recordHeaderBytes + writer.cipher.tagBytes;
-  const largest = Math.min(bodyBytes, maxRecordBody);
+  const largest = Math.min(bodyBytes, maxRecordBodyBytes);
   let at = offset;
   while (at < plain.length) {
     const wanted = Math.min(largest, plain.length - at);
     const body = Math.min(wanted, spaceBytes - overhead);
     if (body < Math.min(wanted, shortestFiller)) break;
-    writeRecord(writer, recordType.DATA, plain, at, body, sink);
+    writeRecord(writer, RecordType.DATA, plain, at, body, sink);
     spaceBytes -= overhead + body;
     at += body;
   }
@@ -104,7 +118,7 @@ export function writeRecords(
 
 /** The empty record after which nothing follows: `recordHeaderBytes` and the tag. */
 export function writeClose(writer: RecordWriter, sink: ByteSink): void {
-  writeRecord(writer, recordType.CLOSE, empty, 0, 0, sink);
+  writeRecord(writer, RecordType.CLOSE, empty, 0, 0, sink);
 }
 
 /**
@@ -130,22 +144,22 @@ export function readRecord(
   allocate: (bytes: number) => Uint8Array,
   result: RecordResult,
 ): RecordVerdict {
-  const { header, cipher } = reader;
+  const { header, cipher, parsed } = reader;
   const { readableBytes } = source;
   result.plain = empty;
   result.bytes = recordHeaderBytes;
   if (readableBytes < recordHeaderBytes) return 'need';
   source.copy(0, header, 0, recordHeaderBytes);
-  const bodyBytes = parseHeader(reader);
   result.bytes = readableBytes;
-  if (bodyBytes < 0) return 'malformed';
+  if (!belongsHere(reader)) return 'malformed';
+  const { bodyBytes } = parsed;
   result.bytes = recordHeaderBytes + bodyBytes + cipher.tagBytes;
   if (readableBytes < result.bytes) return 'need';
   const plain = bodyBytes === 0 ? empty : allocate(bodyBytes);
   if (!cipher.open(header, source, recordHeaderBytes, plain)) return 'bad';
   reader.expected++;
   result.plain = plain;
-  if (header[0] === recordType.DATA) return 'data';
+  if (parsed.type === RecordType.DATA) return 'data';
   reader.closed = true;
   return 'close';
 }
@@ -158,27 +172,15 @@ function writeRecord(
   length: number,
   sink: ByteSink,
 ): void {
-  const { header, cipher } = writer;
-  emitHeader(header, type, length, writer.next++);
+  const { header, headerView, cipher } = writer;
+  emitRecordHeader(headerView, 0, type, length, writer.next++);
   sink.enqueue(header, 0, recordHeaderBytes);
   cipher.seal(header, plain, offset, length, sink);
 }
 
-/** The body length, or -1 where no record of this stream's next number begins. */
-function parseHeader(reader: RecordReader): number {
-  const { header } = reader;
-  const view = new DataView(header.buffer, header.byteOffset, recordHeaderBytes);
-  const type = view.getUint8(0);
-  const bodyBytes = view.getUint32(0) & 0xffffff;
-  const number = view.getUint32(4) * 2 ** 32 + view.getUint32(8);
-  if (reader.closed || number !== reader.expected) return -1;
-  if (type === recordType.CLOSE) return bodyBytes === 0 ? 0 : -1;
-  return type === recordType.DATA && bodyBytes > 0 && bodyBytes <= maxRecordBody ? bodyBytes : -1;
-}
-
-function emitHeader(header: Uint8Array, type: number, bodyBytes: number, number: number): void {
-  const view = new DataView(header.buffer, header.byteOffset, recordHeaderBytes);
-  view.setUint32(0, type * 2 ** 24 + bodyBytes);
-  view.setUint32(4, Math.floor(number / 2 ** 32));
-  view.setUint32(8, number % 2 ** 32);
+/** Whether the header just read is that of this stream's next record. Only a close record has no body. */
+function belongsHere({ headerView, parsed, expected, closed }: RecordReader): boolean {
+  if (parseRecordHeader(headerView, 0, recordHeaderBytes, parsed) !== Reason.OK) return false;
+  if (closed || parsed.recordNumber !== expected) return false;
+  return (parsed.type === RecordType.CLOSE) === (parsed.bodyBytes === 0);
 }
