@@ -14,6 +14,7 @@ import { detachStation, type Network, type Station, send } from './network.ts';
 export interface DrivenStack {
   handle(nowUs: number, input: Input): number;
   poll(nowUs: number, output: Output): OutputKind;
+  hasDirectory?(): boolean;
 }
 
 export interface SimDriver extends Driver {
@@ -115,6 +116,7 @@ function expose(state: State): SimDriver {
     nowUs: () => state.network.clock.nowUs,
     handle: (input) => handle(state, input),
     attach: (socket, listener) => void listeners.set(socket, listener),
+    hasDirectory: () => state.stack.hasDirectory?.() ?? false,
     ref() {},
     unref() {},
     receive: (packet) => receive(state, packet),
