@@ -1,5 +1,5 @@
 export { type FlowId, formatFlowId, noFlow, randomId, sameFlow } from './flow-id.ts';
-export { formatLocator, isLoopback, type Locator, sameLocator } from './locator.ts';
+export { formatLocator, isLoopback, type Locator, multicastLocator, sameLocator } from './locator.ts';
 export type { Primitives } from './primitives.ts';
 export { type Random, randomBelow, randomFraction, seededRandom } from './random.ts';
 export { Reason, reasonName } from './reason.ts';

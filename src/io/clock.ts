@@ -1,0 +1,6 @@
+// The real clock: monotonic, microseconds since the process began. `performance.now` costs about 46 ns and allocates
+// nothing; hrtime.bigint is as quick but makes a bigint, and Date jumps.
+
+export function nowUs(): number {
+  return performance.now() * 1_000;
+}

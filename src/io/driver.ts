@@ -1,0 +1,353 @@
+// The real driver: one stack, one link, one timer. Inputs go into the stack at once; outputs are polled once per turn
+// (process.nextTick, so that all writes of one callback share packets) or at the end of a wake-up of the link. `pump` is
+// the only place that polls, and never runs inside itself: a listener may call `handle` and the loop goes on with what
+// that brought. A process lives as long as a referenced socket does.
+
+import type { Locator } from '../core/base/index.ts';
+import { multicastLocator, sameLocator } from '../core/base/index.ts';
+import type { Driver, Event, Input, Output, OutputKind, SocketId, StackOptions } from '../core/stack/index.ts';
+import { createLink } from './choose-link.ts';
+import { nowUs } from './clock.ts';
+import { watchInterfaces } from './interfaces.ts';
+import { Multicast, type MulticastReport } from './multicast.ts';
+import { createPrimitives } from './primitives.ts';
+import { serveStatus } from './status.ts';
+import type { LinkCounters, LinkOptions, LinkReport, UdpLink } from './udp-link.ts';
+
+/** What the driver needs of a stack. */
+export interface DrivenStack {
+  handle(nowUs: number, input: Input): number;
+  poll(nowUs: number, output: Output): OutputKind;
+}
+
+export interface IoDriverOptions<Stack extends DrivenStack> {
+  readonly createStack: (options: StackOptions) => Stack;
+  readonly stack: Omit<StackOptions, 'primitives' | 'maxPacketBytes'>;
+  /** Port, address, buffers and kind of the link. */
+  readonly link?: Omit<LinkOptions, 'callbacks'>;
+  /** Group and port of ad hoc discovery, for tests. */
+  readonly multicastGroup?: Locator;
+  /** Stay alive without any referenced socket: a daemon. */
+  readonly keepAlive?: boolean;
+  /** Turns of the loop to go on looking for packets before sleeping: latency for processor time. 0 unless given. */
+  readonly spinTurns?: number;
+  /** What `caracal flows` and its like show of this stack, as plain JSON; absent: no status socket. */
+  readonly describe?: (stack: Stack) => object;
+  readonly hasDirectory?: (stack: Stack) => boolean;
+}
+
+export interface DriverCounters {
+  polls: number;
+  ticks: number;
+  /** Events of sockets that nobody listens to. */
+  unheard: number;
+  multicasts: number;
+}
+
+export interface IoReport {
+  readonly link: LinkReport;
+  readonly counters: DriverCounters;
+  readonly linkCounters: LinkCounters;
+  readonly receiveDrops: number;
+  readonly multicast: MulticastReport | undefined;
+}
+
+/** Binds at once where the link can, else soon; `ready` tells. Throws when CARACAL_LINK asks for what is not there. */
+export function createDriver<Stack extends DrivenStack>(options: IoDriverOptions<Stack>): IoDriver<Stack> {
+  return new IoDriver(options);
+}
+
+/** Below this a timer of 1 ms would be too coarse: the loop turns until the deadline instead. */
+const shortWaitUs = 1_000;
+/** Batches sent before received ones get their turn. */
+const transmitsPerPump = 64;
+/** Super-packets handled before their answers (acknowledgments) are polled. */
+const receivedPerPump = 8;
+const longestTimerMs = 2 ** 31 - 1;
+const nowhere: Locator = { address: new Uint8Array(0), port: 0 };
+
+type Listener = (event: Event) => void;
+type PacketsInput = Extract<Input, { kind: 'packets' }>;
+
+export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver {
+  readonly stack: Stack;
+  readonly counters: DriverCounters = { polls: 0, ticks: 0, unheard: 0, multicasts: 0 };
+  /** The port is bound and the stack knows its locators. Rejects with the error of bind; unhandled, that ends the process. */
+  readonly ready: Promise<void>;
+  readonly #options: IoDriverOptions<Stack>;
+  readonly #link: UdpLink;
+  readonly #output: Output;
+  readonly #packets: PacketsInput = { kind: 'packets', buffer: new Uint8Array(0), bytes: 0, remote: nowhere };
+  readonly #listeners = new Map<SocketId, Listener>();
+  readonly #referenced = new Set<SocketId>();
+  readonly #multicast: Multicast | undefined;
+  readonly #stopWatching: () => void;
+  readonly #stopStatus: (() => void) | undefined;
+  #bound = false;
+  #closed = false;
+  /** The link keeps a batch: no polling until it is gone. */
+  #blocked = false;
+  #pumping = false;
+  #scheduled = false;
+  #receivedSincePump = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #timerDueUs = Infinity;
+  #deadlineUs = Infinity;
+  #immediate: NodeJS.Immediate | undefined;
+  #spinLeft = 0;
+
+  constructor(options: IoDriverOptions<Stack>) {
+    this.#options = options;
+    const received = (buffer: Uint8Array, bytes: number, remote: Locator): void => this.#receive(buffer, bytes, remote);
+    this.#link = createLink({
+      ...options.link,
+      callbacks: {
+        received,
+        drained: () => this.#pump(),
+        writable: () => {
+          this.#blocked = false;
+          this.#pump();
+        },
+      },
+    });
+    this.#output = createOutput(this.#link.sendBuffer);
+    this.stack = options.createStack({
+      ...options.stack,
+      primitives: createPrimitives(),
+      maxPacketBytes: (remote) => this.#link.maxPacketBytes(remote),
+    });
+    if (options.stack.adHoc) this.#multicast = this.#openMulticast();
+    const { describe } = options;
+    if (describe !== undefined) this.#stopStatus = serveStatus(() => ({ ...this.report(), ...describe(this.stack) }));
+    this.#stopWatching = watchInterfaces(() => this.#onInterfaces());
+    if (options.keepAlive) this.#link.ref();
+    this.ready = this.#start();
+  }
+
+  nowUs(): number {
+    return nowUs();
+  }
+
+  handle(input: Input): number {
+    if (this.#closed) return 0;
+    const answer = this.stack.handle(nowUs(), input);
+    if (!this.#pumping && !this.#scheduled) {
+      this.#scheduled = true;
+      process.nextTick(this.#onTick);
+    }
+    return answer;
+  }
+
+  attach(socket: SocketId, listener: Listener): void {
+    this.#listeners.set(socket, listener);
+    this.ref(socket);
+  }
+
+  ref(socket: SocketId): void {
+    if (!this.#listeners.has(socket)) return;
+    this.#referenced.add(socket);
+    if (this.#referenced.size === 1) this.#link.ref();
+  }
+
+  unref(socket: SocketId): void {
+    if (!this.#referenced.delete(socket) || this.#referenced.size > 0) return;
+    if (!this.#options.keepAlive) this.#link.unref();
+  }
+
+  hasDirectory(): boolean {
+    return this.#options.hasDirectory?.(this.stack) ?? false;
+  }
+
+  /** Where others reach this stack; empty before `ready`. */
+  locals(): Locator[] {
+    return this.#link.locals();
+  }
+
+  report(): IoReport {
+    return {
+      link: this.#link.report(),
+      counters: this.counters,
+      linkCounters: this.#link.counters,
+      receiveDrops: this.#link.receiveDrops(),
+      multicast: this.#multicast?.report(),
+    };
+  }
+
+  /** Sends what is due, then lets everything go. Events still to come are not dispatched. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#pump();
+    this.#closed = true;
+    this.#listeners.clear();
+    this.#referenced.clear();
+    clearTimeout(this.#timer);
+    clearImmediate(this.#immediate);
+    this.#stopWatching();
+    this.#stopStatus?.();
+    this.#multicast?.close();
+    await this.#link.close();
+  }
+
+  async #start(): Promise<void> {
+    // The offload link is bound already: then the stack knows its locators before anyone can use it.
+    if (this.#link.locals().length > 0) this.#onBound();
+    await this.#link.ready;
+    if (!this.#bound) this.#onBound();
+  }
+
+  #onBound(): void {
+    this.#bound = true;
+    this.handle({ kind: 'bound', locals: this.#link.locals() });
+  }
+
+  #onInterfaces(): void {
+    this.#multicast?.refresh();
+    if (this.#bound) this.#onBound();
+  }
+
+  #openMulticast(): Multicast {
+    const { multicastGroup } = this.#options;
+    const multicast = new Multicast({
+      received: (buffer, bytes, remote) => {
+        this.#receive(buffer, bytes, remote);
+        this.#pump();
+      },
+      ...(multicastGroup === undefined ? {} : { group: multicastGroup }),
+    });
+    void multicast.listen();
+    return multicast;
+  }
+
+  readonly #onTick = (): void => {
+    this.#scheduled = false;
+    this.#pump();
+  };
+
+  #receive(buffer: Uint8Array, bytes: number, remote: Locator): void {
+    if (this.#closed) return;
+    const input = this.#packets;
+    input.buffer = buffer;
+    input.bytes = bytes;
+    input.remote = remote;
+    this.stack.handle(nowUs(), input);
+    this.#spinLeft = this.#options.spinTurns ?? 0;
+    if (++this.#receivedSincePump >= receivedPerPump) this.#pump();
+  }
+
+  /** Polls until the stack is idle, the link is full or others should have their turn. */
+  #pump(): void {
+    if (this.#pumping || this.#closed || this.#blocked || !this.#bound) return;
+    this.#pumping = true;
+    this.#receivedSincePump = 0;
+    let idle = false;
+    try {
+      for (let transmits = 0; transmits < transmitsPerPump; ) {
+        this.counters.polls++;
+        const kind = this.stack.poll(nowUs(), this.#output);
+        if (kind === 'event') this.#dispatch(this.#output.event);
+        else if (kind === 'transmit') {
+          transmits++;
+          this.#transmit();
+        } else {
+          idle = true;
+          break;
+        }
+        if (this.#blocked || this.#closed) return;
+      }
+    } finally {
+      this.#pumping = false;
+      // Not idle: the budget is spent, or a listener threw and the rest must not wait for the next input.
+      if (!this.#closed && !this.#blocked) this.#arm(idle ? this.#output.deadlineUs : 0);
+    }
+  }
+
+  #transmit(): void {
+    const { batch, remote } = this.#output;
+    if (remote.address.length === 0 || sameLocator(remote, multicastLocator)) {
+      this.counters.multicasts++;
+      this.#multicast?.send(batch.buffer, batch.bytes);
+      return;
+    }
+    const { buffer, bytes, packetBytes, packets, probe } = batch;
+    const result = this.#link.send(buffer, bytes, packetBytes, packets, remote, probe);
+    if (result === 'blocked') this.#blocked = true;
+    else if (result === 'too-big') this.#onTooBig(remote, Math.min(packetBytes || bytes, bytes));
+  }
+
+  #onTooBig(remote: Locator, refusedBytes: number): void {
+    const packetBytes = Math.min(this.#link.maxPacketBytes(remote), refusedBytes - 1);
+    this.stack.handle(nowUs(), { kind: 'too-big', remote, packetBytes });
+  }
+
+  #dispatch(event: Event): void {
+    const { socket } = event;
+    const listener = this.#listeners.get(socket);
+    if (event.kind === 'closed' || event.kind === 'listen-failed') {
+      this.unref(socket);
+      this.#listeners.delete(socket);
+    }
+    if (listener === undefined) this.counters.unheard++;
+    else listener(event);
+  }
+
+  /** An earlier wake-up that is already set stays: it finds nothing to do and arms again, which is cheaper. */
+  #arm(deadlineUs: number): void {
+    this.#deadlineUs = deadlineUs;
+    const waitUs = deadlineUs - nowUs();
+    if (this.#spinLeft > 0 || waitUs <= 0 || (waitUs < shortWaitUs && this.#isReferenced())) {
+      this.#immediate ??= setImmediate(this.#onTurn);
+      return;
+    }
+    if (deadlineUs === Infinity || this.#timerDueUs <= deadlineUs) return;
+    clearTimeout(this.#timer);
+    const waitMs = Math.min(Math.ceil(waitUs / 1_000), longestTimerMs);
+    this.#timerDueUs = deadlineUs;
+    this.#timer = setTimeout(this.#onTimer, waitMs);
+    this.#timer.unref();
+  }
+
+  /** The handle of the link is what keeps the process alive; timers never do. */
+  #isReferenced(): boolean {
+    return this.#referenced.size > 0 || this.#options.keepAlive === true;
+  }
+
+  readonly #onTimer = (): void => {
+    this.#timerDueUs = Infinity;
+    this.#onDeadline();
+  };
+
+  /** A turn of the loop while waiting for something near: packets first, since epoll is looked at anyway. */
+  readonly #onTurn = (): void => {
+    this.#immediate = undefined;
+    if (this.#spinLeft > 0) {
+      this.#spinLeft--;
+      this.#link.drain();
+    }
+    this.#onDeadline();
+  };
+
+  #onDeadline(): void {
+    if (this.#closed || this.#blocked) return;
+    const now = nowUs();
+    if (now < this.#deadlineUs) {
+      this.#arm(this.#deadlineUs);
+      return;
+    }
+    // 0: a pump was cut short; time itself has not come to anything.
+    if (this.#deadlineUs > 0) {
+      this.counters.ticks++;
+      this.stack.handle(now, { kind: 'tick' });
+    }
+    this.#pump();
+  }
+}
+
+function createOutput(buffer: Uint8Array): Output {
+  const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
+  return {
+    batch: { buffer, view, bytes: 0, packetBytes: 0, packets: 0, probe: false },
+    remote: nowhere,
+    event: { kind: 'writable', socket: 0 },
+    deadlineUs: Infinity,
+  };
+}

@@ -1,0 +1,25 @@
+export { createLink, linkReport } from './choose-link.ts';
+export { nowUs } from './clock.ts';
+export {
+  createDriver,
+  type DrivenStack,
+  type DriverCounters,
+  IoDriver,
+  type IoDriverOptions,
+  type IoReport,
+} from './driver.ts';
+export { watchInterfaces } from './interfaces.ts';
+export { Multicast, type MulticastOptions, type MulticastReport } from './multicast.ts';
+export { createPrimitives, systemRandom } from './primitives.ts';
+export { addressText, parseAddress } from './socket-address.ts';
+export { readStatuses, runtimeDirectory, type Status, serveStatus } from './status.ts';
+export {
+  type LinkCallbacks,
+  type LinkCounters,
+  type LinkOptions,
+  type LinkReport,
+  maxBatchBytes,
+  type SendResult,
+  safePacketBytes,
+  type UdpLink,
+} from './udp-link.ts';
