@@ -44,17 +44,22 @@ export const service = serviceOf('echo');
 /** Links to the router take 1 ms and are ideal. */
 export function createWorld(link: Partial<LinkOptions> = {}, seed = 1, coalesceUs?: number): World {
   const simulation = createSimulation({ seed, keepTrace: true });
-  const router = addHost(simulation, {
+  const router = addRouter(simulation);
+  const client = addMember(simulation, 'client', '10.0.0.1', coalesceUs);
+  const server = addMember(simulation, 'server', '10.0.0.2', coalesceUs);
+  const [up, down] = joinHosts(simulation, client, server, link);
+  return { simulation, client, server, router, up, down };
+}
+
+/** A router, or the same router started again. */
+export function addRouter(simulation: Simulation): SimHost<Stack> {
+  return addHost(simulation, {
     name: 'router',
     address: '10.0.0.254',
     port: 54_324,
     options: { forwarding: true, controller: true, adHoc: false },
     createStack,
   });
-  const client = addMember(simulation, 'client', '10.0.0.1', coalesceUs);
-  const server = addMember(simulation, 'server', '10.0.0.2', coalesceUs);
-  const [up, down] = joinHosts(simulation, client, server, link);
-  return { simulation, client, server, router, up, down };
 }
 
 export function addMember(
