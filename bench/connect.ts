@@ -1,0 +1,45 @@
+// Connections per second: each is opened, ended by the client, and counts when its 'close' has come; 16 in flight.
+// Ours are opened by name, so each passes the router first; `net` is given the address.
+
+import type { Bench, Sample } from './bench.ts';
+import type { Connection } from './transports.ts';
+
+const inFlight = 16;
+const warmUpConnects = 500;
+
+export const connect: Bench = {
+  unit: 'connects/s',
+  transports: ['caracal', 'net'],
+
+  server(transport) {
+    return transport.listen((connection) => {
+      connection.on('error', () => {});
+      connection.resume();
+    });
+  },
+
+  client(transport, address, { seconds }) {
+    let completed = 0;
+    let from = 0n;
+    let until = 0n;
+    return new Promise<Sample>((resolve, reject) => {
+      const next = (): void => {
+        const connection: Connection = transport.connect(address);
+        connection.on('error', reject).on('connect', () => connection.end());
+        connection.resume().on('close', () => {
+          const now = process.hrtime.bigint();
+          completed++;
+          if (completed === warmUpConnects) {
+            from = now;
+            until = now + BigInt(Math.round(seconds * 1e9));
+          }
+          if (until === 0n || now < until) next();
+          else resolve({ value: ((completed - warmUpConnects) * 1e9) / Number(now - from) });
+        });
+      };
+      for (let i = 0; i < inFlight; i++) next();
+    });
+  },
+
+  figures: () => ({ inFlight }),
+};

@@ -1,0 +1,54 @@
+// Requests per second of node:http over kept-alive connections, a body of 1 KiB, 16 in flight: the same server and the
+// same client code on both sides, only the agent and the way of listening differ.
+
+import { get } from 'node:http';
+import type { Bench, Sample } from './bench.ts';
+
+const bodyBytes = 1024;
+const inFlight = 16;
+const warmUpRequests = 1000;
+
+export const http: Bench = {
+  unit: 'requests/s',
+  transports: ['caracal', 'net'],
+
+  server(transport) {
+    const body = Buffer.alloc(bodyBytes, 'x');
+    return transport.listenHttp((_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/plain', 'content-length': body.length });
+      response.end(body);
+    });
+  },
+
+  client(transport, address, { seconds }) {
+    const { agent, url } = transport.http(address, inFlight);
+    let completed = 0;
+    let from = 0n;
+    let until = 0n;
+    return new Promise<Sample>((resolve, reject) => {
+      const next = (): void => {
+        get(url, { agent }, (response) => {
+          let bytes = 0;
+          response.on('data', (chunk: Buffer) => {
+            bytes += chunk.length;
+          });
+          response.on('end', () => {
+            if (response.statusCode !== 200 || bytes !== bodyBytes)
+              return reject(new Error(`status ${response.statusCode}, ${bytes} bytes`));
+            const now = process.hrtime.bigint();
+            completed++;
+            if (completed === warmUpRequests) {
+              from = now;
+              until = now + BigInt(Math.round(seconds * 1e9));
+            }
+            if (until === 0n || now < until) next();
+            else resolve({ value: ((completed - warmUpRequests) * 1e9) / Number(now - from) });
+          });
+        }).on('error', reject);
+      };
+      for (let i = 0; i < inFlight; i++) next();
+    });
+  },
+
+  figures: () => ({ bodyBytes, inFlight }),
+};

@@ -1,0 +1,75 @@
+// Resident memory per idle connection, of the accepting process, at 10,000 connections. The baseline is taken after
+// all but one of a first hundred connections went, so that code and pools that are paid once do not count; both readings
+// follow a garbage collection (node runs with --expose-gc).
+
+import { type Bench, median, type Sample } from './bench.ts';
+import type { Connection } from './transports.ts';
+
+const connections = 10_000;
+const first = 100;
+const inFlight = 64;
+const settleMs = 1500;
+
+export const idle: Bench = {
+  unit: 'bytes/connection',
+  transports: ['caracal', 'net'],
+
+  async server(transport, _options, report) {
+    const held = new Set<Connection>();
+    let seen = 0;
+    let baseline = 0;
+    const settle = async (): Promise<number> => {
+      for (let i = 0; i < 3; i++) {
+        await new Promise((resolve) => setTimeout(resolve, settleMs / 3));
+        globalThis.gc?.();
+      }
+      return process.memoryUsage.rss();
+    };
+    return transport.listen((connection) => {
+      seen++;
+      held.add(connection);
+      connection.on('error', () => {});
+      connection.resume().on('close', async () => {
+        held.delete(connection);
+        if (held.size !== 1 || baseline !== 0) return;
+        baseline = await settle();
+        for (const last of held) last.write('go');
+      });
+      if (seen === first + connections) {
+        settle().then((resident) => report({ value: (resident - baseline) / connections, figures: { baseline } }));
+      }
+    });
+  },
+
+  async client(transport, address) {
+    const opened: Connection[] = [];
+    const open = (count: number): Promise<void> =>
+      new Promise((resolve, reject) => {
+        let established = 0;
+        let started = 0;
+        const next = (): void => {
+          if (started === count) return;
+          started++;
+          const connection = transport.connect(address);
+          opened.push(connection);
+          connection.on('error', reject).resume();
+          connection.on('connect', () => {
+            if (++established === count) resolve();
+            else next();
+          });
+        };
+        for (let i = 0; i < inFlight; i++) next();
+      });
+    await open(first);
+    const last = opened.pop();
+    for (const connection of opened.splice(0)) connection.end();
+    await new Promise((resolve) => last?.once('data', resolve));
+    await open(connections);
+    return undefined;
+  },
+
+  figures(ours, peers) {
+    const value = (samples: readonly Sample[]): number => Math.round(median(samples.map((sample) => sample.value)));
+    return { connections, bytesPerConnection: value(ours), bytesPerConnectionNet: value(peers) };
+  },
+};

@@ -1,0 +1,19 @@
+// The benchmarks by name.
+
+import type { Bench } from './bench.ts';
+import { connect } from './connect.ts';
+import { http } from './http.ts';
+import { idle } from './idle.ts';
+import { router } from './router.ts';
+import { rtt } from './rtt.ts';
+import { stream } from './stream.ts';
+
+const benches: Readonly<Record<string, Bench>> = { stream, rtt, connect, http, router, idle };
+
+export const benchNames = Object.keys(benches);
+
+export function findBench(name: string): Bench {
+  const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
+  if (!bench) throw new TypeError(`no benchmark is called "${name}": ${benchNames.join(', ')}`);
+  return bench;
+}

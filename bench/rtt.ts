@@ -1,0 +1,56 @@
+// Latency of one connection: a message of 64 bytes goes out when the echo of the last one is back. The value is the
+// p50 of a repeat; the tail is a ratio of its own.
+
+import { type Bench, median, quantile, type Sample } from './bench.ts';
+
+const messageBytes = 64;
+const warmUpRounds = 2000;
+
+export const rtt: Bench = {
+  unit: 'us',
+  transports: ['caracal', 'net'],
+
+  server(transport) {
+    return transport.listen((connection) => {
+      connection.setNoDelay(true);
+      connection.on('error', () => {});
+      connection.on('data', (bytes: Buffer) => connection.write(bytes));
+    });
+  },
+
+  client(transport, address, { seconds }) {
+    const connection = transport.connect(address);
+    connection.setNoDelay(true);
+    const message = Buffer.alloc(messageBytes, 'm');
+    const rounds: number[] = [];
+    let missing = messageBytes;
+    let sentAt = 0n;
+    let left = warmUpRounds;
+    let until = 0n;
+    return new Promise<Sample>((resolve, reject) => {
+      const send = (): void => {
+        sentAt = process.hrtime.bigint();
+        connection.write(message);
+      };
+      connection.on('error', reject).on('connect', send);
+      connection.on('data', (bytes: Buffer) => {
+        missing -= bytes.length;
+        if (missing > 0) return;
+        missing += messageBytes;
+        const now = process.hrtime.bigint();
+        if (left > 0) {
+          if (--left === 0) until = now + BigInt(Math.round(seconds * 1e9));
+        } else rounds.push(Number(now - sentAt) / 1000);
+        if (left > 0 || now < until) return send();
+        connection.destroy();
+        resolve({ value: quantile(rounds, 0.5), figures: { p99: quantile(rounds, 0.99), rounds: rounds.length } });
+      });
+    });
+  },
+
+  figures(ours, peers) {
+    const p99 = (samples: readonly Sample[]): number =>
+      median(samples.map(({ figures }) => figures?.['p99'] ?? Number.NaN));
+    return { messageBytes, p99Us: p99(ours), p99UsNet: p99(peers), p99Ratio: p99(ours) / p99(peers) };
+  },
+};

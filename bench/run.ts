@@ -1,0 +1,125 @@
+// Runs one benchmark: repeat by repeat, and in each repeat transport by transport, so that what the machine does
+// meanwhile meets all of them alike. The router that ours needs stands beside the server.
+
+import { Child, root, sleep } from '../tests/e2e/harness.ts';
+import type { Bench, Options, Sample } from './bench.ts';
+import { median } from './bench.ts';
+import type { Place } from './place.ts';
+
+export interface Row {
+  readonly transport: string;
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export interface Result {
+  readonly bench: string;
+  readonly where: string;
+  readonly unit: string;
+  readonly rows: readonly Row[];
+  readonly ratios: Readonly<Record<string, number>>;
+  readonly figures: Readonly<Record<string, unknown>>;
+}
+
+const sampleDeadlineMs = 120_000;
+
+export async function runBench(name: string, bench: Bench, place: Place, options: Options): Promise<Result> {
+  const env: NodeJS.ProcessEnv = { ...process.env, BENCH_ADDRESS: place.serverAddress };
+  const routerArgs = ['router', '--host', place.serverAddress, '--port', '0'];
+  const router = startNode(place.server, env, [`${root}/bin/caracal.js`, ...routerArgs]);
+  const samples = new Map<string, Sample[]>(bench.transports.map((transport) => [transport, []]));
+  try {
+    env['CARACAL_ROUTER'] = (await router.line(/^ready router on (\S+)/m))[1];
+    for (let repeat = 0; repeat < options.repeats; repeat++) {
+      for (const transport of bench.transports) {
+        const sample = await runOnce(name, transport, place, env, options);
+        samples.get(transport)?.push(sample);
+        process.stderr.write(
+          `${name} ${repeat + 1}/${options.repeats} ${transport}: ${format(sample.value)} ${bench.unit}\n`,
+        );
+      }
+    }
+  } finally {
+    await router.stop();
+  }
+  return summarize(name, bench, place, samples);
+}
+
+async function runOnce(
+  name: string,
+  transport: string,
+  place: Place,
+  env: NodeJS.ProcessEnv,
+  options: Options,
+): Promise<Sample> {
+  const child = new URL('child.js', import.meta.url).pathname;
+  const startRole = (role: string, namespace: string | undefined, address: string[]): Child =>
+    startNode(namespace, env, ['--expose-gc', child, name, role, transport, JSON.stringify(options), ...address]);
+  const server = startRole('server', place.server, []);
+  let client: Child | undefined;
+  try {
+    const [, address = ''] = await server.line(/^ready (.*)$/m);
+    client = startRole('client', place.client, [address]);
+    const line = /^sample (.*)$/m;
+    const failed = client.exited.then(({ code }) => {
+      if (code !== 0) throw new Error(`the client ended with ${code}\n${client?.describe()}`);
+      return sleep(sampleDeadlineMs);
+    });
+    const found = await Promise.race([
+      server.line(line, sampleDeadlineMs),
+      client.line(line, sampleDeadlineMs),
+      failed,
+    ]);
+    return JSON.parse(found?.[1] ?? '') as Sample;
+  } finally {
+    await Promise.all([client?.stop(), server.stop()]);
+  }
+}
+
+function startNode(namespace: string | undefined, env: NodeJS.ProcessEnv, args: string[]): Child {
+  const inNamespace = namespace ? ['ip', 'netns', 'exec', namespace] : [];
+  const [command = '', ...rest] = [...inNamespace, process.execPath, ...args];
+  return new Child(command, rest, { env, cwd: root });
+}
+
+function summarize(name: string, bench: Bench, place: Place, samples: ReadonlyMap<string, readonly Sample[]>): Result {
+  const rows = [...samples].map(([transport, list]): Row => {
+    const values = list.map(({ value }) => value);
+    return {
+      transport,
+      median: round(median(values)),
+      min: round(Math.min(...values)),
+      max: round(Math.max(...values)),
+    };
+  });
+  const [ours, ...peers] = rows;
+  const ratios = peers.map((peer) => [
+    `${ours?.transport}/${peer.transport}`,
+    round((ours?.median ?? 0) / peer.median),
+  ]);
+  const [first = [], second = []] = [...samples.values()];
+  return {
+    bench: name,
+    where: place.where,
+    unit: bench.unit,
+    rows,
+    ratios: Object.fromEntries(ratios),
+    figures: roundAll(bench.figures?.(first, second) ?? {}),
+  };
+}
+
+/** Four significant digits: more would pretend. */
+function round(value: number): number {
+  return Number(value.toPrecision(4));
+}
+
+function roundAll(figures: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(figures).map(([key, value]) => [key, typeof value === 'number' ? round(value) : value]),
+  );
+}
+
+export function format(value: number): string {
+  return value >= 1000 ? Math.round(value).toLocaleString('en') : value.toPrecision(4);
+}

@@ -1,0 +1,62 @@
+// A bad network: what arrives is what was sent, or the application is told. The shim loses, delays, reorders and
+// duplicates by seed; corruption is done below it, where only the kernel's checksum can see it.
+
+import { strict as assert } from 'node:assert';
+import { type TestContext, test } from 'node:test';
+import { contentHash } from './content.ts';
+import { Stage } from './harness.ts';
+import { Peer } from './peer.ts';
+import { Shim, type ShimOptions } from './shim.ts';
+
+const mib = 1 << 20;
+
+/** Sends both ways over one connection through the shim; answers what the shim did. */
+async function transferBothWays(t: TestContext, impairments: ShimOptions, bytes: number) {
+  const stage = new Stage(t);
+  await stage.router();
+  const server = await Peer.start(stage);
+  const { server: up } = await server.listen('up', 'hash');
+  await server.listen('down', 'source', { bytes, seed: 12 });
+  const shim = await Shim.start(stage, impairments);
+  const client = await Peer.start(stage, { env: { CARACAL_ROUTER: shim.address } });
+  const [sent, received] = await Promise.all([
+    client.connect('up').then(async (connection) => {
+      await client.send(connection, bytes, 11);
+      return client.received(connection);
+    }),
+    client.connect('down').then((connection) => client.received(connection)),
+  ]);
+  assert.equal(sent.error, undefined);
+  const [accepted] = await server.accepted(up);
+  assert.equal(accepted?.sha256, contentHash(bytes, 11));
+  assert.equal(received.error, undefined);
+  assert.equal(received.bytes, bytes);
+  assert.equal(received.sha256, contentHash(bytes, 12));
+  return shim.stats();
+}
+
+test('[P5] 5% loss, 5% reordering, 2% duplication on a 20 ms link: content intact', { timeout: 180_000 }, async (t) => {
+  const stats = await transferBothWays(
+    t,
+    { loss: 0.05, reorder: 0.05, duplicate: 0.02, delayMs: 10, seed: 5 },
+    2 * mib,
+  );
+  assert.ok(stats.lost > 20, `the shim lost ${stats.lost}`);
+  assert.ok(stats.reordered > 20 && stats.duplicated > 5, JSON.stringify(stats));
+});
+
+test('[P5] corrupted packets are dropped and sent again: content intact', { timeout: 120_000 }, async (t) => {
+  const stats = await transferBothWays(t, { corrupt: 0.02, delayMs: 2, seed: 6 }, 4 * mib);
+  assert.ok(stats.corrupted > 20, `the shim corrupted ${stats.corrupted}`);
+});
+
+test('[P5] connections open and close under 20% loss', { timeout: 180_000 }, async (t) => {
+  const stage = new Stage(t);
+  await stage.router();
+  const server = await Peer.start(stage);
+  await server.listen('patient', 'name');
+  const shim = await Shim.start(stage, { loss: 0.2, delayMs: 5, seed: 7 });
+  const client = await Peer.start(stage, { env: { CARACAL_ROUTER: shim.address } });
+  const { replies, failures } = await client.connectMany('patient', 60, 20);
+  assert.deepEqual({ replies, failures }, { replies: { [server.pid]: 60 }, failures: {} });
+});

@@ -1,0 +1,129 @@
+// A bad network between one client and everything else, without root: a relay of UDP datagrams that stands where the
+// client believes the router to be. It works like a NAT with a wire: one outside port for all that the client sends,
+// and for each host that answers one inside port, so that each host keeps an address of its own for the client. It
+// loses, delays, reorders and duplicates by seed, and `rebind` gives the client another outside port mid-flow.
+//
+// A corrupted datagram is dropped by the receiver's UDP checksum, so it is counted and dropped here; sending it on with
+// a fresh checksum would model hardware that lies. (The raw-socket test in impaired.test.ts lets the kernel do it.)
+//
+// Arguments: one JSON object (`ShimOptions`). Prints `ready PORT`. Commands on stdin, one per line: `rebind`,
+// `trace` (all headers seen so far), `stats`, `set {...}` (new impairments); each answers one line of JSON.
+
+import { createSocket, type Socket } from 'node:dgram';
+import { createInterface } from 'node:readline';
+import { seededRandom } from '../../../src/core/index.ts';
+
+interface Impairments {
+  loss: number;
+  reorder: number;
+  duplicate: number;
+  corrupt: number;
+  /** Each way. */
+  delayMs: number;
+}
+
+interface ShimOptions extends Partial<Impairments> {
+  readonly router: string;
+  readonly seed?: number;
+  /** Keep the first bytes of every datagram for `trace`. */
+  readonly trace?: boolean;
+}
+
+interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+type Direction = 'out' | 'in';
+
+const options = JSON.parse(process.argv[2] ?? '{}') as ShimOptions;
+const [routerAddress = '127.0.0.1', routerPort = '0'] = options.router.split(':');
+const impairments: Impairments = { loss: 0, reorder: 0, duplicate: 0, corrupt: 0, delayMs: 0, ...options };
+const random = seededRandom(options.seed ?? 1);
+const chance = (probability: number): boolean => random.uint32() / 2 ** 32 < probability;
+
+const stats = { out: 0, in: 0, lost: 0, reordered: 0, duplicated: 0, corrupted: 0, peers: 0 };
+const trace: { direction: Direction; peer: string; bytes: number; head: string }[] = [];
+
+const insides = new Map<string, Socket>();
+let client: Endpoint | undefined;
+let outside = openOutside();
+
+const front = await openInside({ address: routerAddress, port: Number(routerPort) });
+console.log(`ready ${front.address().port}`);
+
+createInterface({ input: process.stdin }).on('line', (line) => {
+  const [command = '', argument = '{}'] = line.split(/ (.*)/s);
+  if (command === 'rebind') {
+    outside.close();
+    outside = openOutside();
+    outside.once('listening', () => console.log(JSON.stringify({ rebound: outside.address().port })));
+  } else if (command === 'set') {
+    Object.assign(impairments, JSON.parse(argument));
+    console.log(JSON.stringify({ set: impairments }));
+  } else if (command === 'trace') console.log(JSON.stringify({ trace }));
+  else console.log(JSON.stringify({ stats }));
+});
+
+function openOutside(): Socket {
+  const socket = createSocket('udp4');
+  socket.on('message', (bytes, from) => {
+    if (socket !== outside) return;
+    impair('in', from, bytes, async () => {
+      const inside = await openInside(from);
+      if (client) inside.send(bytes, client.port, client.address);
+    });
+  });
+  socket.on('error', () => {});
+  socket.bind(0, '127.0.0.1', () => enlarge(socket));
+  return socket;
+}
+
+/** The socket that stands for `peer` on the client's side. */
+async function openInside(peer: Endpoint): Promise<Socket> {
+  const key = `${peer.address}:${peer.port}`;
+  const known = insides.get(key);
+  if (known) return known;
+  const socket = createSocket('udp4');
+  insides.set(key, socket);
+  stats.peers++;
+  socket.on('message', (bytes, from) => {
+    client = { address: from.address, port: from.port };
+    impair('out', peer, bytes, () => outside.send(bytes, peer.port, peer.address));
+  });
+  socket.on('error', () => {});
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  enlarge(socket);
+  return socket;
+}
+
+function enlarge(socket: Socket): void {
+  socket.setRecvBufferSize(8 << 20);
+  socket.setSendBufferSize(8 << 20);
+}
+
+function impair(direction: Direction, peer: Endpoint, bytes: Uint8Array, deliver: () => unknown): void {
+  stats[direction]++;
+  if (options.trace) {
+    const head = Buffer.from(bytes.subarray(0, 160)).toString('hex');
+    trace.push({ direction, peer: `${peer.address}:${peer.port}`, bytes: bytes.length, head });
+  }
+  if (chance(impairments.loss)) {
+    stats.lost++;
+    return;
+  }
+  if (chance(impairments.corrupt)) {
+    stats.corrupted++;
+    return;
+  }
+  // Late by more than the spacing of a flight, so that packets sent after it overtake it.
+  const late = chance(impairments.reorder);
+  if (late) stats.reordered++;
+  const delayMs = impairments.delayMs + (late ? 3 + (random.uint32() % 8) : 0);
+  const copies = chance(impairments.duplicate) ? 2 : 1;
+  if (copies === 2) stats.duplicated++;
+  for (let i = 0; i < copies; i++) {
+    if (delayMs > 0) setTimeout(deliver, delayMs);
+    else deliver();
+  }
+}
