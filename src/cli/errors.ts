@@ -20,10 +20,30 @@ export function usageError(message: string, next?: string): CliError {
   return new CliError(message, { exitCode: ExitCode.USAGE, ...(next === undefined ? {} : { next }) });
 }
 
-/** A failure of the system or of a connection, put into words. `doing` reads after "cannot": "reach "web"". */
+/**
+ * A failure of the system or of a connection, put into words. `doing` reads after "cannot": `reach "web"`. What our
+ * sockets say to try next goes before `next`. A malformed service name is the caller's mistake: exit code 2.
+ */
 export function explain(error: unknown, doing: string, next?: string): CliError {
   if (error instanceof CliError) return error;
-  return new CliError(`cannot ${doing}: ${reasonOf(error)}`, { cause: error, ...(next === undefined ? {} : { next }) });
+  if (isMisuse(error)) return usageError(messageOf(error));
+  const advice = serviceMessage(error)?.next ?? next;
+  return new CliError(`cannot ${doing}: ${reasonOf(error)}`, {
+    cause: error,
+    ...(advice === undefined ? {} : { next: advice }),
+  });
+}
+
+const misuseCodes = new Set(['ERR_INVALID_SERVICE_NAME', 'ERR_INVALID_SERVICE_ID', 'ERR_INVALID_ALIAS']);
+
+/** The parts of "connect ECONNREFUSED svc://web: no instance is registered; try: caracal ls". */
+function serviceMessage(error: unknown): { why: string; next: string | undefined } | undefined {
+  const match = /^\w+ E[A-Z]+ svc:\/\/\S+: (.*?)(?:; try: (.*))?$/s.exec(messageOf(error));
+  return match === null ? undefined : { why: match[1] ?? '', next: match[2] };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message || error.name : String(error);
 }
 
 const reasons = new Map<string, string>([
@@ -47,7 +67,9 @@ export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = codeOf(error);
   const words = code === undefined ? undefined : reasons.get(code);
-  const message = error.message || error.name;
+  const message = messageOf(error);
+  const service = serviceMessage(error);
+  if (service !== undefined) return `${service.why} (${code})`;
   if (error instanceof AggregateError && error.errors.length > 0 && error.message === '')
     return reasonOf(error.errors[0]);
   if (code === undefined) return message;
@@ -63,6 +85,7 @@ export function codeOf(error: unknown): string | undefined {
 
 /** The lines for stderr, without a trailing newline. */
 export function formatError(error: unknown): string {
+  if (isMisuse(error)) return `caracal: ${messageOf(error)}`;
   if (!(error instanceof CliError)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return `caracal: internal error: ${text}`;
@@ -72,5 +95,11 @@ export function formatError(error: unknown): string {
 }
 
 export function exitCodeOf(error: unknown): number {
+  if (isMisuse(error)) return ExitCode.USAGE;
   return error instanceof CliError ? error.exitCode : ExitCode.FAILED;
+}
+
+/** A name that the sockets refused: thrown at the call, long after the arguments were read. */
+function isMisuse(error: unknown): boolean {
+  return misuseCodes.has(codeOf(error) ?? '');
 }

@@ -65,7 +65,18 @@ describe('cli output', () => {
     assert.equal(exitCodeOf(usageError('x')), 2);
     const kept = new CliError('kept');
     assert.equal(explain(kept, 'do'), kept);
-    const ours = Object.assign(new Error('no instance of "web" answers'), { code: 'ECONNREFUSED' });
-    assert.equal(explain(ours, 'go').message, 'cannot go: no instance of "web" answers (ECONNREFUSED)');
+    const ours = Object.assign(
+      new Error('connect ECONNREFUSED svc://web: no instance is registered; try: caracal ls'),
+      {
+        code: 'ECONNREFUSED',
+      },
+    );
+    assert.equal(
+      formatError(explain(ours, 'go', 'other')),
+      'caracal: cannot go: no instance is registered (ECONNREFUSED)\n  try: caracal ls',
+    );
+    const malformed = Object.assign(new TypeError('"a b" is no name'), { code: 'ERR_INVALID_SERVICE_NAME' });
+    assert.equal(exitCodeOf(malformed), 2);
+    assert.equal(formatError(malformed), 'caracal: "a b" is no name');
   });
 });

@@ -1,0 +1,90 @@
+// The router: a stack that forwards others' first packets and owns their registrations (an embedded controller), with
+// its admin service and its directory on the same stack. It holds no flow state: what it forwards it forgets, so that it
+// may restart under established flows. Static rules live in memory only.
+
+import { formatPrefix, type Prefix } from '../core/base/index.ts';
+import { createStack, type Stack } from '../core/stack/index.ts';
+import { createDriver, type IoDriver } from '../io/index.ts';
+import { labelId, serve } from '../sockets/index.ts';
+import { type AdminView, createAdminHandler } from './admin.ts';
+import { serveDirectory } from './directory.ts';
+import { prefixOf } from './names.ts';
+
+export interface RouterOptions {
+  /** UDP port; 0 takes a free one. Default 54324. */
+  readonly port?: number;
+  /** One local address; absent: all, IPv4 and IPv6. */
+  readonly host?: string;
+  /** Longest lease granted. Default 5 s. */
+  readonly leaseUs?: number;
+  /** The directory: names in lower case. Absent: no directory. */
+  readonly names?: ReadonlyMap<string, Prefix>;
+  /** Answer those who search for a router by multicast. Default true. */
+  readonly discoverable?: boolean;
+}
+
+export interface Router {
+  /** `ADDRESS:PORT` that it is bound to; `0.0.0.0` and `[::]` stand for all of this machine's. */
+  readonly addresses: readonly string[];
+  readonly port: number;
+  /** `GET /v1/counters`. */
+  counters(): Readonly<Record<string, unknown>>;
+  close(): Promise<void>;
+}
+
+export const routerPort = 54324;
+export const routerService = 'caracal.router';
+
+const defaultLeaseUs = 5_000_000;
+
+/** Resolves once bound and its admin service is up. Rejects with the system's error (EADDRINUSE, EACCES, ...). */
+export async function createRouter(options: RouterOptions = {}): Promise<Router> {
+  const { port = routerPort, host, leaseUs = defaultLeaseUs, names = new Map(), discoverable = true } = options;
+  const driver = createDriver({
+    createStack,
+    stack: { adHoc: discoverable, forwarding: true, controller: true, leaseUs },
+    link: { port, ...(host === undefined ? {} : { address: host }) },
+    keepAlive: true,
+    describe: (stack) => stack.inspect(),
+  });
+  try {
+    await driver.ready;
+    if (names.size > 0) serveDirectory(driver, names);
+    const admin = serve(createAdminHandler(adminView(driver, names)), routerService, { driver });
+    await admin.ready;
+  } catch (error) {
+    await driver.close();
+    throw error;
+  }
+  const { link } = driver.report();
+  return {
+    addresses: boundAddresses(host, link.port, link.ipv6),
+    port: link.port,
+    counters: () => counters(driver),
+    close: () => driver.close(),
+  };
+}
+
+function boundAddresses(host: string | undefined, port: number, ipv6: boolean): string[] {
+  if (host !== undefined) return [host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`];
+  return [`0.0.0.0:${port}`, ...(ipv6 ? [`[::]:${port}`] : [])];
+}
+
+function adminView(driver: IoDriver<Stack>, names: ReadonlyMap<string, Prefix>): AdminView {
+  const known = new Map([...names].map(([name, prefix]) => [name, formatPrefix(prefix)]));
+  known.set(routerService, formatPrefix({ id: labelId(routerService), bits: 256 }));
+  return {
+    rules: () => driver.stack.inspect().rules,
+    registrations: () => driver.stack.inspect().registrations,
+    counters: () => counters(driver),
+    names: () => known,
+    apply: (change) => driver.handle({ kind: 'rule', change }),
+    prefixOf: (text) => prefixOf(names, text),
+  };
+}
+
+function counters(driver: IoDriver<Stack>): Readonly<Record<string, unknown>> {
+  const { counters: packets, registrations } = driver.stack.inspect();
+  const registry = driver.stack.state.registry?.counters;
+  return { ...packets, registrations: { held: registrations.length, ...registry } };
+}
