@@ -10,8 +10,10 @@ const bench = findBench(name);
 const transport = findTransport(transportName);
 const options = JSON.parse(optionsText) as Options;
 
-if (role === 'server') console.log(`ready ${await bench.server(transport, options, print)}`);
-else {
+if (role === 'server') {
+  process.stdin.resume().on('end', () => process.exit(0));
+  console.log(`ready ${await bench.server(transport, options, print)}`);
+} else {
   const sample = await bench.client(transport, address, options);
   if (sample) print(sample);
 }

@@ -1,2 +1,131 @@
-import type { Bench } from './bench.ts';
-export const router = {} as unknown as Bench;
+// The router's rate: first packets in at one socket, out to a next hop, and counted there. The client process makes SYNs
+// of 1,100 bytes from several sockets, as several hosts would, and is also the next hop of a static rule, so that a
+// packet counts only when it has come back. At most `underWay` are out; after a silence the lost ones are written off.
+// There is no peer: nothing in Node resolves names to live instances per packet.
+
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { formatLocator, type Locator, randomId, seededRandom } from '../src/core/base/index.ts';
+import { labelServiceId } from '../src/core/security/index.ts';
+import { synBytes } from '../src/core/wire/index.ts';
+import { Agent } from '../src/index.ts';
+import { createLink, createPrimitives, parseAddress, type UdpLink } from '../src/io/index.ts';
+import { makeSyn } from '../tests/e2e/hostile-packets.ts';
+import { type Bench, median } from './bench.ts';
+import { measureLookups } from './lookups.ts';
+
+const senders = 8;
+const underWay = 512;
+const service = 'bench-sink';
+const warmUpMs = 500;
+const silenceMs = 20;
+/** Where the nonce stands in a SYN: behind base header and the first half of CONTROL. */
+const nonceOffset = 24;
+
+export const router: Bench = {
+  unit: 'resolutions/s',
+  transports: ['caracal'],
+
+  /** The router is started for every benchmark; here it is the server. */
+  server: () => Promise.resolve(process.env['CARACAL_ROUTER'] ?? ''),
+
+  async client(_transport, address, { seconds }) {
+    const colon = address.lastIndexOf(':');
+    const target = {
+      address: parseAddress(address.slice(0, colon)) ?? new Uint8Array(4),
+      port: Number(address.slice(colon + 1)),
+    };
+    let received = 0;
+    const sink = await openLink((bytes) => {
+      received += bytes / synBytes;
+    });
+    await addRule(sinkLocator(sink, address.startsWith('127.')));
+    const links = await Promise.all(Array.from({ length: senders }, () => openLink(() => {})));
+    const pump = new SynPump(links, target);
+    await pump.run(warmUpMs, () => received);
+    const from = { received, at: process.hrtime.bigint() };
+    await pump.run(seconds * 1000, () => received);
+    const value = ((received - from.received) * 1e9) / Number(process.hrtime.bigint() - from.at);
+    await Promise.all([sink, ...links].map((link) => link.close()));
+    return { value };
+  },
+
+  figures: (samples) => ({
+    resolutionsPerSecond: Math.round(median(samples.map(({ value }) => value))),
+    packetBytes: synBytes,
+    lookupsPerSecond: measureLookups(1),
+  }),
+};
+
+/** Sends SYNs, each of a flow of its own, as long as fewer than `underWay` are out. */
+class SynPump {
+  private readonly links: readonly UdpLink[];
+  private readonly target: Locator;
+  private readonly random = seededRandom(1);
+  private readonly syn: Uint8Array;
+  private sent = 0;
+  private writtenOff = 0;
+
+  constructor(links: readonly UdpLink[], target: Locator) {
+    this.links = links;
+    this.target = target;
+    const id = labelServiceId(createPrimitives(), service);
+    this.syn = makeSyn({ service: id, random: this.random });
+    for (const link of links) link.sendBuffer.set(this.syn);
+  }
+
+  async run(ms: number, received: () => number): Promise<void> {
+    const until = performance.now() + ms;
+    let last = received();
+    let lastAt = performance.now();
+    for (let now = lastAt; now < until; now = performance.now()) {
+      if (received() !== last) {
+        last = received();
+        lastAt = now;
+      } else if (now - lastAt > silenceMs) {
+        this.writtenOff = this.sent - last;
+        lastAt = now;
+      }
+      const room = underWay - (this.sent - this.writtenOff - last);
+      for (let i = 0; i < Math.min(room, 64); i++) this.send();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  private send(): void {
+    const link = this.links[this.sent++ % this.links.length];
+    if (!link) return;
+    const { hi, lo } = randomId(this.random);
+    const view = new DataView(link.sendBuffer.buffer, link.sendBuffer.byteOffset);
+    view.setUint32(nonceOffset, hi);
+    view.setUint32(nonceOffset + 4, lo);
+    link.send(link.sendBuffer, synBytes, synBytes, 1, this.target, false);
+  }
+}
+
+async function openLink(received: (bytes: number) => void): Promise<UdpLink> {
+  const link = createLink({
+    callbacks: { received: (_buffer, bytes) => received(bytes), drained() {}, writable() {} },
+  });
+  link.ref();
+  await link.ready;
+  return link;
+}
+
+function sinkLocator(link: UdpLink, onLoopback: boolean): Locator {
+  const local = link.locals().find(({ address }) => address.length === 4 && (address[0] === 127) === onLoopback);
+  if (!local) throw new Error('this host has no IPv4 address to be reached at');
+  return local;
+}
+
+/** By the router's admin API, which is a service itself. */
+async function addRule(sink: Locator): Promise<void> {
+  const agent = new Agent();
+  const asked = request({ agent, host: 'caracal.router.svc', path: '/v1/rules', method: 'POST' });
+  asked.end(JSON.stringify({ prefix: service, action: 'forward', locators: [formatLocator(sink)] }));
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  response.resume();
+  await once(response, 'end');
+  agent.destroy();
+  if (response.statusCode !== 201) throw new Error(`the router refused the rule: ${response.statusCode}`);
+}

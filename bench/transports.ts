@@ -1,6 +1,7 @@
 // What a benchmark runs on: Caracal or node:net, behind the few calls that both share. The address is the server's
 // own text for where it listens: a service name, or host:port.
 
+import { once } from 'node:events';
 import { createServer as createHttpServer, Agent as HttpAgent, type RequestListener } from 'node:http';
 import { createServer as createNetServer, connect as netConnect } from 'node:net';
 import type { Duplex } from 'node:stream';

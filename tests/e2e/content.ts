@@ -2,7 +2,7 @@
 // block changes the hash. Made a block at a time: a test of 1 GiB must not hold it.
 
 import { createHash, type Hash } from 'node:crypto';
-import { seededRandom } from '../../src/core/index.ts';
+import { seededRandom } from '../../src/core/base/index.ts';
 
 const blockBytes = 64 * 1024;
 const stampEvery = 4096;

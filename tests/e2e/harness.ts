@@ -154,7 +154,12 @@ export class Stage {
     let line = [command, ...args];
     if (options.nobody && isRoot) line = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...line];
     if (options.namespace) line = ['ip', 'netns', 'exec', options.namespace, ...line];
-    const env = { ...process.env, XDG_CONFIG_HOME: this.folder, ...this.cleanEnv(), ...options.env };
+    const env = {
+      ...process.env,
+      ...this.cleanEnv(),
+      ...(options.nobody ? { XDG_RUNTIME_DIR: undefined } : {}),
+      ...options.env,
+    };
     const [first = '', ...rest] = line;
     const child = new Child(first, rest, { env, cwd: options.cwd ?? this.folder });
     this.children.push(child);
@@ -164,6 +169,8 @@ export class Stage {
   /** Nothing of the person's own set-up, and nothing of the test runner's, may reach a child. */
   private cleanEnv(): NodeJS.ProcessEnv {
     return {
+      XDG_CONFIG_HOME: this.folder,
+      XDG_RUNTIME_DIR: this.folder,
       NODE_TEST_CONTEXT: undefined,
       CARACAL_ALIASES: undefined,
       CARACAL_LINK: undefined,

@@ -2,11 +2,12 @@
 // about their length, all combinations of control flags, segments and control messages of nonsense, and noise.
 
 import { createHash } from 'node:crypto';
+import { type Random, randomBelow, type ServiceId } from '../../src/core/base/index.ts';
+import { controlLabel, labelServiceId } from '../../src/core/security/index.ts';
 import {
   baseHeaderBytes,
   ControlFlag,
   controlBytes,
-  controlLabel,
   createControl,
   createPacket,
   createSegment,
@@ -14,15 +15,11 @@ import {
   emitControl,
   emitSegment,
   emitService,
-  labelServiceId,
   parsePacket,
-  type Random,
-  randomBelow,
-  type ServiceId,
   serviceBytes,
   synBytes,
   TcpFlag,
-} from '../../src/core/index.ts';
+} from '../../src/core/wire/index.ts';
 
 const sha256 = (data: Uint8Array): Uint8Array => createHash('sha256').update(data).digest();
 

@@ -4,7 +4,7 @@
 import { strict as assert } from 'node:assert';
 import { createSocket } from 'node:dgram';
 import { test } from 'node:test';
-import { parseServiceId, seededRandom } from '../../src/core/index.ts';
+import { parseServiceId, seededRandom } from '../../src/core/base/index.ts';
 import { lastLine, residentBytes, Stage } from './harness.ts';
 import { hostilePackets } from './hostile-packets.ts';
 import { Peer } from './peer.ts';

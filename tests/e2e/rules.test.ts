@@ -2,7 +2,7 @@
 
 import { strict as assert } from 'node:assert';
 import { type TestContext, test } from 'node:test';
-import { formatServiceId, memberOffset, parseServiceId } from '../../src/core/index.ts';
+import { formatServiceId, memberOffset, parseServiceId } from '../../src/core/base/index.ts';
 import { Stage, until } from './harness.ts';
 import { type ListenOptions, Peer } from './peer.ts';
 

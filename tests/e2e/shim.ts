@@ -1,6 +1,7 @@
 // The test's side of programs/shim.ts: a bad network between a client and everything else. Its trace is decoded here
 // with the stack's own codec, which has its vectors elsewhere.
 
+import { Reason } from '../../src/core/base/index.ts';
 import {
   ControlFlag,
   createControl,
@@ -9,8 +10,7 @@ import {
   parseControl,
   parsePacket,
   parseSegment,
-  Reason,
-} from '../../src/core/index.ts';
+} from '../../src/core/wire/index.ts';
 import type { Child, Stage } from './harness.ts';
 
 export interface ShimOptions {

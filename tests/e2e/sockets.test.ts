@@ -7,7 +7,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { formatServiceId, memberOffset, parseServiceId } from '../../src/core/index.ts';
+import { formatServiceId, memberOffset, parseServiceId } from '../../src/core/base/index.ts';
 import { Stage, until } from './harness.ts';
 import { Peer } from './peer.ts';
 

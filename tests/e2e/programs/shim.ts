@@ -11,7 +11,7 @@
 
 import { createSocket, type Socket } from 'node:dgram';
 import { createInterface } from 'node:readline';
-import { seededRandom } from '../../../src/core/index.ts';
+import { seededRandom } from '../../../src/core/base/index.ts';
 
 interface Impairments {
   loss: number;
