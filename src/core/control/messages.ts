@@ -40,7 +40,7 @@ export interface ControlMessage {
   service: ServiceId | undefined;
   /** OFFER, WITHDRAW, REGISTER, UNREGISTER. */
   prefix: Prefix;
-  /** SOLICIT: UDP port that wants the answer; 0 = the one it came from. */
+  /** SOLICIT, WITHDRAW: the sender's UDP port; 0 = the one it came from (multicast leaves from another). */
   replyPort: number;
   /** ADVERT, REGISTERED, UNREGISTERED: of the router. REGISTER, UNREGISTER: of the instance. */
   boot: FlowId;
@@ -87,7 +87,13 @@ const layouts: Record<MessageType, readonly NamedField[]> = {
     field('priority', u16),
     field('leaseMs', u32),
   ],
-  [MessageType.WITHDRAW]: [field('instance', id64), field('protocol', u8), reserved(u8), field('prefix', prefix)],
+  [MessageType.WITHDRAW]: [
+    field('instance', id64),
+    field('protocol', u8),
+    reserved(u8),
+    field('replyPort', u16),
+    field('prefix', prefix),
+  ],
   [MessageType.REGISTER]: [
     ...registration,
     field('prefix', prefix),
