@@ -1,0 +1,121 @@
+// What applications see when something fails: an Error with Node's `code`, `errno` and `syscall`, so that libraries
+// written for node:net treat it as they treat its errors, and a message for people: what, why, and the command to try
+// next. One table maps the stack's reasons (docs/protocol.md, "Reasons") to codes; nothing else in sockets does.
+
+import { constants } from 'node:os';
+import { Reason, reasonName } from '../core/base/index.ts';
+
+export type Syscall = 'connect' | 'listen' | 'bind' | 'read' | 'write' | 'send' | 'resolve';
+
+/** A failure of a service's flow, listener or name; `retryable`: another attempt may meet a healthy instance. */
+export interface ServiceError extends Error {
+  readonly code: string;
+  readonly errno: number | undefined;
+  readonly syscall: Syscall;
+  /** The name or the serviceID text that the application used. */
+  readonly service: string;
+  /** The stack's reason, as `no-such-service`. */
+  readonly reason: string;
+  readonly retryable: boolean;
+}
+
+interface Row {
+  readonly code: string;
+  readonly why: string;
+  readonly retryable: boolean;
+  readonly next?: string;
+}
+
+const list = 'caracal ls';
+const doctor = 'caracal doctor';
+
+const gone: Row = { code: 'ECONNRESET', why: 'the other end is gone', retryable: true };
+
+/** Reasons of an open connection, and the common ground of the phases below. */
+const established = new Map<number, Row>([
+  [Reason.NO_SUCH_SERVICE, { code: 'ECONNREFUSED', why: 'no instance is registered', retryable: false, next: list }],
+  [Reason.NO_INSTANCE, { code: 'ECONNREFUSED', why: 'no instance can be reached now', retryable: true, next: list }],
+  [Reason.REFUSED, { code: 'ECONNREFUSED', why: 'the instance refused', retryable: true, next: list }],
+  [Reason.OVERLOADED, { code: 'ECONNREFUSED', why: 'every instance is overloaded', retryable: true, next: list }],
+  [Reason.UNKNOWN_FLOW, gone],
+  [
+    Reason.UNSUPPORTED_EXTENSION,
+    { code: 'EPROTO', why: 'the other end does not know an extension that this needs', retryable: false, next: doctor },
+  ],
+  [
+    Reason.UNSUPPORTED_PROTOCOL,
+    { code: 'EPROTONOSUPPORT', why: 'the service does not speak this transport', retryable: false },
+  ],
+  [
+    Reason.LOOP,
+    { code: 'EHOSTUNREACH', why: 'routers send this name in a circle', retryable: false, next: 'caracal rules' },
+  ],
+  [
+    Reason.POLICY_DROP,
+    { code: 'ECONNREFUSED', why: 'a DROP rule refuses it', retryable: false, next: 'caracal rules' },
+  ],
+  [Reason.TRY_LATER, { code: 'EAGAIN', why: 'the service asks to try later', retryable: true }],
+  [Reason.ABORTED, { code: 'ECONNRESET', why: 'the other end reset the connection', retryable: true }],
+  [Reason.CLOSED, gone],
+  [Reason.TIMED_OUT, { code: 'ETIMEDOUT', why: 'no answer in time', retryable: true, next: doctor }],
+  [Reason.UNREACHABLE, { code: 'EHOSTUNREACH', why: 'there is no way to it now', retryable: true, next: doctor }],
+  [Reason.LIMIT, { code: 'ENOBUFS', why: 'this process has no room for more', retryable: true }],
+  [Reason.QUEUE_FULL, { code: 'ENOBUFS', why: 'the queue is full', retryable: true }],
+  [Reason.DUPLICATE, { code: 'EADDRINUSE', why: 'the name is taken', retryable: false, next: list }],
+]);
+
+const opening = new Map<number, Row>([
+  [Reason.CLOSED, { code: 'ECONNREFUSED', why: 'the instance is closing', retryable: true, next: list }],
+  [Reason.TIMED_OUT, { code: 'ETIMEDOUT', why: 'no instance answered', retryable: true, next: list }],
+]);
+
+const listening = new Map<number, Row>([
+  [Reason.REFUSED, { code: 'EADDRINUSE', why: 'the router refused the name', retryable: false, next: list }],
+  [Reason.TIMED_OUT, { code: 'ETIMEDOUT', why: 'the router does not answer', retryable: true, next: doctor }],
+  [Reason.POLICY_DROP, { code: 'EACCES', why: 'a rule forbids the name', retryable: false, next: 'caracal rules' }],
+]);
+
+/** The typed error of `reason` in the phase that `syscall` names. `detail` is what the stack adds, for people. */
+export function serviceError(syscall: Syscall, reason: Reason, service: string, detail = ''): ServiceError {
+  const row = rowOf(syscall, reason);
+  const why = detail === '' ? row.why : `${row.why} (${detail})`;
+  const next = row.next === undefined ? '' : `; try: ${row.next}`;
+  const message = `${syscall} ${row.code} svc://${service}: ${why}${next}`;
+  return makeError(message, row.code, syscall, service, reasonName(reason), row.retryable);
+}
+
+/** Writing after the peer ended, as net's writeAfterFIN. */
+export function brokenPipe(service: string): ServiceError {
+  const message = `write EPIPE svc://${service}: This socket has been ended by the other party`;
+  return makeError(message, 'EPIPE', 'write', service, 'closed', true);
+}
+
+/** A name that could not be looked up: the environment's fault (alias file), not the caller's. */
+export function resolveError(service: string, why: string): ServiceError {
+  return makeError(`resolve ENOTFOUND svc://${service}: ${why}`, 'ENOTFOUND', 'resolve', service, 'not-found', false);
+}
+
+/** A caller's misuse, with Node's code. */
+export function misuse(code: string, message: string, kind: 'type' | 'range' | 'state' = 'type'): Error {
+  const error =
+    kind === 'type' ? new TypeError(message) : kind === 'range' ? new RangeError(message) : new Error(message);
+  return Object.assign(error, { code });
+}
+
+function rowOf(syscall: Syscall, reason: Reason): Row {
+  const phase = syscall === 'connect' ? opening : syscall === 'listen' || syscall === 'bind' ? listening : undefined;
+  return phase?.get(reason) ?? established.get(reason) ?? { code: 'EPROTO', why: reasonName(reason), retryable: false };
+}
+
+function makeError(
+  message: string,
+  code: string,
+  syscall: Syscall,
+  service: string,
+  reason: string,
+  retryable: boolean,
+): ServiceError {
+  const number = (constants.errno as Record<string, number>)[code];
+  const errno = number === undefined ? undefined : -number;
+  return Object.assign(new Error(message), { code, errno, syscall, service, reason, retryable });
+}

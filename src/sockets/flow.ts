@@ -1,0 +1,143 @@
+// One connection of the stack as a Socket holds it: grants of bytes to read, and what `destroy` means. Destroying is
+// net's close(fd), in user space: what the stack took is delivered and an end follows, in the background, after the
+// Socket object has closed. Data that meets a destroyed flow tells its sender (RST), as the kernel does; but after a
+// proper `end` it is discarded up to a bound instead, because the kernel's RST there destroys the response in flight
+// (HTTP's lingering close). Bytes that the stack never took, or no connection yet: abort.
+
+import { Reason } from '../core/base/index.ts';
+import type { Driver, Event, SocketId, StreamOptions } from '../core/stack/index.ts';
+
+export interface FlowListener {
+  onConnected(): void;
+  onData(bytes: Uint8Array): void;
+  onWritable(): void;
+  onEnd(): void;
+  onClosed(reason: Reason, detail: string): void;
+}
+
+/** Bytes asked of the stack ahead of the reader: enough for four of its events in flight. */
+const readAheadBytes = 256 * 1024;
+/** A released flow discards so much, so long; it keeps the process alive only for the first part. */
+const lingerBytes = 4 * 1024 * 1024;
+const lingerRefMs = 10_000;
+const lingerMs = 60_000;
+
+export class Flow {
+  readonly driver: Driver;
+  readonly id: SocketId;
+  open: boolean;
+  #listener: FlowListener | undefined;
+  #grantedBytes = 0;
+  #sentEnd = false;
+  #peerEnded = false;
+  #closed = false;
+  #resetOnData = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(driver: Driver, id: SocketId, open: boolean, listener: FlowListener) {
+    this.driver = driver;
+    this.id = id;
+    this.open = open;
+    this.#listener = listener;
+    driver.attach(id, (event) => this.#onEvent(event));
+  }
+
+  /** How many bytes from `offset` were taken; `onWritable` follows when it was not all. */
+  write(bytes: Uint8Array, offset: number): number {
+    if (this.#closed) return 0;
+    return this.driver.handle({ kind: 'write', socket: this.id, bytes, offset });
+  }
+
+  /** The reader wants more. Tops the grant up in large steps: one input per few data events. */
+  read(): void {
+    if (this.#closed || this.#grantedBytes > readAheadBytes / 2) return;
+    const bytes = readAheadBytes - this.#grantedBytes;
+    this.#grantedBytes = readAheadBytes;
+    this.driver.handle({ kind: 'read', socket: this.id, bytes });
+  }
+
+  end(): void {
+    if (this.#closed || this.#sentEnd) return;
+    this.#sentEnd = true;
+    this.driver.handle({ kind: 'end', socket: this.id });
+  }
+
+  setOptions(stream: StreamOptions): void {
+    if (!this.#closed) this.driver.handle({ kind: 'options', socket: this.id, stream });
+  }
+
+  ref(): void {
+    if (!this.#closed) this.driver.ref(this.id);
+  }
+
+  unref(): void {
+    if (!this.#closed) this.driver.unref(this.id);
+  }
+
+  /** RST, and no more events. */
+  abort(): void {
+    this.#listener = undefined;
+    clearTimeout(this.#timer);
+    if (!this.#closed) this.driver.handle({ kind: 'abort', socket: this.id });
+  }
+
+  /** The Socket is destroyed. `flushed`: the stack took everything that was written. */
+  release(flushed: boolean): void {
+    this.#listener = undefined;
+    if (this.#closed) return;
+    if (!this.open || !flushed) {
+      this.abort();
+      return;
+    }
+    this.#resetOnData = !this.#sentEnd;
+    this.end();
+    if (!this.#peerEnded) this.#linger();
+  }
+
+  #linger(): void {
+    const abort = (): void => this.abort();
+    const detach = (): void => {
+      this.unref();
+      this.#timer = setTimeout(abort, lingerMs - lingerRefMs).unref();
+    };
+    this.#timer = setTimeout(detach, lingerRefMs).unref();
+    this.#grantedBytes += lingerBytes;
+    this.driver.handle({ kind: 'read', socket: this.id, bytes: lingerBytes });
+  }
+
+  #onEvent(event: Event): void {
+    switch (event.kind) {
+      case 'connected':
+        this.open = true;
+        this.#listener?.onConnected();
+        break;
+      case 'data':
+        this.#onData(event.bytes);
+        break;
+      case 'writable':
+        this.#listener?.onWritable();
+        break;
+      case 'end':
+        this.#onEnd();
+        break;
+      case 'closed':
+        this.#closed = true;
+        clearTimeout(this.#timer);
+        if (event.reason === Reason.OK) this.#onEnd();
+        this.#listener?.onClosed(event.reason, event.detail);
+        break;
+    }
+  }
+
+  #onEnd(): void {
+    if (this.#peerEnded) return;
+    this.#peerEnded = true;
+    this.#listener?.onEnd();
+  }
+
+  #onData(bytes: Uint8Array): void {
+    this.#grantedBytes -= bytes.length;
+    if (this.#listener) this.#listener.onData(bytes);
+    else if (this.#resetOnData || this.#grantedBytes <= 0) this.abort();
+  }
+}

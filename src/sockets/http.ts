@@ -1,0 +1,156 @@
+// HTTP by service name, with Node's own HTTP code on both sides: `Agent` for node:http, `connector` for undici (and so
+// for global fetch), `serve` for any http.Server (Express, Fastify, ws ride on one). URLs are `http://NAME.svc/`.
+// Servers are fed by emit('connection'), which Node documents; the rejected option, a fake net.Server, would have to
+// follow Node's private fields.
+
+import { once } from 'node:events';
+import {
+  type AgentOptions,
+  type ClientRequestArgs,
+  createServer as createHttpServer,
+  Agent as HttpAgent,
+  type Server as HttpServer,
+  type RequestListener,
+} from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Driver } from '../core/stack/index.ts';
+import { misuse } from './errors.ts';
+import type { ServiceName } from './names.ts';
+import { type ListenOptions, Server, type ServiceAddress } from './server.ts';
+import { connect } from './socket.ts';
+
+export interface ServiceAgentOptions extends AgentOptions {
+  readonly driver?: Driver | undefined;
+}
+
+/** An http.Agent whose connections lead to services: `http.get('http://web.svc/', { agent })`. */
+export class Agent extends HttpAgent {
+  readonly #driver: Driver | undefined;
+
+  constructor(options: ServiceAgentOptions = {}) {
+    const { driver, ...agentOptions } = options;
+    super(agentOptions);
+    this.#driver = driver;
+  }
+
+  override createConnection(options: ClientRequestArgs): Duplex {
+    const service = options.hostname ?? options.host;
+    if (!service) throw misuse('ERR_MISSING_ARGS', 'an HTTP request needs a host: the name of the service');
+    return connect({ service, driver: this.#driver, timeout: options.timeout });
+  }
+}
+
+export interface ConnectorOptions {
+  readonly driver?: Driver | undefined;
+  /** Milliseconds until connecting fails with ETIMEDOUT. Default 10,000, as undici's own. */
+  readonly timeout?: number | undefined;
+  /** Opens hosts that do not end in `.svc` (undici's buildConnector); without it every host is a service. */
+  readonly otherwise?: Connector | undefined;
+}
+
+interface ConnectorTarget {
+  readonly hostname: string;
+  readonly protocol?: string;
+}
+
+type ConnectorCallback = (error: Error | null, socket: Duplex | null) => void;
+/** What undici's `new Agent({ connect })` takes. */
+// biome-ignore lint/suspicious/noExplicitAny: undici's types are not a dependency, and its own say any here
+export type Connector = (target: any, callback: (...result: any) => void) => void;
+
+/** `setGlobalDispatcher(new Agent({ connect: connector() }))` makes global fetch reach services. */
+export function connector(options: ConnectorOptions = {}): Connector {
+  const { driver, timeout = 10_000, otherwise } = options;
+  return (target: ConnectorTarget, callback: ConnectorCallback) => {
+    if (otherwise && !/\.svc\.?$/i.test(target.hostname)) return otherwise(target, callback);
+    // Always later: undici 7 waits for ever when the callback comes before it has noted that it is connecting.
+    const answer: ConnectorCallback = (error, socket) => setImmediate(callback, error, socket);
+    try {
+      if (target.protocol === 'https:')
+        throw misuse('ERR_INVALID_PROTOCOL', `https://${target.hostname}: services are reached by http://NAME.svc`);
+      openFor(connect({ service: target.hostname, driver, connectTimeout: timeout }), answer);
+    } catch (error) {
+      answer(error as Error, null);
+    }
+  };
+}
+
+function openFor(socket: Duplex, answer: ConnectorCallback): void {
+  const onError = (error: Error): void => answer(error, null);
+  socket.once('error', onError);
+  socket.once('connect', () => {
+    socket.off('error', onError);
+    answer(null, socket);
+  });
+}
+
+export interface ServeOptions extends Omit<ListenOptions, 'service'> {
+  readonly driver?: Driver | undefined;
+}
+
+/** An HTTP server at a service's name. */
+export interface Serving {
+  readonly server: Server;
+  readonly http: HttpServer;
+  /** Resolves once the name is bound (and registered, where there is a router); rejects if it cannot be. */
+  readonly ready: Promise<ServiceAddress>;
+  /**
+   * Unregisters, closes idle connections, lets requests in flight finish; resolves when the last connection has
+   * ended. After `graceMs` (default: never) the rest, WebSockets too, is destroyed.
+   */
+  close(graceMs?: number): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Serves `target`, an http.Server or a request listener (an Express app is one), at `service`. The http.Server's own
+ * timeouts apply; closing it closes the service too. It may listen on TCP as well.
+ */
+export function serve(target: HttpServer | RequestListener, service: ServiceName, options: ServeOptions = {}): Serving {
+  const http = typeof target === 'function' ? createHttpServer(target) : target;
+  const { driver, ...listen } = options;
+  // allowHalfOpen as http.Server's own connections: it is http.Server that ends them.
+  const server = new Server({ driver, allowHalfOpen: true }, (socket) => http.emit('connection', socket));
+  const done = new Promise<void>((resolve) => server.once('close', () => resolve()));
+  const ready = open(server, http, { ...listen, service });
+  const begin = drain(server, http);
+  const close = (graceMs?: number): Promise<void> => {
+    begin();
+    if (graceMs !== undefined) {
+      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+      void done.then(() => clearTimeout(timer));
+    }
+    return done;
+  };
+  return { server, http, ready, close, [Symbol.asyncDispose]: () => close() };
+}
+
+async function open(server: Server, http: HttpServer, options: ListenOptions): Promise<ServiceAddress> {
+  server.listen(options);
+  await once(server, 'listening');
+  // This event is where http.Server starts to track connections and to check its timeouts.
+  if (!http.listening) http.emit('listening');
+  return server.address()!;
+}
+
+/** Ties the ends of the two servers together; answers what begins the closing. */
+function drain(server: Server, http: HttpServer): () => void {
+  let closing = false;
+  const begin = (): void => {
+    if (closing) return;
+    closing = true;
+    server.close();
+    http.closeIdleConnections();
+  };
+  http.prependListener('request', (_request, response) => {
+    if (closing) response.setHeader('Connection', 'close');
+    else response.once('close', () => closing && setImmediate(() => http.closeIdleConnections()));
+  });
+  http.once('close', begin);
+  server.once('close', () => {
+    closing = true;
+    http.off('close', begin);
+    if (!http.listening) http.close();
+  });
+  return begin;
+}

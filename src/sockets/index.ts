@@ -1,0 +1,24 @@
+export { aliasPath, parseAliases } from './aliases.ts';
+export {
+  createSocket,
+  type DatagramBindOptions,
+  DatagramSocket,
+  type DatagramSocketOptions,
+  type RemoteInfo,
+} from './datagram.ts';
+export { closeDefaultDriver, defaultDriver, setDefaultDriver } from './default-driver.ts';
+export { type ServiceError, serviceError } from './errors.ts';
+export {
+  Agent,
+  type Connector,
+  type ConnectorOptions,
+  connector,
+  type ServeOptions,
+  type ServiceAgentOptions,
+  type Serving,
+  serve,
+} from './http.ts';
+export { labelId } from './labels.ts';
+export { parseTarget, resolveService, type ServiceName, type Target } from './names.ts';
+export { createServer, type ListenOptions, Server, type ServerOptions, type ServiceAddress } from './server.ts';
+export { type ConnectOptions, connect, Socket, type SocketOptions } from './socket.ts';

@@ -1,0 +1,88 @@
+// From what people write to a serviceID (N1, N4): text ids and prefixes stand for themselves; a name goes through the
+// alias file, then the router's directory where there is one, and is otherwise its label's id, so that `connect('echo')`
+// works with no set-up. Answers come at once unless the directory must be asked: a connect costs no extra turn.
+// Names are compared in lower case, because URL parsers write them so.
+
+import {
+  formatPrefix,
+  formatServiceId,
+  isServiceIdText,
+  makePrefix,
+  memberBits,
+  type Prefix,
+  parsePrefix,
+  serviceIdBytes,
+} from '../core/base/index.ts';
+import { checkLabel } from '../core/security/index.ts';
+import type { Driver } from '../core/stack/index.ts';
+import { lookupAlias } from './aliases.ts';
+import { queryDirectory } from './directory.ts';
+import { misuse } from './errors.ts';
+import { labelId } from './labels.ts';
+
+/** A name (`echo`, `echo.svc`, `svc://echo`), a serviceID or prefix in text, or 32 bytes. */
+export type ServiceName = string | Uint8Array;
+
+/** A checked service name. `text` is what errors and `remoteService` show. */
+export interface Target {
+  readonly text: string;
+  /** Known at once for ids and prefixes. */
+  readonly prefix: Prefix | undefined;
+}
+
+/** Throws TypeError ERR_INVALID_ARG_TYPE, ERR_INVALID_SERVICE_ID or ERR_INVALID_SERVICE_NAME. */
+export function parseTarget(service: ServiceName): Target {
+  if (service instanceof Uint8Array) {
+    const id = serviceIdBytes(service);
+    return { text: formatServiceId(id), prefix: { id, bits: memberBits } };
+  }
+  if (typeof service !== 'string')
+    throw misuse('ERR_INVALID_ARG_TYPE', `a service is a name, a serviceID or 32 bytes, not ${typeof service}`);
+  const text = bareName(service);
+  if (isServiceIdText(text.split('/')[0] ?? '')) {
+    const prefix = parsePrefix(text);
+    return { text: formatPrefix(prefix), prefix };
+  }
+  checkLabel(text);
+  return { text, prefix: undefined };
+}
+
+/** Calls `answer` once, synchronously unless the router's directory must be asked. */
+export function resolveTarget(
+  driver: Driver,
+  target: Target,
+  answer: (error: Error | undefined, prefix: Prefix) => void,
+): void {
+  if (target.prefix) {
+    answer(undefined, target.prefix);
+    return;
+  }
+  const labelled = (): Prefix => ({ id: labelId(target.text), bits: memberBits });
+  let alias: Prefix | undefined;
+  let problem: Error | undefined;
+  try {
+    alias = lookupAlias(target.text);
+  } catch (error) {
+    problem = error as Error;
+  }
+  if (problem || alias || !driver.hasDirectory?.()) answer(problem, alias ?? labelled());
+  else queryDirectory(driver, target.text, (id) => answer(undefined, id ? { id, bits: memberBits } : labelled()));
+}
+
+/** What a name stands for, as connect and listen see it. Rejects as `parseTarget` throws, or for a bad alias file. */
+export function resolveService(driver: Driver, service: ServiceName): Promise<Prefix> {
+  return new Promise((resolve, reject) => {
+    resolveTarget(driver, parseTarget(service), (error, prefix) => (error ? reject(error) : resolve(prefix)));
+  });
+}
+
+/** A shorter or equal prefix of what was resolved, for binding: `bits` undefined leaves it. */
+export function narrow(prefix: Prefix, bits: number | undefined): Prefix {
+  return bits === undefined ? prefix : makePrefix(prefix.id, bits);
+}
+
+/** `svc://Echo/path`, `echo.svc` and `Echo` are all `echo`. */
+function bareName(text: string): string {
+  const url = /^svc:\/\/([^/?#]*)/i.exec(text);
+  return (url?.[1] ?? text).toLowerCase().replace(/\.svc\.?$/, '');
+}

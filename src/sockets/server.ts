@@ -1,0 +1,268 @@
+// A service's listener, shaped like net.Server. Listening registers the name, closing unregisters it first, so that
+// no first packet is sent to a listener that is about to refuse it (A5); accepted connections go on, and 'close' comes
+// after the last of them, as in net. `address()` is the service: there is no other address (N3).
+
+import { EventEmitter, on } from 'node:events';
+import { formatPrefix, formatServiceId, type Prefix, prefixContains, type Reason } from '../core/base/index.ts';
+import { type Driver, type Event, Protocol, type SocketId } from '../core/stack/index.ts';
+import { defaultDriver } from './default-driver.ts';
+import { misuse, serviceError } from './errors.ts';
+import { narrow, parseTarget, resolveTarget, type ServiceName } from './names.ts';
+import { Socket, type SocketOptions } from './socket.ts';
+
+/** Options for every connection that the server accepts. */
+export interface ServerOptions extends Omit<SocketOptions, 'signal'> {
+  readonly pauseOnConnect?: boolean | undefined;
+}
+
+export interface ListenOptions {
+  readonly service: ServiceName;
+  /** Binds the first `bits` of the serviceID: 224 is a service with all its members (A2). Default: all 256. */
+  readonly bits?: number | undefined;
+  /** Share of the connections among equal instances. */
+  readonly weight?: number | undefined;
+  /** Higher is preferred; lower ones are used when no higher one is left. */
+  readonly priority?: number | undefined;
+  /** Connections not yet given to the application. */
+  readonly backlog?: number | undefined;
+  /** Aborting it closes the server. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ServiceAddress {
+  /** As it was given to `listen`. */
+  readonly service: string;
+  /** The serviceID, or prefix with its `/bits`, in text. */
+  readonly id: string;
+  /** Whether a router holds the name; otherwise it is found ad hoc. */
+  readonly registered: boolean;
+}
+
+type ConnectionListener = (socket: Socket) => void;
+
+/** A server that is not listening yet. */
+export function createServer(
+  options?: ServerOptions | ConnectionListener,
+  connectionListener?: ConnectionListener,
+): Server {
+  return new Server(options, connectionListener);
+}
+
+export class Server extends EventEmitter {
+  /** Beyond so many open connections, more are aborted and 'drop' is emitted. */
+  maxConnections: number | undefined;
+  readonly #options: ServerOptions;
+  readonly #connections = new Set<Socket>();
+  #driver: Driver | undefined;
+  #id: SocketId | undefined;
+  #service = '';
+  #prefix: Prefix | undefined;
+  #registered = false;
+  /** `closing`: told the stack to close the listener, which is not gone yet. */
+  #state: 'idle' | 'opening' | 'listening' | 'closing' = 'idle';
+  #closePending = false;
+  #unrefd = false;
+
+  constructor(options?: ServerOptions | ConnectionListener, connectionListener?: ConnectionListener) {
+    super();
+    this.#options = typeof options === 'function' || options === undefined ? {} : options;
+    const listener = typeof options === 'function' ? options : connectionListener;
+    if (listener) this.on('connection', listener);
+  }
+
+  get listening(): boolean {
+    return this.#state === 'listening';
+  }
+
+  /**
+   * `listen(service, [listener])` or `listen({ service, ... }, [listener])`; `listener` is called on 'listening'.
+   * Throws ERR_SERVER_ALREADY_LISTEN, or for a malformed name; other failures are 'error' events (EADDRINUSE, ...).
+   */
+  listen(service: ServiceName | ListenOptions, ...rest: (number | (() => void) | undefined)[]): this {
+    const options = listenOptions(service, rest);
+    const target = parseTarget(options.service);
+    if (this.#state !== 'idle')
+      throw misuse('ERR_SERVER_ALREADY_LISTEN', 'Listen method has been called more than once', 'state');
+    const driver = this.#options.driver ?? defaultDriver();
+    for (const listener of rest) if (typeof listener === 'function') this.once('listening', listener);
+    this.#state = 'opening';
+    this.#service = target.text;
+    this.#closeOnAbort(options.signal);
+    resolveTarget(driver, target, (error, prefix) => {
+      if (this.#state === 'closing') this.#onGone();
+      else if (error) this.#fail(error);
+      else this.#open(driver, narrow(prefix, options.bits), options);
+    });
+    return this;
+  }
+
+  /** Null until 'listening'. */
+  address(): ServiceAddress | null {
+    if (!this.listening || !this.#prefix) return null;
+    return { service: this.#service, id: formatPrefix(this.#prefix), registered: this.#registered };
+  }
+
+  /** Unregisters, then accepts no more; 'close' (and `callback`) come when every connection has ended. */
+  close(callback?: (error?: Error) => void): this {
+    const running = this.#state === 'opening' || this.#state === 'listening';
+    const error = running ? undefined : misuse('ERR_SERVER_NOT_RUNNING', 'Server is not running.', 'state');
+    if (callback) this.once('close', () => callback(error));
+    this.#closePending = true;
+    if (running) {
+      this.#state = 'closing';
+      if (this.#id !== undefined) this.#driver?.handle({ kind: 'close', socket: this.#id });
+    } else this.#emitCloseIfDrained();
+    return this;
+  }
+
+  getConnections(callback: (error: Error | null, count: number) => void): this {
+    process.nextTick(callback, null, this.#connections.size);
+    return this;
+  }
+
+  /** Destroys every open connection; what was written to them is still delivered. */
+  closeAllConnections(): void {
+    for (const socket of this.#connections) socket.destroy();
+  }
+
+  ref(): this {
+    this.#unrefd = false;
+    if (this.#id !== undefined) this.#driver?.ref(this.#id);
+    return this;
+  }
+
+  unref(): this {
+    this.#unrefd = true;
+    if (this.#id !== undefined) this.#driver?.unref(this.#id);
+    return this;
+  }
+
+  /** Closes and waits for the last connection; nothing if it does not listen. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state === 'idle') return;
+    await new Promise<void>((resolve) => {
+      this.once('close', () => resolve());
+      this.close();
+    });
+  }
+
+  /** The connections as they come, until the server closes. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Socket, void, undefined> {
+    for await (const [socket] of on(this, 'connection', { close: ['close'] } as object)) yield socket as Socket;
+  }
+
+  #open(driver: Driver, prefix: Prefix, options: ListenOptions): void {
+    this.#driver = driver;
+    this.#prefix = prefix;
+    const { noDelay, keepAlive, keepAliveInitialDelay } = this.#options;
+    const keepAliveUs = keepAlive ? (keepAliveInitialDelay || 7_200_000) * 1000 : 0;
+    const id = driver.handle({
+      kind: 'listen',
+      service: prefix.id,
+      bits: prefix.bits,
+      protocol: Protocol.TCP,
+      stream: { nagle: noDelay === false, keepAliveUs },
+      ...(options.backlog === undefined ? {} : { backlog: options.backlog }),
+      ...(options.weight === undefined ? {} : { weight: options.weight }),
+      ...(options.priority === undefined ? {} : { priority: options.priority }),
+    });
+    this.#id = id;
+    driver.attach(id, (event) => this.#onEvent(event));
+    if (this.#unrefd) driver.unref(id);
+  }
+
+  #onEvent(event: Event): void {
+    switch (event.kind) {
+      case 'listening':
+        this.#onListening(event.registered);
+        break;
+      case 'connection':
+        this.#accept(event);
+        break;
+      case 'listen-failed':
+        this.#fail(serviceError('listen', event.reason, this.#service, event.detail));
+        break;
+      case 'closed':
+        this.#onGone(event.reason, event.detail);
+        break;
+    }
+  }
+
+  /** Comes again when a router takes or loses the name. */
+  #onListening(registered: boolean): void {
+    this.#registered = registered;
+    if (this.#state !== 'opening') return;
+    this.#state = 'listening';
+    this.emit('listening');
+  }
+
+  #accept(event: Extract<Event, { kind: 'connection' }>): void {
+    const driver = this.#driver!;
+    const localService = this.#nameOf(event.service);
+    if (this.maxConnections !== undefined && this.#connections.size >= this.maxConnections) {
+      driver.attach(event.connection, () => {});
+      driver.handle({ kind: 'abort', socket: event.connection });
+      this.emit('drop', { localService });
+      return;
+    }
+    const remoteService = event.remoteService && formatServiceId(event.remoteService);
+    const socket = Socket.accept({ driver, id: event.connection, localService, remoteService }, this.#options);
+    this.#connections.add(socket);
+    socket.once('close', () => {
+      this.#connections.delete(socket);
+      this.#emitCloseIfDrained();
+    });
+    if (this.#options.pauseOnConnect) socket.pause();
+    else socket.read(0);
+    this.emit('connection', socket);
+  }
+
+  /** What the server was told to listen on if it is that, otherwise the member that was asked for. */
+  #nameOf(service: Uint8Array): string {
+    const whole = this.#prefix?.bits === 256 && prefixContains(this.#prefix, service);
+    return whole ? this.#service : formatServiceId(service);
+  }
+
+  #closeOnAbort(signal: AbortSignal | undefined): void {
+    if (!signal) return;
+    const close = (): void => void this.close();
+    if (signal.aborted) process.nextTick(close);
+    else signal.addEventListener('abort', close, { once: true });
+    this.once('close', () => signal.removeEventListener('abort', close));
+  }
+
+  #fail(error: Error): void {
+    this.#state = 'idle';
+    this.#id = undefined;
+    process.nextTick(() => this.emit('error', error));
+  }
+
+  /** The stack's listener is gone: because of `close`, after a failure, or with the driver. */
+  #onGone(reason?: Reason, detail = ''): void {
+    if (this.#state === 'idle') return;
+    const wanted = this.#state === 'closing';
+    this.#state = 'idle';
+    this.#id = undefined;
+    this.#closePending = true;
+    if (!wanted && reason) this.emit('error', serviceError('listen', reason, this.#service, detail));
+    this.#emitCloseIfDrained();
+  }
+
+  #emitCloseIfDrained(): void {
+    if (!this.#closePending || this.#state !== 'idle' || this.#connections.size > 0) return;
+    this.#closePending = false;
+    process.nextTick(() => this.emit('close'));
+  }
+}
+
+function listenOptions(
+  service: ServiceName | ListenOptions,
+  rest: (number | (() => void) | undefined)[],
+): ListenOptions {
+  if (typeof service === 'string' || service instanceof Uint8Array) {
+    const backlog = rest.find((value) => typeof value === 'number');
+    return backlog === undefined ? { service } : { service, backlog };
+  }
+  if (typeof service === 'object' && service !== null) return service;
+  throw misuse('ERR_INVALID_ARG_TYPE', `a server listens on a service's name, not on ${typeof service} ${service}`);
+}

@@ -1,0 +1,414 @@
+// A connection to a service, shaped like net.Socket so that code and libraries written for it work unchanged (A6).
+// Differences, all wanted: `connect` takes a service, never an address, and there are no addresses to read (N3):
+// `remoteAddress` is undefined and `remoteService` says who. Nagle is off unless `setNoDelay(false)`: writes of one
+// turn travel together anyway. `_handle` is null: libraries that look into it find a socket without one, and cope.
+
+import { addAbortSignal, Duplex, type DuplexOptions } from 'node:stream';
+import { type Prefix, Reason } from '../core/base/index.ts';
+import { type Driver, Protocol, type SocketId, type StreamOptions } from '../core/stack/index.ts';
+import { defaultDriver } from './default-driver.ts';
+import { brokenPipe, misuse, serviceError } from './errors.ts';
+import { Flow, type FlowListener } from './flow.ts';
+import { parseTarget, resolveTarget, type ServiceName } from './names.ts';
+
+export interface SocketOptions {
+  /** Whose connections these are; the process's default driver if absent. */
+  readonly driver?: Driver | undefined;
+  /** False (default): our side ends by itself when the peer's does. */
+  readonly allowHalfOpen?: boolean | undefined;
+  /** Aborting it destroys the socket. */
+  readonly signal?: AbortSignal | undefined;
+  readonly noDelay?: boolean | undefined;
+  readonly keepAlive?: boolean | undefined;
+  readonly keepAliveInitialDelay?: number | undefined;
+  /** Bytes buffered on this side, each way. Default 64 KiB. */
+  readonly highWaterMark?: number | undefined;
+}
+
+export interface ConnectOptions extends SocketOptions {
+  readonly service?: ServiceName | undefined;
+  /** What URL-minded callers give instead of `service`: `NAME.svc` or a plain name. */
+  readonly host?: string | undefined;
+  /** Milliseconds of silence before 'timeout', as in net. */
+  readonly timeout?: number | undefined;
+  /** Milliseconds after which connecting fails with ETIMEDOUT; the stack's own bound if absent. */
+  readonly connectTimeout?: number | undefined;
+}
+
+/** A connection that a listener accepted. */
+export interface Accepted {
+  readonly driver: Driver;
+  readonly id: SocketId;
+  readonly localService: string;
+  readonly remoteService: string | undefined;
+}
+
+interface Sending {
+  readonly chunks: readonly Uint8Array[];
+  index: number;
+  offset: number;
+  readonly callback: (error?: Error | null) => void;
+}
+
+const defaultHighWaterMark = 64 * 1024;
+/** Linux's tcp_keepalive_time, used when no delay is given. */
+const defaultKeepAliveMs = 7_200_000;
+
+/** Opens a connection to a service; `listener` is called once it is open. Throws only for a malformed argument. */
+export function connect(service: ServiceName | ConnectOptions, listener?: () => void): Socket {
+  const options = connectOptions(service);
+  return new Socket(options).connect(options, listener);
+}
+
+export class Socket extends Duplex {
+  /** Libraries probe it; see above. */
+  readonly _handle = null;
+  connecting = false;
+  bytesRead = 0;
+  /** Milliseconds given to `setTimeout`. */
+  timeout: number | undefined;
+  /** Who is at the other end: the name used to connect, or a serviceID in text; undefined if it has none. */
+  remoteService: string | undefined;
+  /** The service that this end serves; undefined on a client. */
+  localService: string | undefined;
+  #driver: Driver | undefined;
+  #flow: Flow | undefined;
+  #sending: Sending | undefined;
+  #finalCallback: (() => void) | undefined;
+  #sentBytes = 0;
+  /** `_read` was called before there was anything to read from. */
+  #readWanted = false;
+  #timer: NodeJS.Timeout | undefined;
+  #unrefd = false;
+  #noDelay: boolean;
+  #keepAliveUs: number;
+
+  constructor(options: SocketOptions = {}) {
+    super(duplexOptions(options));
+    this.#driver = options.driver;
+    this.#noDelay = options.noDelay ?? true;
+    this.#keepAliveUs = keepAliveUs(options.keepAlive ?? false, options.keepAliveInitialDelay);
+    this.on('end', onReadableEnd);
+    if (options.signal) addAbortSignal(options.signal, this);
+  }
+
+  /** @internal The socket of a connection that the stack has already opened. */
+  static accept(accepted: Accepted, options: SocketOptions): Socket {
+    const socket = new Socket({ ...options, driver: accepted.driver });
+    socket.localService = accepted.localService;
+    socket.remoteService = accepted.remoteService;
+    socket.#flow = new Flow(accepted.driver, accepted.id, true, socket.#listener());
+    return socket;
+  }
+
+  get pending(): boolean {
+    return !this.#flow || this.connecting;
+  }
+
+  get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+    if (this.connecting) return 'opening';
+    if (this.pending) return 'closed';
+    if (this.readable) return this.writable ? 'open' : 'readOnly';
+    return this.writable ? 'writeOnly' : 'closed';
+  }
+
+  get bytesWritten(): number {
+    return this.#sentBytes + this.writableLength;
+  }
+
+  get bufferSize(): number {
+    return this.writableLength;
+  }
+
+  get remoteAddress(): undefined {
+    return undefined;
+  }
+
+  get remotePort(): undefined {
+    return undefined;
+  }
+
+  get remoteFamily(): undefined {
+    return undefined;
+  }
+
+  get localAddress(): undefined {
+    return undefined;
+  }
+
+  get localPort(): undefined {
+    return undefined;
+  }
+
+  get localFamily(): undefined {
+    return undefined;
+  }
+
+  /** `{ service }` on the serving side, otherwise `{}`. Never an address. */
+  address(): { service?: string } {
+    return this.localService === undefined ? {} : { service: this.localService };
+  }
+
+  /** As the function `connect`; a destroyed socket may connect again. */
+  connect(service: ServiceName | ConnectOptions, listener?: () => void): this {
+    const options = connectOptions(service);
+    const target = parseTarget(options.service ?? '');
+    if (this.connecting || (this.#flow && !this.destroyed))
+      throw misuse('ERR_SOCKET_ALREADY_CONNECTED', 'this socket is connected or connecting', 'state');
+    if (options.signal?.aborted) return this;
+    if (this.destroyed) this.#renew();
+    if (listener) this.once('connect', listener);
+    if (options.timeout) this.setTimeout(options.timeout);
+    this.connecting = true;
+    this.remoteService = target.text;
+    try {
+      const driver = options.driver ?? this.#driver ?? defaultDriver();
+      resolveTarget(driver, target, (error, prefix) => {
+        if (this.destroyed || !this.connecting || this.#flow) return;
+        if (error) this.destroy(error);
+        else this.#open(driver, prefix, options.connectTimeout);
+      });
+    } catch (error) {
+      this.destroy(error as Error);
+    }
+    return this;
+  }
+
+  /** Milliseconds without traffic before 'timeout'; 0 for never. Nothing is closed by itself. */
+  setTimeout(timeoutMs: number, listener?: () => void): this {
+    if (this.destroyed) return this;
+    if (typeof timeoutMs !== 'number') throw misuse('ERR_INVALID_ARG_TYPE', 'the timeout is a number of milliseconds');
+    if (!(timeoutMs >= 0 && timeoutMs < Number.POSITIVE_INFINITY))
+      throw misuse('ERR_OUT_OF_RANGE', `the timeout is a finite number of at least 0, not ${timeoutMs}`, 'range');
+    this.timeout = timeoutMs;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (timeoutMs === 0) {
+      if (listener) this.removeListener('timeout', listener);
+      return this;
+    }
+    this.#timer = setTimeout(() => this.emit('timeout'), Math.min(timeoutMs, 2 ** 31 - 1)).unref();
+    if (listener) this.once('timeout', listener);
+    return this;
+  }
+
+  setNoDelay(noDelay = true): this {
+    if (noDelay === this.#noDelay) return this;
+    this.#noDelay = noDelay;
+    this.#flow?.setOptions({ nagle: !noDelay });
+    return this;
+  }
+
+  setKeepAlive(enable = false, initialDelayMs?: number): this {
+    const us = keepAliveUs(enable, initialDelayMs);
+    if (us === this.#keepAliveUs) return this;
+    this.#keepAliveUs = us;
+    this.#flow?.setOptions({ keepAliveUs: us });
+    return this;
+  }
+
+  ref(): this {
+    this.#unrefd = false;
+    this.#flow?.ref();
+    return this;
+  }
+
+  unref(): this {
+    this.#unrefd = true;
+    this.#flow?.unref();
+    return this;
+  }
+
+  /** Ends, and destroys once everything is handed over. */
+  destroySoon(): void {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', this.destroy);
+  }
+
+  /** RST: the peer sees ECONNRESET. */
+  resetAndDestroy(): this {
+    if (!this.#flow && !this.connecting) return this.destroy(misuse('ERR_SOCKET_CLOSED', 'Socket is closed', 'state'));
+    this.#flow?.abort();
+    return this.destroy();
+  }
+
+  /** What was written is delivered, both sides end, 'close' is waited for. */
+  override async [Symbol.asyncDispose](): Promise<void> {
+    if (this.closed) return;
+    const closed = new Promise<void>((resolve) => this.once('close', () => resolve()));
+    if (!this.destroyed) this.destroySoon();
+    await closed;
+  }
+
+  override _read(): void {
+    if (this.#flow?.open) this.#flow.read();
+    else this.#readWanted = true;
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    this.#send([chunk], callback);
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {
+    this.#send(
+      chunks.map(({ chunk }) => chunk),
+      callback,
+    );
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    if (this.connecting) {
+      this.#finalCallback = () => this._final(callback);
+      return;
+    }
+    this.#flow?.end();
+    callback();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.connecting = false;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#flow?.release(this.#sending === undefined && this.writableLength === 0);
+    this.#flow = undefined;
+    const sending = this.#sending;
+    this.#sending = undefined;
+    callback(error);
+    sending?.callback(error ?? misuse('ERR_SOCKET_CLOSED', 'Socket is closed', 'state'));
+    // A turn later, as net's: whoever awaits 'error' can still wait for 'close'.
+    setImmediate(() => this.emit('close', error !== null));
+  }
+
+  #open(driver: Driver, prefix: Prefix, connectTimeoutMs: number | undefined): void {
+    const stream: StreamOptions = { nagle: !this.#noDelay, keepAliveUs: this.#keepAliveUs };
+    const timeout = connectTimeoutMs === undefined ? {} : { timeoutUs: connectTimeoutMs * 1000 };
+    const input = { kind: 'connect', service: prefix.id, protocol: Protocol.TCP, stream, ...timeout } as const;
+    this.#flow = new Flow(driver, driver.handle(input), false, this.#listener());
+    if (this.#unrefd) this.#flow.unref();
+  }
+
+  #listener(): FlowListener {
+    return {
+      onConnected: () => this.#onConnected(),
+      onData: (bytes) => this.#onData(bytes),
+      onWritable: () => this.#flush(),
+      onEnd: () => {
+        this.push(null);
+        this.read(0);
+      },
+      onClosed: (reason, detail) => this.#onClosed(reason, detail),
+    };
+  }
+
+  #onConnected(): void {
+    this.connecting = false;
+    this.#timer?.refresh();
+    this.#flush();
+    this.#finalCallback?.();
+    this.#finalCallback = undefined;
+    if (this.#readWanted) this.#flow?.read();
+    this.#readWanted = false;
+    this.emit('connect');
+    this.emit('ready');
+    if (!this.destroyed && !this.isPaused()) this.read(0);
+  }
+
+  #onData(bytes: Uint8Array): void {
+    this.bytesRead += bytes.length;
+    this.#timer?.refresh();
+    this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+  }
+
+  #onClosed(reason: Reason, detail: string): void {
+    const service = this.remoteService ?? this.localService ?? 'unknown';
+    const syscall = this.connecting ? 'connect' : this.#sending ? 'write' : 'read';
+    if (reason !== Reason.OK || this.#sending)
+      this.destroy(serviceError(syscall, reason === Reason.OK ? Reason.CLOSED : reason, service, detail));
+  }
+
+  #send(chunks: readonly Uint8Array[], callback: (error?: Error | null) => void): void {
+    this.#sending = { chunks, index: 0, offset: 0, callback };
+    if (!this.connecting) this.#flush();
+  }
+
+  /** Hands on what the stack takes; the rest waits for `writable`. */
+  #flush(): void {
+    const sending = this.#sending;
+    if (!sending) return;
+    if (!this.#flow) {
+      this.#finishSending(misuse('ERR_SOCKET_CLOSED', 'Socket is closed', 'state'));
+      return;
+    }
+    for (; sending.index < sending.chunks.length; sending.index++) {
+      const chunk = sending.chunks[sending.index]!;
+      if (sending.offset < chunk.length) {
+        const taken = this.#flow.write(chunk, sending.offset);
+        sending.offset += taken;
+        if (taken > 0) this.#timer?.refresh();
+        if (sending.offset < chunk.length) return;
+      }
+      sending.offset = 0;
+    }
+    for (const chunk of sending.chunks) this.#sentBytes += chunk.length;
+    this.#finishSending();
+  }
+
+  #finishSending(error?: Error): void {
+    const callback = this.#sending?.callback;
+    this.#sending = undefined;
+    callback?.(error);
+  }
+
+  /** Back to a fresh socket, as net's connect does with a destroyed one. */
+  #renew(): void {
+    (this as unknown as { _undestroy(): void })._undestroy();
+    if (Object.hasOwn(this, 'write')) delete (this as { write?: unknown }).write;
+    this.bytesRead = 0;
+    this.#sentBytes = 0;
+    this.#finalCallback = undefined;
+    this.#readWanted = false;
+  }
+}
+
+function onReadableEnd(this: Socket): void {
+  if (!this.allowHalfOpen) this.write = writeAfterEnd;
+}
+
+/** As net: once the peer's end has made us end too, a write is EPIPE, not "write after end". */
+function writeAfterEnd(
+  this: Socket,
+  chunk: unknown,
+  encoding?: BufferEncoding | ((error: Error | null | undefined) => void),
+  callback?: (error: Error | null | undefined) => void,
+): boolean {
+  if (!this.writableEnded) return Duplex.prototype.write.call(this, chunk, encoding as BufferEncoding, callback);
+  const done = typeof encoding === 'function' ? encoding : callback;
+  const error = brokenPipe(this.remoteService ?? this.localService ?? 'unknown');
+  if (done) process.nextTick(done, error);
+  this.destroy(error);
+  return false;
+}
+
+function connectOptions(service: ServiceName | ConnectOptions): ConnectOptions & { service: ServiceName } {
+  if (typeof service === 'string' || service instanceof Uint8Array) return { service };
+  if (typeof service !== 'object' || service === null)
+    throw misuse('ERR_INVALID_ARG_TYPE', `a service is a name, a serviceID or options, not ${typeof service}`);
+  const name = service.service ?? service.host;
+  if (name === undefined) throw misuse('ERR_MISSING_ARGS', 'The "service" option must be given');
+  return { ...service, service: name };
+}
+
+function duplexOptions(options: SocketOptions): DuplexOptions {
+  return {
+    allowHalfOpen: options.allowHalfOpen ?? false,
+    highWaterMark: options.highWaterMark ?? defaultHighWaterMark,
+    emitClose: false,
+    autoDestroy: true,
+    decodeStrings: true,
+  };
+}
+
+function keepAliveUs(enable: boolean, initialDelayMs: number | undefined): number {
+  return enable ? (initialDelayMs || defaultKeepAliveMs) * 1000 : 0;
+}
