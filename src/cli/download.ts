@@ -29,6 +29,8 @@ export interface DownloadResult {
 /** Where the bytes go; counts and hashes them. */
 interface Sink {
   bytes: number;
+  /** Of those, what an earlier run had fetched. */
+  resumedBytes: number;
   hash: Hash;
   /** The content that `bytes` belong to. */
   etag: string | undefined;
@@ -46,13 +48,12 @@ export async function download(
   target: { readonly path: string } | { readonly stream: Writable | undefined },
 ): Promise<DownloadResult> {
   const started = performance.now();
-  if (!('path' in target)) return fetchInto(streamSink(target.stream), url, started, 0);
+  if (!('path' in target)) return fetchInto(streamSink(target.stream), url, started);
   const { path } = target;
   const partial = await openPartial(path, url);
-  const resumedBytes = partial.sink.bytes;
   let result: DownloadResult;
   try {
-    result = await fetchInto(partial.sink, url, started, resumedBytes);
+    result = await fetchInto(partial.sink, url, started);
     await partial.handle.sync();
   } finally {
     await partial.handle.close();
@@ -65,7 +66,7 @@ export async function download(
   return result;
 }
 
-async function fetchInto(sink: Sink, url: ServiceUrl, started: number, resumedBytes: number): Promise<DownloadResult> {
+async function fetchInto(sink: Sink, url: ServiceUrl, started: number): Promise<DownloadResult> {
   let where = url;
   for (let breaks = 0, redirects = 0; ; ) {
     const before = sink.bytes;
@@ -78,10 +79,10 @@ async function fetchInto(sink: Sink, url: ServiceUrl, started: number, resumedBy
         where = moved;
         continue;
       }
-      await takeBody(sink, where, response);
-      const seconds = (performance.now() - started) / 1000;
-      const { bytes, etag } = sink;
-      return { status: response.statusCode ?? 0, bytes, resumedBytes, sha256: sink.hash.digest('hex'), etag, seconds };
+      const status = await takeBody(sink, where, response);
+      const { bytes, resumedBytes, etag } = sink;
+      const seconds = Math.round(performance.now() - started) / 1000;
+      return { status, bytes, resumedBytes, sha256: sink.hash.digest('hex'), etag, seconds };
     } catch (error) {
       if (error instanceof CliError) throw error;
       if (sink.bytes > before) breaks = 0;
@@ -100,12 +101,13 @@ function requestHeaders(sink: Sink): Record<string, string> {
   };
 }
 
-async function takeBody(sink: Sink, url: ServiceUrl, response: IncomingMessage): Promise<void> {
+/** Answers the status; 200 too where an earlier run already had everything (then the range asked for is empty: 416). */
+async function takeBody(sink: Sink, url: ServiceUrl, response: IncomingMessage): Promise<number> {
   const { statusCode: status = 0, headers } = response;
   const etag = headers.etag?.startsWith('"') ? headers.etag : undefined;
   if (status === 416 && sink.bytes > 0 && headers['content-range'] === `bytes */${sink.bytes}`) {
     response.resume();
-    return;
+    return 200;
   }
   if (status === 206 && sink.bytes > 0) {
     const range = /^bytes (\d+)-\d+\/(?:\d+|\*)$/.exec(headers['content-range'] ?? '');
@@ -120,6 +122,7 @@ async function takeBody(sink: Sink, url: ServiceUrl, response: IncomingMessage):
     throw new CliError(`${label(url)}: the service answered ${status} ${response.statusMessage ?? ''}`.trimEnd());
   }
   await copyBody(sink, url, response);
+  return status;
 }
 
 async function copyBody(sink: Sink, url: ServiceUrl, response: IncomingMessage): Promise<void> {
@@ -163,6 +166,7 @@ function label(url: ServiceUrl): string {
 function streamSink(stream: Writable | undefined): Sink {
   const sink: Sink = {
     bytes: 0,
+    resumedBytes: 0,
     hash: createHash('sha256'),
     etag: undefined,
     async write(chunk) {
@@ -193,6 +197,7 @@ async function openPartial(path: string, url: ServiceUrl): Promise<Partial> {
   });
   const sink: Sink = {
     bytes: 0,
+    resumedBytes: 0,
     hash: createHash('sha256'),
     etag: undefined,
     async write(chunk) {
@@ -206,6 +211,7 @@ async function openPartial(path: string, url: ServiceUrl): Promise<Partial> {
     async restart(etag) {
       await handle.truncate(0);
       sink.bytes = 0;
+      sink.resumedBytes = 0;
       sink.hash = createHash('sha256');
       sink.etag = etag;
       if (etag === undefined) await rm(state, { force: true });
@@ -218,6 +224,7 @@ async function openPartial(path: string, url: ServiceUrl): Promise<Partial> {
   if (size > 0 && knownUrl === label(url) && knownEtag?.startsWith('"')) {
     await pipeline(createReadStream(part), sink.hash, { end: false });
     sink.bytes = size;
+    sink.resumedBytes = size;
     sink.etag = knownEtag;
   }
   const tidy = async (): Promise<void> => {

@@ -34,7 +34,7 @@ export function explain(error: unknown, doing: string, next?: string): CliError 
   });
 }
 
-const misuseCodes = new Set(['ERR_INVALID_SERVICE_NAME', 'ERR_INVALID_SERVICE_ID', 'ERR_INVALID_ALIAS']);
+const misuseCodes = new Set(['ERR_INVALID_SERVICE_NAME', 'ERR_INVALID_SERVICE_ID']);
 
 /** The parts of "connect ECONNREFUSED svc://web: no instance is registered; try: caracal ls". */
 function serviceMessage(error: unknown): { why: string; next: string | undefined } | undefined {
@@ -99,7 +99,8 @@ export function exitCodeOf(error: unknown): number {
   return error instanceof CliError ? error.exitCode : ExitCode.FAILED;
 }
 
-/** A name that the sockets refused: thrown at the call, long after the arguments were read. */
-function isMisuse(error: unknown): boolean {
-  return misuseCodes.has(codeOf(error) ?? '');
+/** A service name or an environment variable that the stack refused: thrown at the call, long after the arguments were read. */
+export function isMisuse(error: unknown): boolean {
+  const code = codeOf(error) ?? '';
+  return misuseCodes.has(code) || (code === 'ERR_INVALID_ARG_VALUE' && messageOf(error).includes('CARACAL_'));
 }

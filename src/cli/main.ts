@@ -60,6 +60,7 @@ function createProgram(): Command {
     .version(readVersion())
     .enablePositionalOptions()
     .showSuggestionAfterError()
+    .showHelpAfterError('  try: the same with --help')
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'caracal: ')) })
     .configureHelp({ styleTitle: (text) => (colourful() ? paint('bold', text) : text) })

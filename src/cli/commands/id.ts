@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { formatPrefix, makePrefix, type Prefix, serviceBits } from '../../core/base/index.ts';
 import { aliasPath, defaultDriver, labelId, parseTarget, resolveService } from '../../index.ts';
 import { readAliases } from '../aliases.ts';
+import { explain } from '../errors.ts';
 import { formatPairs, print, printJson } from '../output.ts';
 
 export function registerId(program: Command): void {
@@ -29,7 +30,7 @@ type Origin = 'id' | 'alias' | 'directory' | 'label';
 
 async function run(name: string, { json }: { json: boolean }): Promise<void> {
   const target = parseTarget(name);
-  const prefix = target.prefix ?? (await resolveService(defaultDriver(), name));
+  const prefix = target.prefix ?? (await resolve(name));
   const origin = originOf(target.text, target.prefix, prefix);
   const id = formatPrefix(makePrefix(prefix.id, 256));
   const prefixes = {
@@ -61,4 +62,10 @@ function originOf(name: string, literal: Prefix | undefined, prefix: Prefix): Or
   if (literal !== undefined) return 'id';
   if (readAliases().prefixes.has(name)) return 'alias';
   return formatPrefix(prefix) === formatPrefix({ id: labelId(name), bits: 256 }) ? 'label' : 'directory';
+}
+
+function resolve(name: string): Promise<Prefix> {
+  return resolveService(defaultDriver(), name).catch((error: unknown) => {
+    throw explain(error, `resolve "${name}"`);
+  });
 }

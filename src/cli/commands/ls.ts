@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import type { InstanceInfo, ServiceInfo } from '../../router/index.ts';
-import { askRouter } from '../admin-client.ts';
+import { askRouter, noRouter } from '../admin-client.ts';
 import { formatDuration, formatTable, note, plural, print, printJson } from '../output.ts';
 import { nameBook, readStacks, type StackStatus } from '../statuses.ts';
 import { protocolName } from './rules.ts';
@@ -40,6 +40,8 @@ async function run({ json }: { json: boolean }): Promise<void> {
     print(services.length === 0 ? 'no service is registered' : formatServices(services));
     return;
   }
+  // A router that was named and does not answer is a failure; only without one is ad hoc what was meant.
+  if (process.env['CARACAL_ROUTER']) throw noRouter();
   const local = listLocal(stacks, names);
   if (json) return printJson({ mode: 'ad hoc', services: local });
   note('no router: services of this user on this machine, found ad hoc');

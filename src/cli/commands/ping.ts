@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { connect } from '../../index.ts';
 import { parseDurationUs, parseInteger } from '../arguments.ts';
-import { CliError, reasonOf } from '../errors.ts';
+import { CliError, isMisuse, reasonOf } from '../errors.ts';
 import { formatDuration, note, print, printJson } from '../output.ts';
 
 interface PingOptions {
@@ -57,6 +57,7 @@ async function run(service: string, options: PingOptions): Promise<void> {
       samplesUs.push(us);
       if (!options.json) print(`connected to ${service}: seq=${sent} time=${formatDuration(us)}`);
     } catch (error) {
+      if (isMisuse(error)) throw error;
       lastError = error;
       note(`caracal: no connection to "${service}": seq=${sent} ${reasonOf(error)}`);
     }

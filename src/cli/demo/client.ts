@@ -8,21 +8,8 @@ import { closeDefaultDriver, defaultDriver } from '../../index.ts';
 import { reasonOf } from '../errors.ts';
 import { requestService } from '../http.ts';
 import type { DemoFile } from './content.ts';
+import { type ClientReport, parallelRequests } from './report.ts';
 
-export type ClientReport =
-  | {
-      readonly kind: 'file';
-      readonly name: string;
-      readonly instance: string;
-      readonly bytes: number;
-      readonly sha256: string;
-      readonly etag: string;
-    }
-  | { readonly kind: 'failed'; readonly name: string; readonly error: string }
-  | { readonly kind: 'progress'; readonly bytes: number }
-  | { readonly kind: 'done'; readonly seconds: number; readonly packets: number };
-
-const parallel = 4;
 const progressMs = 100;
 
 async function main(service: string, manifestPath: string): Promise<void> {
@@ -41,7 +28,7 @@ async function main(service: string, manifestPath: string): Promise<void> {
     for (let file = queue.shift(); file !== undefined; file = queue.shift())
       report(await fetchFile(service, file.name, onBytes));
   };
-  await Promise.all(Array.from({ length: parallel }, worker));
+  await Promise.all(Array.from({ length: parallelRequests }, worker));
   report({ kind: 'done', seconds: (performance.now() - started) / 1000, packets: directPackets() });
   await closeDefaultDriver();
 }
