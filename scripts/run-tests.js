@@ -28,15 +28,19 @@ export function runTests(files, { concurrency, pattern, onTest = () => {} }) {
   return new Promise((resolve, reject) => {
     const options = { files: files.map((file) => join(dist, file)), concurrency, timeout: fileTimeoutMs };
     if (pattern) options.testNamePatterns = [pattern];
+    const printed = new Map();
     const add = (data, status) => {
       const result = asResult(data, status, dist);
       if (!result) return;
+      // A file that fails as a whole says why on stderr only.
+      if (status === 'fail' && result.title === result.file) result.error += `\n${printed.get(data.file) ?? ''}`;
       results.push(result);
       onTest(result);
     };
     run(options)
       .on('test:pass', (data) => add(data, 'pass'))
       .on('test:fail', (data) => add(data, 'fail'))
+      .on('test:stderr', ({ file, message }) => printed.set(file, `${printed.get(file) ?? ''}${message}`.slice(-8000)))
       .on('error', reject)
       .on('end', () => resolve(results))
       .resume();
