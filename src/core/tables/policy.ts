@@ -1,4 +1,4 @@
-// Which target of a rule takes a flow: weighted rendezvous hashing, ranked (docs/protocol.md, "Choice of an instance").
+// Which target of a rule takes a flow: weighted rendezvous hashing, ranked (docs/protocol-control.md, "Service table").
 // Every router that holds the same targets makes the same choice without keeping state, a retransmission meets the
 // same instance, the next attempt another, and a target that leaves moves only its own flows. Sorting all scores was
 // rejected: rank 0, nearly every packet, needs only the minimum.

@@ -1,8 +1,8 @@
-// The service table (docs/protocol.md, "Service table"): which rule serves a name, and the targets under it. Longest
-// prefix first (prefix-index.ts); inside a rule the targets stand by priority, and `choose` (policy.ts) picks one.
-// A target carries its own action and protocol, so that a drop, a local bind and next hops may share one prefix, and
-// taking one away uncovers the others. Invariant: a rule without targets does not exist, hence a lookup falls through to
-// a shorter prefix when the longer one has nobody left who speaks the protocol.
+// The service table (docs/protocol-control.md, "Service table"): which rule serves a name, and the targets under it.
+// Longest prefix first (prefix-index.ts); inside a rule the targets stand by priority, and `choose` (policy.ts) picks
+// one. A target carries its own action and protocol, so that a drop, a local bind and next hops may share one prefix,
+// and taking one away uncovers the others. Invariant: a rule without targets does not exist, hence a lookup falls
+// through to a shorter prefix when the longer one has nobody left who speaks the protocol.
 
 import { type FlowId, formatFlowId, formatLocator, formatServiceId, type Locator, type Prefix } from '../base/index.ts';
 import { finishHash, mixWord } from './hash.ts';
