@@ -1,0 +1,109 @@
+// The public API: sockets by service name, joined to the real driver. `createDriver` is for programs that want their
+// own stack (another router, no discovery, tests); everybody else shares the default one, made at the first socket.
+
+import type { Locator } from './core/base/index.ts';
+import { createStack, type Stack } from './core/stack/index.ts';
+import { createDriver as createIoDriver, type IoDriver, parseAddress } from './io/index.ts';
+import { setDefaultDriver } from './sockets/index.ts';
+
+export {
+  formatPrefix,
+  formatServiceId,
+  type Prefix,
+  parsePrefix,
+  parseServiceId,
+  type ServiceId,
+} from './core/base/index.ts';
+export type { Driver, FlowInfo } from './core/stack/index.ts';
+export {
+  Agent,
+  aliasPath,
+  type ConnectOptions,
+  type Connector,
+  type ConnectorOptions,
+  closeDefaultDriver,
+  connect,
+  connector,
+  createServer,
+  createSocket,
+  type DatagramBindOptions,
+  DatagramSocket,
+  type DatagramSocketOptions,
+  defaultDriver,
+  type ListenOptions,
+  labelId,
+  parseAliases,
+  parseTarget,
+  type RemoteInfo,
+  resolveService,
+  type ServeOptions,
+  Server,
+  type ServerOptions,
+  type ServiceAddress,
+  type ServiceAgentOptions,
+  type ServiceError,
+  type ServiceName,
+  type Serving,
+  Socket,
+  type SocketOptions,
+  serve,
+  setDefaultDriver,
+} from './sockets/index.ts';
+
+export interface DriverOptions {
+  /** `ADDRESS:PORT` of the router to use, and no other. Default: $CARACAL_ROUTER; without it one is looked for. */
+  readonly router?: string;
+  /** Look for routers and services on this machine and the local network. Default true; a given router turns it off. */
+  readonly adHoc?: boolean;
+  /** `offload` sends and receives through the kernel's segmentation offload; default: the best that works here. */
+  readonly link?: 'offload' | 'dgram';
+  /** Local UDP port and address. Default: any. */
+  readonly port?: number;
+  readonly address?: string;
+  /** Lease asked for registrations, microseconds. Default 5 s. */
+  readonly leaseUs?: number;
+  /** Group and port of discovery, for networks and tests that must not meet others. */
+  readonly discoveryGroup?: string;
+}
+
+export const defaultRouterPort = 54324;
+
+const localRouter: Locator = { address: Uint8Array.of(127, 0, 0, 1), port: defaultRouterPort };
+const defaultLeaseUs = 5_000_000;
+
+/** A stack of one's own, to be passed as `driver`. Throws TypeError ERR_INVALID_ARG_VALUE for a malformed address. */
+export function createDriver(options: DriverOptions = {}): IoDriver<Stack> {
+  const router = options.router ?? process.env['CARACAL_ROUTER'];
+  const group = options.discoveryGroup === undefined ? {} : { multicastGroup: parseLocator(options.discoveryGroup) };
+  return createIoDriver({
+    createStack,
+    stack: {
+      ...(router ? { router: parseLocator(router) } : { routerCandidates: [localRouter] }),
+      adHoc: options.adHoc ?? !router,
+      forwarding: false,
+      controller: false,
+      leaseUs: options.leaseUs ?? defaultLeaseUs,
+    },
+    link: {
+      ...(options.link === undefined ? {} : { kind: options.link }),
+      ...(options.port === undefined ? {} : { port: options.port }),
+      ...(options.address === undefined ? {} : { address: options.address }),
+    },
+    describe: (stack) => stack.inspect(),
+    hasDirectory: (stack) => stack.hasDirectory(),
+    ...group,
+  });
+}
+
+/** `192.0.2.1:54324`, `[2001:db8::1]:54324`, `localhost:54324`; the port may be left out. */
+function parseLocator(text: string): Locator {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? '';
+  const address = parseAddress(host === 'localhost' ? '127.0.0.1' : host);
+  const port = Number(match?.[3] ?? defaultRouterPort);
+  if (address && port >= 1 && port <= 65535) return { address, port };
+  const message = `"${text}" is not ADDRESS:PORT with an IP address, as 192.0.2.1:${defaultRouterPort}`;
+  throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' });
+}
+
+setDefaultDriver(() => createDriver());
