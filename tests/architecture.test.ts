@@ -207,17 +207,24 @@ test('architecture: every link in the documents leads to a file', () => {
   assert.deepEqual(wrong, []);
 });
 
-test('architecture: a test of a feature names a row of docs/features.md', () => {
-  const rows = readFileSync(join(root, 'docs', 'features.md'), 'utf8').match(/^\| [A-Z]\d+ \|/gm) ?? [];
-  const ids = rows.map((row) => row.slice(2, -2));
+test('architecture: docs/features.md and the end-to-end tests name each other', () => {
+  const page = readFileSync(join(root, 'docs', 'features.md'), 'utf8');
+  const rows = [...page.matchAll(/^\| ([A-Z]\d+) \|.*\| (\S+) \|$/gm)].map(([, id = '', file = '']) => ({ id, file }));
+  const ids = rows.map(({ id }) => id);
   assert.equal(new Set(ids).size, ids.length, 'a row stands twice');
-  const endToEnd = sources.filter(({ path, isTest }) => isTest && path.startsWith('tests/e2e/'));
-  const unknown = endToEnd.flatMap(({ path, text }) =>
-    [...text.matchAll(/['"`]\[([A-Z]\d+)\] /g)]
-      .map(([, id]) => id ?? '')
-      .flatMap((id) => (ids.includes(id) ? [] : [`${path}: ${id}`])),
+  const shown = new Map<string, Set<string>>();
+  for (const { path, text, isTest } of sources) {
+    if (!isTest || !path.startsWith('tests/e2e/')) continue;
+    const found = [...text.matchAll(/['"`]\[([A-Z]\d+)\] /g)].map(([, id = '']) => id);
+    shown.set(path.slice('tests/e2e/'.length, -'.test.ts'.length), new Set(found));
+  }
+  const wrong = rows.flatMap(({ id, file }) =>
+    file === '–' || shown.get(file)?.has(id) ? [] : [`${id} is not shown in ${file}.test.ts`],
   );
-  assert.deepEqual(unknown, []);
+  const named = new Set(rows.filter(({ file }) => file !== '–').map(({ id }) => id));
+  for (const [file, found] of shown)
+    for (const id of found) if (!named.has(id)) wrong.push(`${file}.test.ts shows ${id}, which the page does not say`);
+  assert.deepEqual(wrong, []);
 });
 
 function findRoot(): string {

@@ -1,5 +1,5 @@
 // A bad network: what arrives is what was sent, or the application is told. The shim loses, delays, reorders and
-// duplicates by seed; corruption is done below it, where only the kernel's checksum can see it.
+// duplicates by seed; a corrupted packet carries its old checksum, for the kernel to find.
 
 import { strict as assert } from 'node:assert';
 import { type TestContext, test } from 'node:test';

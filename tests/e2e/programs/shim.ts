@@ -3,8 +3,8 @@
 // and for each host that answers one inside port, so that each host keeps an address of its own for the client. It
 // loses, delays, reorders and duplicates by seed, and `rebind` gives the client another outside port mid-flow.
 //
-// A corrupted datagram is dropped by the receiver's UDP checksum, so it is counted and dropped here; sending it on with
-// a fresh checksum would model hardware that lies. (The raw-socket test in impaired.test.ts lets the kernel do it.)
+// A corrupted datagram keeps the UDP checksum of the original, for the receiving kernel to find; without root, which
+// that takes (corrupt.ts), it is dropped here instead.
 //
 // Arguments: one JSON object (`ShimOptions`). Prints `ready PORT`. Commands on stdin, one per line: `rebind`,
 // `trace` (all headers seen so far), `stats`, `set {...}` (new impairments); each answers one line of JSON.
@@ -12,6 +12,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { createInterface } from 'node:readline';
 import { seededRandom } from '../../../src/core/base/index.ts';
+import { openDamager } from './corrupt.ts';
 
 interface Impairments {
   loss: number;
@@ -45,6 +46,7 @@ const chance = (probability: number): boolean => random.uint32() / 2 ** 32 < pro
 const stats = { out: 0, in: 0, lost: 0, reordered: 0, duplicated: 0, corrupted: 0, peers: 0 };
 const trace: { direction: Direction; peer: string; bytes: number; head: string }[] = [];
 
+const sendDamaged = openDamager();
 const insides = new Map<string, Socket>();
 let client: Endpoint | undefined;
 let outside = openOutside();
@@ -69,9 +71,9 @@ function openOutside(): Socket {
   const socket = createSocket('udp4');
   socket.on('message', (bytes, from) => {
     if (socket !== outside) return;
-    impair('in', from, bytes, async () => {
+    impair('in', from, bytes, async (damage) => {
       const inside = await openInside(from);
-      if (client) inside.send(bytes, client.port, client.address);
+      if (client) pass(inside, bytes, client, damage);
     });
   });
   socket.on('error', () => {});
@@ -89,7 +91,7 @@ async function openInside(peer: Endpoint): Promise<Socket> {
   stats.peers++;
   socket.on('message', (bytes, from) => {
     client = { address: from.address, port: from.port };
-    impair('out', peer, bytes, () => outside.send(bytes, peer.port, peer.address));
+    impair('out', peer, bytes, (damage) => pass(outside, bytes, peer, damage));
   });
   socket.on('error', () => {});
   await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
@@ -97,12 +99,17 @@ async function openInside(peer: Endpoint): Promise<Socket> {
   return socket;
 }
 
+function pass(socket: Socket, bytes: Uint8Array, to: Endpoint, damage: boolean): void {
+  if (!damage) socket.send(bytes, to.port, to.address);
+  else sendDamaged?.(bytes, socket.address(), to, random.uint32());
+}
+
 function enlarge(socket: Socket): void {
   socket.setRecvBufferSize(8 << 20);
   socket.setSendBufferSize(8 << 20);
 }
 
-function impair(direction: Direction, peer: Endpoint, bytes: Uint8Array, deliver: () => unknown): void {
+function impair(direction: Direction, peer: Endpoint, bytes: Uint8Array, deliver: (damage: boolean) => unknown): void {
   stats[direction]++;
   if (options.trace) {
     const head = Buffer.from(bytes.subarray(0, 160)).toString('hex');
@@ -112,10 +119,8 @@ function impair(direction: Direction, peer: Endpoint, bytes: Uint8Array, deliver
     stats.lost++;
     return;
   }
-  if (chance(impairments.corrupt)) {
-    stats.corrupted++;
-    return;
-  }
+  const damage = chance(impairments.corrupt);
+  if (damage) stats.corrupted++;
   // Late by more than the spacing of a flight, so that packets sent after it overtake it.
   const late = chance(impairments.reorder);
   if (late) stats.reordered++;
@@ -123,7 +128,7 @@ function impair(direction: Direction, peer: Endpoint, bytes: Uint8Array, deliver
   const copies = chance(impairments.duplicate) ? 2 : 1;
   if (copies === 2) stats.duplicated++;
   for (let i = 0; i < copies; i++) {
-    if (delayMs > 0) setTimeout(deliver, delayMs);
-    else deliver();
+    if (delayMs > 0) setTimeout(deliver, delayMs, damage);
+    else deliver(damage);
   }
 }
