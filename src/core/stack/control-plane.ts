@@ -57,7 +57,7 @@ export function handleControlMessage(
     case MessageType.OFFER:
       return handleOffer(stack.discovery, message, remote, stack.nowUs) ? Reason.OK : Reason.STALE;
     case MessageType.WITHDRAW:
-      return handleWithdraw(stack.discovery, message, remote) ? Reason.OK : Reason.STALE;
+      return handleWithdraw(stack.discovery, message, senderOf(message, remote)) ? Reason.OK : Reason.STALE;
     case MessageType.REGISTER:
     case MessageType.UNREGISTER:
       return answerRegistration(stack, message, remote);
@@ -69,8 +69,13 @@ export function handleControlMessage(
   }
 }
 
+/** Multicast leaves from a socket of its own: the message tells the port that the stack is reached at. */
+function senderOf(message: ControlMessage, remote: Locator): Locator {
+  return message.replyPort === 0 ? remote : { address: remote.address, port: message.replyPort };
+}
+
 function answerSolicit(stack: StackState, message: ControlMessage, remote: Locator): Reason {
-  const asker = message.replyPort === 0 ? remote : { address: remote.address, port: message.replyPort };
+  const asker = senderOf(message, remote);
   const { answer } = stack.work;
   if (message.service !== undefined && !stack.options.forwarding) {
     if (!offerFor(stack.services, message, stack.instance, offerTtlMs, answer)) return Reason.OK;

@@ -43,10 +43,10 @@ export function flowInfo(connection: Connection): FlowInfo {
     bytesOut: connection.bytesOut,
     packetsIn: connection.packetsIn,
     packetsOut: connection.packetsOut,
-    retransmits: tcb?.retransmits ?? 0,
+    retransmits: tcb?.counters.retransmits ?? 0,
     rttUs: tcb?.rtt.srttUs ?? 0,
     cwndBytes: tcb?.congestion.cwndBytes ?? 0,
-    packetBytes: tcb?.packetBytes ?? 0,
+    packetBytes: tcb?.mtu.currentBytes ?? 0,
   };
 }
 

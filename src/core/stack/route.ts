@@ -68,8 +68,9 @@ function routeUnknown(stack: StackState, service: ServiceId, protocol: number): 
     return { kind: 'refuse', reason: Reason.NO_SUCH_SERVICE, detail: 'this router knows no such service' };
   if (!stack.options.adHoc)
     return { kind: 'refuse', reason: Reason.NO_SUCH_SERVICE, detail: 'no rule and no router for it' };
-  resolve(stack.discovery, service, protocol, stack.nowUs);
-  return { kind: 'wait' };
+  return resolve(stack.discovery, service, protocol, stack.nowUs)
+    ? { kind: 'wait' }
+    : { kind: 'refuse', reason: Reason.LIMIT, detail: 'too many names are being searched for' };
 }
 
 /** The default rule: everything that no rule names goes to the router. Undefined takes it away. */

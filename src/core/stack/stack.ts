@@ -75,6 +75,9 @@ function createState(options: StackOptions): StackState {
   const instance = randomId(random);
   const boot = randomId(random);
   const services = createServiceTable(random.uint32());
+  const controlService = labelServiceId(primitives, controlLabel);
+  const directoryService = labelServiceId(primitives, directoryLabel);
+  const reserved = [controlService, directoryService];
   const searches = options.adHoc && router === undefined && !options.forwarding;
   const state: StackState = {
     options,
@@ -87,11 +90,13 @@ function createState(options: StackOptions): StackState {
     flows: createFlowTable(),
     timers: createTimerQueue(),
     services,
-    controlService: labelServiceId(primitives, controlLabel),
-    directoryService: labelServiceId(primitives, directoryLabel),
-    blocks: createBlockPool(primitives.allocate),
+    controlService,
+    directoryService,
+    blocks: createBlockPool(),
     registrar: createRegistrar({ instance, boot, leaseUs: options.leaseUs, random }),
-    registry: options.controller ? createRegistry({ table: services, boot, leaseUs: options.leaseUs }) : undefined,
+    registry: options.controller
+      ? createRegistry({ table: services, boot, leaseUs: options.leaseUs, reserved })
+      : undefined,
     discovery: createDiscovery(services, random),
     search: searches ? createRouterSearch(random, 0) : undefined,
     searchStartUs: 0,
@@ -111,6 +116,7 @@ function createState(options: StackOptions): StackState {
     touched: [],
     counters: createCounters(),
   };
+  if (router !== undefined) setDefaultRoute(state, router);
   return state;
 }
 
@@ -180,7 +186,6 @@ function handleBound(stack: StackState, input: Extract<Input, { kind: 'bound' }>
   stack.searchStartUs = stack.nowUs;
   if (stack.search !== undefined) restartRouterSearch(stack.search, stack.random, stack.nowUs);
   if (router === undefined) return;
-  setDefaultRoute(stack, router);
   setRegistrarRouter(stack.registrar, router, undefined, stack.nowUs);
 }
 
