@@ -1,7 +1,6 @@
 // What a benchmark runs on: Caracal or node:net, behind the few calls that both share. The address is the server's
 // own text for where it listens: a service name, or host:port.
 
-import { once } from 'node:events';
 import { createServer as createHttpServer, Agent as HttpAgent, type RequestListener } from 'node:http';
 import { createServer as createNetServer, connect as netConnect } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -60,7 +59,7 @@ const ours: Transport = {
   },
   connect: (address) => caracal.connect(address),
   async listenHttp(onRequest) {
-    await once(caracal.serve(createHttpServer(onRequest), service), 'listening');
+    await caracal.serve(createHttpServer(onRequest), service).ready;
     return service;
   },
   http(address, connections) {
