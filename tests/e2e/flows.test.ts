@@ -2,8 +2,12 @@
 
 import { strict as assert } from 'node:assert';
 import { type TestContext, test } from 'node:test';
+import { parseServiceId, seededRandom } from '../../src/core/base/index.ts';
+import { synBytes } from '../../src/core/wire/index.ts';
+import { createLink } from '../../src/io/index.ts';
 import { contentHash } from './content.ts';
 import { Stage, until } from './harness.ts';
+import { makeSyn } from './hostile-packets.ts';
 import { Peer } from './peer.ts';
 import type { Mode } from './programs/peer.ts';
 import { Shim, type TracedPacket } from './shim.ts';
@@ -44,6 +48,31 @@ test('[P2] SYN by name, SYN-ACK straight from the instance, ACK with data: a flo
     assert.equal(packet.flow, packet.direction === 'out' ? serverFlow : syn.control?.sourceFlow);
   }
   assert.ok(rest.some(({ direction, payloadBytes }) => direction === 'out' && payloadBytes > 20));
+});
+
+test('flows: first packets that the kernel joined into one super-packet are all resolved', async (t) => {
+  const stage = new Stage(t);
+  await stage.router();
+  const server = await Peer.start(stage);
+  const { address } = await server.listen('burst', 'hold');
+  const random = seededRandom(9);
+  const link = createLink({ callbacks: { received() {}, drained() {}, writable() {} } });
+  t.after(() => link.close());
+  await link.ready;
+  const count = 8;
+  for (let i = 0; i < count; i++)
+    link.sendBuffer.set(makeSyn({ service: parseServiceId(address.id), random }), i * synBytes);
+  const [host = '', port = ''] = stage.routerAddress?.split(':') ?? [];
+  const remote = { address: Uint8Array.from(host.split('.').map(Number)), port: Number(port) };
+  link.send(link.sendBuffer, count * synBytes, synBytes, count, remote, false);
+  await until(
+    'all are counted',
+    async () => {
+      const { service } = await stage.caracalJson<{ service: { resolved: number } }>(['describe', 'burst']);
+      return service.resolved === count;
+    },
+    5000,
+  );
 });
 
 test('[P3] the client’s address changes mid-flow and everything is still delivered', {

@@ -82,6 +82,24 @@ test('[A5] listening registers, closing unregisters at once and refuses who dial
   assert.equal(await client.exchange(await client.connect('shortlived'), 'again'), 'again');
 });
 
+test('[A5] dials that race with a close are served or refused at once, never left waiting', {
+  timeout: 60_000,
+}, async (t) => {
+  const stage = new Stage(t);
+  await stage.router();
+  const [server, client] = await Promise.all([Peer.start(stage), Peer.start(stage)]);
+  const { server: listener } = await server.listen('racing', 'name');
+  const from = Date.now();
+  const dialing = client.connectMany('racing', 600, 32);
+  await until('some are through', async () => (await server.accepted(listener)).length > 100);
+  await server.close(listener);
+  const { replies, failures } = await dialing;
+  const served = replies[server.pid] ?? 0;
+  assert.ok(served > 100 && served < 600, `${served} served`);
+  assert.deepEqual(failures, { ECONNREFUSED: 600 - served });
+  assert.ok(Date.now() - from < 6000, `took ${Date.now() - from} ms`);
+});
+
 test('[A6] the suites that node:net passes pass over services', { timeout: 300_000 }, () => {
   const folder = join(dirname(dirname(fileURLToPath(import.meta.url))), 'conformance');
   assert.ok(existsSync(folder), 'there is no conformance suite');
