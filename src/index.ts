@@ -4,7 +4,7 @@
 import type { Locator } from './core/base/index.ts';
 import { createStack, type Stack } from './core/stack/index.ts';
 import { createDriver as createIoDriver, type IoDriver, parseAddress } from './io/index.ts';
-import { setDefaultDriver } from './sockets/index.ts';
+import { namesInUse, setDefaultDriver } from './sockets/index.ts';
 
 export {
   formatPrefix,
@@ -89,7 +89,7 @@ export function createDriver(options: DriverOptions = {}): IoDriver<Stack> {
       ...(options.port === undefined ? {} : { port: options.port }),
       ...(options.address === undefined ? {} : { address: options.address }),
     },
-    describe: (stack) => stack.inspect(),
+    describe: (stack) => ({ ...stack.inspect(), names: namesInUse() }),
     hasDirectory: (stack) => stack.hasDirectory(),
     ...group,
   });

@@ -2,6 +2,7 @@
 // and answers the exit code; commands throw and never call process.exit.
 
 import { Command, CommanderError } from 'commander';
+import { parseHostPort } from './arguments.ts';
 import { registerBench } from './commands/bench.ts';
 import { registerConnect } from './commands/connect.ts';
 import { registerDemo } from './commands/demo.ts';
@@ -78,7 +79,13 @@ Environment: CARACAL_ROUTER=HOST:PORT, CARACAL_ALIASES=FILE, CARACAL_LINK=dgram|
 Exit codes: 0 ok, 1 failed, 2 wrong usage.  More: docs/operations.md`,
     );
   for (const register of registrations) register(program);
-  return program;
+  return program.hook('preAction', checkEnvironment);
+}
+
+/** Said at once and by its name, before a command fails somewhere inside. */
+function checkEnvironment(): void {
+  const router = process.env['CARACAL_ROUTER'];
+  if (router) parseHostPort(router, 'CARACAL_ROUTER');
 }
 
 /** `caracal ls | head -1` must not end in a stack trace. */

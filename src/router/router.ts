@@ -2,7 +2,7 @@
 // its admin service and its directory on the same stack. It holds no flow state: what it forwards it forgets, so that it
 // may restart under established flows. Static rules live in memory only.
 
-import { formatPrefix, type Prefix } from '../core/base/index.ts';
+import { formatPrefix, formatServiceId, type Prefix } from '../core/base/index.ts';
 import { createStack, type Stack } from '../core/stack/index.ts';
 import { createDriver, type IoDriver } from '../io/index.ts';
 import { labelId, serve } from '../sockets/index.ts';
@@ -45,7 +45,7 @@ export async function createRouter(options: RouterOptions = {}): Promise<Router>
     stack: { adHoc: discoverable, forwarding: true, controller: true, leaseUs },
     link: { port, ...(host === undefined ? {} : { address: host }) },
     keepAlive: true,
-    describe: (stack) => stack.inspect(),
+    describe: (stack) => ({ ...stack.inspect(), names: { [formatServiceId(labelId(routerService))]: routerService } }),
   });
   try {
     await driver.ready;

@@ -19,6 +19,6 @@ export {
   serve,
 } from './http.ts';
 export { labelId } from './labels.ts';
-export { parseTarget, resolveService, type ServiceName, type Target } from './names.ts';
+export { namesInUse, parseTarget, resolveService, type ServiceName, type Target } from './names.ts';
 export { createServer, type ListenOptions, Server, type ServerOptions, type ServiceAddress } from './server.ts';
 export { type ConnectOptions, connect, Socket, type SocketOptions } from './socket.ts';

@@ -57,6 +57,10 @@ export function resolveTarget(
     answer(undefined, target.prefix);
     return;
   }
+  const named = (prefix: Prefix): void => {
+    remember(target.text, prefix);
+    answer(undefined, prefix);
+  };
   const labelled = (): Prefix => ({ id: labelId(target.text), bits: memberBits });
   let alias: Prefix | undefined;
   let problem: Error | undefined;
@@ -65,8 +69,24 @@ export function resolveTarget(
   } catch (error) {
     problem = error as Error;
   }
-  if (problem || alias || !driver.hasDirectory?.()) answer(problem, alias ?? labelled());
-  else queryDirectory(driver, target.text, (id) => answer(undefined, id ? { id, bits: memberBits } : labelled()));
+  if (problem) answer(problem, labelled());
+  else if (alias || !driver.hasDirectory?.()) named(alias ?? labelled());
+  else queryDirectory(driver, target.text, (id) => named(id ? { id, bits: memberBits } : labelled()));
+}
+
+const mostRemembered = 1000;
+const remembered = new Map<string, string>();
+
+/** The names that this process used last, by what they stood for in text: so that tools need not show bare ids. */
+export function namesInUse(): Readonly<Record<string, string>> {
+  return Object.fromEntries(remembered);
+}
+
+function remember(name: string, prefix: Prefix): void {
+  const key = formatPrefix(prefix);
+  if (remembered.get(key) === name) return;
+  if (remembered.size >= mostRemembered) remembered.clear();
+  remembered.set(key, name);
 }
 
 /** What a name stands for, as connect and listen see it. Rejects as `parseTarget` throws, or for a bad alias file. */

@@ -8,16 +8,18 @@ import { parseHostPort, parseInteger } from '../arguments.ts';
 import { usageError } from '../errors.ts';
 import { formatTable, plural, print, printJson } from '../output.ts';
 
-interface AddOptions {
+interface ChangeOptions {
   readonly priority?: number;
   readonly weight?: number;
-  readonly json: boolean;
+  readonly json?: boolean;
 }
 
-interface SetOptions extends AddOptions {
+interface SetOptions extends ChangeOptions {
   readonly instance?: string;
   readonly locator?: string;
 }
+
+const jsonHelp = 'print one object as the last line';
 
 const share = (text: string, what: string): number => parseInteger(text, what, 0, 65535);
 
@@ -25,7 +27,7 @@ export function registerRules(program: Command): void {
   const rules = program
     .command('rules')
     .description("read or change the router's rules")
-    .option('--json', 'print one object as the last line', false)
+    .option('--json', jsonHelp)
     .addHelpText(
       'after',
       `
@@ -38,7 +40,7 @@ Examples:
   caracal rules set web --instance 3f2a --weight 10               less for one instance
   caracal rules rm web                                            take the static targets away`,
     )
-    .action(async ({ json }: { json: boolean }) => list(json));
+    .action(({ json }: { json?: boolean }) => list(json === true));
   rules
     .command('add')
     .description('add a static target to the rule of PREFIX')
@@ -47,8 +49,9 @@ Examples:
     .argument('[locators...]', 'ADDRESS:PORT of next hops, for forward')
     .option('--priority <n>', 'higher goes first (default 0; drop 65535)', (text) => share(text, '--priority'))
     .option('--weight <n>', 'share at equal priority (default 100)', (text) => share(text, '--weight'))
-    .action((prefix: string, action: string, locators: string[], _options: unknown, command: Command) =>
-      add(prefix, action, locators, command.optsWithGlobals()),
+    .option('--json', jsonHelp)
+    .action((prefix: string, action: string, locators: string[], options: ChangeOptions, command: Command) =>
+      add(prefix, action, locators, withJson(options, command)),
     );
   rules
     .command('set')
@@ -58,15 +61,22 @@ Examples:
     .option('--locator <address:port>', 'only this next hop')
     .option('--priority <n>', 'higher goes first', (text) => share(text, '--priority'))
     .option('--weight <n>', 'share at equal priority', (text) => share(text, '--weight'))
-    .action((prefix: string, _options: unknown, command: Command) => set(prefix, command.optsWithGlobals()));
+    .option('--json', jsonHelp)
+    .action((prefix: string, options: SetOptions, command: Command) => set(prefix, withJson(options, command)));
   rules
     .command('rm')
     .description('remove static targets from the rule of PREFIX')
     .argument('<prefix>')
     .argument('[locator]', 'only this next hop')
-    .action((prefix: string, locator: string | undefined, _options: unknown, command: Command) =>
-      remove(prefix, locator, command.optsWithGlobals()),
+    .option('--json', jsonHelp)
+    .action((prefix: string, locator: string | undefined, options: ChangeOptions, command: Command) =>
+      remove(prefix, locator, withJson(options, command)),
     );
+}
+
+/** `rules --json add ...` and `rules add ... --json` are the same. */
+function withJson<T extends ChangeOptions>(options: T, command: Command): T {
+  return { ...options, json: options.json === true || command.parent?.opts()['json'] === true };
 }
 
 async function list(json: boolean): Promise<void> {
@@ -102,7 +112,7 @@ async function set(prefix: string, { json, ...fields }: SetOptions): Promise<voi
   else print(`${plural(changed, 'target')} changed`);
 }
 
-async function remove(prefix: string, locator: string | undefined, { json }: AddOptions): Promise<void> {
+async function remove(prefix: string, locator: string | undefined, { json }: ChangeOptions): Promise<void> {
   const query = new URLSearchParams({ prefix, ...(locator === undefined ? {} : { locator }) });
   const { removed } = await requireRouter<{ removed: number }>('DELETE', `/v1/rules?${query}`);
   if (json) printJson({ removed });

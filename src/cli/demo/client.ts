@@ -4,13 +4,16 @@
 
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { closeDefaultDriver, defaultDriver } from '../../index.ts';
+import { createDriver, setDefaultDriver } from '../../index.ts';
 import { reasonOf } from '../errors.ts';
 import { requestService } from '../http.ts';
 import type { DemoFile } from './content.ts';
 import { type ClientReport, parallelRequests } from './report.ts';
 
 const progressMs = 100;
+
+const driver = createDriver();
+setDefaultDriver(() => driver);
 
 async function main(service: string, manifestPath: string): Promise<void> {
   const files = JSON.parse(await readFile(manifestPath, 'utf8')) as DemoFile[];
@@ -30,7 +33,6 @@ async function main(service: string, manifestPath: string): Promise<void> {
   };
   await Promise.all(Array.from({ length: parallelRequests }, worker));
   report({ kind: 'done', seconds: (performance.now() - started) / 1000, packets: directPackets() });
-  await closeDefaultDriver();
 }
 
 async function fetchFile(service: string, name: string, onBytes: (count: number) => void): Promise<ClientReport> {
@@ -53,6 +55,12 @@ async function fetchFile(service: string, name: string, onBytes: (count: number)
 
 function report(line: ClientReport): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+/** All packets of this stack but the first of each connection, which went by way of the router. */
+function directPackets(): number {
+  const { packetsIn, packetsOut, connectionsOpened } = driver.stack.inspect().counters;
+  return packetsIn + packetsOut - connectionsOpened;
 }
 
 const [service = '', manifestPath = ''] = process.argv.slice(2);
