@@ -89,7 +89,7 @@ async function add(
   prefix: string,
   action: string,
   locators: readonly string[],
-  { json, weight, priority }: AddOptions,
+  { json, weight, priority }: ChangeOptions,
 ): Promise<void> {
   if (action !== 'forward' && action !== 'drop') throw usageError(`an action is forward or drop, not "${action}"`);
   if (action === 'forward' && locators.length === 0)
