@@ -1,0 +1,16 @@
+// The suite over the real stack and driver: two stacks in this process, real packets between them, no router. Discovery
+// has its own multicast group, so that nothing else on this machine takes part.
+
+import { after } from 'node:test';
+import { createDriver } from '../../src/index.ts';
+import { caracalOver } from './caracal.ts';
+import { closingCases } from './cases/closing.ts';
+import { httpCases } from './cases/http.ts';
+import { openingCases } from './cases/opening.ts';
+import { serverCases } from './cases/servers.ts';
+import { streamCases } from './cases/streams.ts';
+import { runCases } from './harness.ts';
+
+const implementation = caracalOver('caracal', createDriver(), createDriver());
+for (const cases of [openingCases, streamCases, closingCases, serverCases, httpCases]) runCases(implementation, cases);
+after(() => implementation.close());
