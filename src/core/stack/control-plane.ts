@@ -47,6 +47,7 @@ export function handleControlMessage(
   remote: Locator,
 ): Reason {
   const { message } = stack.work;
+  stack.controlPlaneUs = 0;
   const verdict = parseControl(bytes, offset, length, message);
   if (verdict !== Reason.OK) return verdict;
   switch (message.type) {
@@ -140,8 +141,12 @@ function takeRegistrarReply(stack: StackState, message: ControlMessage): Reason 
   return Reason.OK;
 }
 
-/** Everything of the control plane that is due. */
+/** Everything of the control plane that is due; nothing before the link is bound: no answer would find us. */
 export function pollControlPlane(stack: StackState): void {
+  if (stack.locals.length === 0) {
+    stack.controlPlaneUs = Number.POSITIVE_INFINITY;
+    return;
+  }
   const { registrar, work, nowUs, search, registry } = stack;
   while (pollRegistrar(registrar, nowUs, work.message))
     if (registrar.router !== undefined) sendControlMessage(stack, work.message, registrar.router);
@@ -155,11 +160,10 @@ export function pollControlPlane(stack: StackState): void {
   }
   if (registry !== undefined) expireRegistry(registry, nowUs);
   pollAnnouncements(stack);
+  stack.controlPlaneUs = deadlineUs(stack);
 }
 
-/** Nothing is due before the link is bound: there would be no address to be answered at. */
-export function controlPlaneDeadlineUs(stack: StackState): number {
-  if (stack.locals.length === 0) return Number.POSITIVE_INFINITY;
+function deadlineUs(stack: StackState): number {
   return Math.min(
     registrarDeadlineUs(stack.registrar),
     discoveryDeadlineUs(stack.discovery),

@@ -99,6 +99,7 @@ function announce(stack: StackState, binding: Binding): void {
   const { search, options, nowUs } = stack;
   if (binding.kind === 'datagram-socket' && !binding.found) return tellListening(stack, binding, false);
   if (stack.registry !== undefined) return tellListening(stack, binding, true);
+  stack.controlPlaneUs = 0;
   registerService(stack.registrar, binding.prefix, binding.protocol, binding.weight, binding.priority, nowUs);
   if (options.router !== undefined || search?.state === 'found') binding.announceDeadlineUs = nowUs + announceUs;
   else if (search !== undefined) binding.announceDeadlineUs = stack.searchStartUs + searchGraceUs;
@@ -166,6 +167,7 @@ function unbind(stack: StackState, binding: Binding): void {
 export function closeBinding(stack: StackState, binding: Binding): void {
   if (binding.closing) return;
   binding.closing = true;
+  stack.controlPlaneUs = 0;
   const { prefix, protocol } = binding;
   setExpiring(stack.closedNames, closedKey(prefix, protocol), true, stack.nowUs + closedNameUs);
   if (binding.kind === 'listener') {

@@ -6,7 +6,6 @@ import type { FlowId } from '../base/index.ts';
 import { nextDeadlineUs } from '../tables/index.ts';
 import { egress, type Lower, type PacketBatch } from '../transport/index.ts';
 import { baseHeaderBytes, emitBase } from '../wire/index.ts';
-import { controlPlaneDeadlineUs } from './control-plane.ts';
 import { emitOpeningAck, openingHeaderBytes, streamHeaderBytes } from './packets.ts';
 import { push, shift } from './queue.ts';
 import { arm } from './sockets.ts';
@@ -44,7 +43,7 @@ export function poll(stack: StackState, output: Output): OutputKind {
     return 'event';
   }
   if (pollStreams(stack, output)) return 'transmit';
-  output.deadlineUs = Math.min(nextDeadlineUs(stack.timers), controlPlaneDeadlineUs(stack));
+  output.deadlineUs = Math.min(nextDeadlineUs(stack.timers), stack.controlPlaneUs);
   return 'idle';
 }
 

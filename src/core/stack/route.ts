@@ -68,6 +68,7 @@ function routeUnknown(stack: StackState, service: ServiceId, protocol: number): 
     return { kind: 'refuse', reason: Reason.NO_SUCH_SERVICE, detail: 'this router knows no such service' };
   if (!stack.options.adHoc)
     return { kind: 'refuse', reason: Reason.NO_SUCH_SERVICE, detail: 'no rule and no router for it' };
+  stack.controlPlaneUs = 0;
   return resolve(stack.discovery, service, protocol, stack.nowUs)
     ? { kind: 'wait' }
     : { kind: 'refuse', reason: Reason.LIMIT, detail: 'too many names are being searched for' };
@@ -90,6 +91,7 @@ export function setDefaultRoute(stack: StackState, router: Locator | undefined):
 export function suspectRouter(stack: StackState): void {
   const { search } = stack;
   if (search === undefined || search.state === 'searching') return;
+  stack.controlPlaneUs = 0;
   restartRouterSearch(search, stack.random, stack.nowUs);
   setDefaultRoute(stack, undefined);
 }

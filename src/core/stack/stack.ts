@@ -22,7 +22,7 @@ import {
 import { createBlockPool, setOptions } from '../transport/index.ts';
 import { retrySynAck } from './accept.ts';
 import { abort, endLocal, retryFin } from './close.ts';
-import { controlPlaneDeadlineUs, pollControlPlane } from './control-plane.ts';
+import { pollControlPlane } from './control-plane.ts';
 import { createCounters } from './counters.ts';
 import { sendDatagram } from './datagrams.ts';
 import { hasDirectory, inspect, type StackInfo } from './inspect.ts';
@@ -56,7 +56,7 @@ export function createStack(options: StackOptions): Stack {
     handle(nowUs, input) {
       state.nowUs = nowUs;
       const answer = dispatch(state, input);
-      if (controlPlaneDeadlineUs(state) <= nowUs) pollControlPlane(state);
+      if (state.controlPlaneUs <= nowUs) pollControlPlane(state);
       return answer;
     },
     poll(nowUs, output) {
@@ -107,6 +107,7 @@ function createState(options: StackOptions): StackState {
     unannounced: new Set(),
     unregistering: new Set(),
     halfOpen: 0,
+    controlPlaneUs: Number.POSITIVE_INFINITY,
     remote: noLocator,
     work: createWorkspace(),
     lower: createFlowLower(),
@@ -183,6 +184,7 @@ function handleBound(stack: StackState, input: Extract<Input, { kind: 'bound' }>
   stack.locals = input.locals;
   if (!first) return;
   const { router } = stack.options;
+  stack.controlPlaneUs = 0;
   stack.searchStartUs = stack.nowUs;
   if (stack.search !== undefined) restartRouterSearch(stack.search, stack.random, stack.nowUs);
   if (router === undefined) return;

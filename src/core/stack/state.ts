@@ -163,6 +163,8 @@ export interface StackState {
   readonly unregistering: Set<Listener | DatagramSocket>;
   halfOpen: number;
 
+  /** When the control plane has something to do; Infinity: nothing. 0 after a change: it is polled at once. */
+  controlPlaneUs: number;
   /** Sender of the packets being handled. */
   remote: Locator;
   readonly work: Workspace;
