@@ -263,7 +263,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
 
   #transmit(): void {
     const { batch, remote } = this.#output;
-    if (remote.address.length === 0 || sameLocator(remote, multicastLocator)) {
+    if (sameLocator(remote, multicastLocator)) {
       this.counters.multicasts++;
       this.#multicast?.send(batch.buffer, batch.bytes);
       return;

@@ -92,7 +92,7 @@ export type Event =
 /** Caller-owned; `poll` fills it and answers which part counts. */
 export interface Output {
   readonly batch: PacketBatch;
-  /** Destination of `batch`. Port 0 and no address bytes: every multicast-capable interface. */
+  /** Destination of `batch`. `multicastLocator`: every multicast-capable interface. */
   remote: Locator;
   event: Event;
   /** Absolute time of the next `tick`; Infinity when there is nothing to wait for. Valid after `idle`. */
