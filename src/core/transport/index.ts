@@ -1,1 +1,21 @@
-export { type Lower, type PacketBatch, Signal, type TcbOptions, type TcpState } from './types.ts';
+export { delayedAckUs, requestAck } from './ack.ts';
+export { type BlockPool, blockBytes, createBlockPool, createPiece, type Piece } from './blocks.ts';
+export { abort, finish } from './closing.ts';
+export { egress } from './egress.ts';
+export { freeze, pathChanged, resume } from './freeze.ts';
+export { endBatch, handleSegment } from './ingress.ts';
+export { connect, emitSyn, listen } from './opening.ts';
+export { setOptions, type TcbChanges } from './options.ts';
+export { tooBig } from './path-mtu.ts';
+export { acceptBytes, consumeBytes, copyReadable, readableBytes, readablePiece, rejectBytes } from './receive.ts';
+export { enqueue, sendSpace, unsentBytes } from './send.ts';
+export { createTcb, destroyTcb, finished, pipeBytes, type Tcb, type TcbCounters } from './tcb.ts';
+export { handleTimeout, nextDeadlineUs } from './timers.ts';
+export {
+  type KeepAlive,
+  type Lower,
+  type PacketBatch,
+  Signal,
+  type TcbOptions,
+  type TcpState,
+} from './types.ts';

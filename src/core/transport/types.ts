@@ -14,7 +14,10 @@ export interface Lower {
    * `self`: plain TCP, with its own SYN retransmission, RST and TIME-WAIT.
    */
   readonly opening: 'lower' | 'self';
-  /** Writes the lower header in front of the segment of `segmentBytes` that stands at `offset + headerBytes`. */
+  /**
+   * Writes the lower header in front of the segment of `segmentBytes` that stands, complete, at `offset + headerBytes`;
+   * a lower layer that wants a TCP checksum fills it in here.
+   */
   emitHeader(view: DataView, offset: number, segmentBytes: number): void;
 }
 
@@ -76,5 +79,16 @@ export interface TcbOptions {
   readonly receiveBufferBytes: number;
   /** RFC 896; false sends small segments at once. */
   readonly nagle: boolean;
-  readonly keepAlive?: { readonly idleUs: number; readonly intervalUs: number; readonly probes: number };
+  readonly keepAlive?: KeepAlive;
+  /** Give up when nothing was acknowledged for this long; by default after 15 retransmissions. */
+  readonly timeoutUs?: number;
+  /** `self` mode; above SAL both are 0. */
+  readonly localPort?: number;
+  readonly remotePort?: number;
+}
+
+export interface KeepAlive {
+  readonly idleUs: number;
+  readonly intervalUs: number;
+  readonly probes: number;
 }

@@ -1,0 +1,131 @@
+// The ACK field, the SACK blocks and the window of one segment (RFC 9293 section 3.10.7.4, RFC 2018, RFC 2883). Only the
+// bookkeeping is done per segment; what the ACKs of a batch mean for loss detection and congestion is worked out once
+// by `digestAcks` (recovery.ts). SACKed bytes count as delivered: with a receiver that checks records, the cumulative
+// ACK says what was verified, not what arrived.
+
+import { Reason } from '../base/index.ts';
+import type { Segment } from '../wire/index.ts';
+import { challenge } from './ack.ts';
+import { releaseBlocks } from './blocks.ts';
+import { finWasAcked } from './closing.ts';
+import { acknowledge, isSackedAt, markSacked, raiseHighest } from './scoreboard.ts';
+import { fromWire, type Tcb, tsvalAt } from './tcb.ts';
+
+const minRenegeUs = 10_000;
+
+/** `pure`: the segment carries no payload. */
+export function handleAck(tcb: Tcb, nowUs: number, segment: Segment, seq: number, pure: boolean): Reason {
+  const ack = fromWire(tcb.iss, segment.ack, tcb.sndUna);
+  if (ack > tcb.scoreboard.end || ack < tcb.sndUna - Math.max(tcb.maxSndWnd, 1)) {
+    challenge(tcb, nowUs);
+    return Reason.STALE;
+  }
+  const advanced = ack > tcb.sndUna;
+  if (advanced) advance(tcb, nowUs, ack, segment);
+  if (segment.sackBlocks > 0) handleSack(tcb, segment, ack);
+  if (tcb.scoreboard.sackedBytes > 0 || tcb.timers.renegeUs !== Infinity)
+    watchForReneging(tcb, nowUs, segment, ack, pure);
+  handleWindow(tcb, segment, seq, advanced, ack);
+  return Reason.OK;
+}
+
+function advance(tcb: Tcb, nowUs: number, ack: number, segment: Segment): void {
+  const { scoreboard, pool } = tcb;
+  acknowledge(scoreboard, pool.columns, ack, tcb.delivery);
+  detectSpuriousRetransmission(tcb, ack, segment);
+  tcb.counters.bytesAcked += Math.min(ack, tcb.sndEnd) - Math.min(tcb.sndUna, tcb.sndEnd);
+  tcb.sndUna = ack;
+  tcb.ackPending = true;
+  releaseBlocks(pool, tcb.sendBuffer, Math.min(ack, tcb.sndEnd));
+  if (ack > tcb.sndEnd) finWasAcked(tcb, nowUs);
+}
+
+/** RFC 3522: the ACK of what was sent again echoes a time before it was sent again, so the original arrived. */
+function detectSpuriousRetransmission(tcb: Tcb, ack: number, segment: Segment): void {
+  if (tcb.undoTsval < 0 || ack <= tcb.undoStart) return;
+  if (segment.hasTimestamps && ((segment.tsecr - tcb.undoTsval) | 0) < 0) tcb.undoBytes = 0;
+  tcb.undoTsval = -2;
+}
+
+function handleSack(tcb: Tcb, segment: Segment, ack: number): void {
+  const { scoreboard } = tcb;
+  let highest = 0;
+  for (let i = 0; i < segment.sackBlocks; i++) {
+    const start = fromWire(tcb.iss, segment.sackStart[i]!, tcb.sndUna);
+    const end = fromWire(tcb.iss, segment.sackEnd[i]!, tcb.sndUna);
+    if (i === 0 && isDuplicateReport(tcb, segment, start, end, ack)) {
+      handleDuplicateReport(tcb, start, end);
+      continue;
+    }
+    if (start >= end || end > scoreboard.end || end <= tcb.sndUna) continue;
+    markSacked(scoreboard, Math.max(start, tcb.sndUna), end, tcb.delivery);
+    highest = Math.max(highest, end);
+  }
+  raiseHighest(scoreboard, highest);
+  tcb.ackPending = true;
+}
+
+/** RFC 2883: below the cumulative ACK, or within the second block. */
+function isDuplicateReport(tcb: Tcb, segment: Segment, start: number, end: number, ack: number): boolean {
+  if (start >= end) return false;
+  if (end <= ack) return true;
+  if (segment.sackBlocks < 2) return false;
+  const secondStart = fromWire(tcb.iss, segment.sackStart[1]!, tcb.sndUna);
+  const secondEnd = fromWire(tcb.iss, segment.sackEnd[1]!, tcb.sndUna);
+  return start >= secondStart && end <= secondEnd;
+}
+
+/** What was sent again arrived twice: needless, so reordering is wider than thought (RFC 8985 section 6.2). */
+function handleDuplicateReport(tcb: Tcb, start: number, end: number): void {
+  const { rack } = tcb;
+  const ofProbe = tcb.tlpRetransmitted && end === tcb.tlpEnd;
+  if (ofProbe) tcb.tlpEnd = -1;
+  if (tcb.undoBytes === 0 && !ofProbe) return;
+  tcb.undoBytes = Math.max(0, tcb.undoBytes - (end - start));
+  if (tcb.sndUna < rack.dsackRoundEnd) return;
+  rack.dsackRoundEnd = tcb.scoreboard.end;
+  rack.reoWndMult++;
+  rack.reoWndPersist = 16;
+}
+
+/**
+ * The receiver SACKed the byte at sndUna, which makes sense only while its layer above has yet to accept it, and such a
+ * receiver repeats that in each ACK. An ACK without it says that the bytes were refused, or that it was overtaken: a
+ * short wait tells.
+ */
+function watchForReneging(tcb: Tcb, nowUs: number, segment: Segment, ack: number, pure: boolean): void {
+  if (ack < tcb.sndUna || !isSackedAt(tcb.scoreboard, tcb.sndUna)) {
+    if (ack >= tcb.sndUna) tcb.timers.renegeUs = Infinity;
+    return;
+  }
+  for (let i = 0; i < segment.sackBlocks; i++) {
+    const start = fromWire(tcb.iss, segment.sackStart[i]!, tcb.sndUna);
+    const end = fromWire(tcb.iss, segment.sackEnd[i]!, tcb.sndUna);
+    if (start > tcb.sndUna || end <= tcb.sndUna) continue;
+    tcb.timers.renegeUs = Infinity;
+    return;
+  }
+  if (pure && tcb.timers.renegeUs === Infinity) tcb.timers.renegeUs = nowUs + Math.max(minRenegeUs, tcb.rtt.srttUs / 2);
+}
+
+/** Takes the window of a newer segment; of two that cannot be told apart, the larger one. */
+function handleWindow(tcb: Tcb, segment: Segment, seq: number, advanced: boolean, ack: number): void {
+  const windowBytes = segment.windowRaw * 2 ** tcb.sndScale;
+  const newer = advanced || seq > tcb.sndWl1 || (seq === tcb.sndWl1 && windowBytes > tcb.sndWnd);
+  if (ack < tcb.sndUna || !newer) return;
+  if (windowBytes > tcb.sndWnd) tcb.ackPending = true;
+  tcb.sndWnd = windowBytes;
+  tcb.sndWl1 = seq;
+  tcb.maxSndWnd = Math.max(tcb.maxSndWnd, windowBytes);
+}
+
+/** Remembers the first retransmission of a recovery, for `detectSpuriousRetransmission`. */
+export function noteRetransmission(tcb: Tcb, nowUs: number, start: number, bytes: number): void {
+  tcb.counters.retransmits++;
+  tcb.counters.bytesRetransmitted += bytes;
+  if (tcb.recovery === 'open') return;
+  tcb.undoBytes += bytes;
+  if (tcb.undoTsval !== -1) return;
+  tcb.undoTsval = tcb.timestamps ? tsvalAt(tcb, nowUs) : -2;
+  tcb.undoStart = start;
+}

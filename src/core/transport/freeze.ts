@@ -1,0 +1,84 @@
+// Standing still while no address is usable, and going on elsewhere (DESIGN section 4, "Migration"). Frozen, nothing is
+// sent and no deadline runs. On resuming the lost time is taken out of every clock, one probe asks at once what arrived,
+// and what was in flight is without blame: its loss was the outage, not congestion. A path whose state is of no use
+// begins with the initial window and a fresh estimate; one that merely changed its port keeps both.
+
+import { tcpHeaderBytes } from '../wire/index.ts';
+import { createMtuSearch } from './mtu-search.ts';
+import { createPacer } from './pacing.ts';
+import { createRtt, resetBackOff } from './rtt.ts';
+import { delaySent, flagOutstanding, Run } from './scoreboard.ts';
+import {
+  applyMss,
+  congestionControl,
+  createRack,
+  dataBytes,
+  isSynchronized,
+  type Tcb,
+  type Timers,
+  undeliveredBytes,
+} from './tcb.ts';
+import { armTimers } from './timers.ts';
+
+export function freeze(tcb: Tcb, nowUs: number): void {
+  if (tcb.frozenAtUs < 0) tcb.frozenAtUs = nowUs;
+}
+
+export function resume(tcb: Tcb, nowUs: number): void {
+  if (tcb.frozenAtUs < 0) return;
+  const lostUs = nowUs - tcb.frozenAtUs;
+  tcb.frozenAtUs = -1;
+  delaySent(tcb.scoreboard, lostUs);
+  if (tcb.rack.xmitUs >= 0) tcb.rack.xmitUs += lostUs;
+  delayTimers(tcb.timers, lostUs);
+  tcb.lastReceivedUs += lostUs;
+  tcb.lastProgressUs += lostUs;
+  if (tcb.lastSentUs >= 0) tcb.lastSentUs += lostUs;
+  askAtOnce(tcb, nowUs);
+}
+
+/**
+ * Packets go another way from now on. `packetBytes` is what it carries to begin with; `fresh`: nothing is known of it.
+ * Call it frozen or not; a frozen connection still needs `resume`.
+ */
+export function pathChanged(tcb: Tcb, nowUs: number, packetBytes: number, fresh: boolean): void {
+  const limit = Math.min(tcb.options.maxPacketBytes, tcb.peerMss + tcpHeaderBytes + tcb.options.headerBytes);
+  tcb.mtu = createMtuSearch(Math.min(packetBytes, limit), limit);
+  if (fresh) {
+    tcb.congestion = congestionControl.create(dataBytes(tcb, tcb.options.headerBytes));
+    tcb.rtt = createRtt();
+    tcb.pacer = createPacer();
+    Object.assign(tcb.rack, createRack());
+    tcb.recovery = 'open';
+    tcb.undoTsval = -2;
+  }
+  applyMss(tcb);
+  if (tcb.frozenAtUs < 0) askAtOnce(tcb, nowUs);
+}
+
+/** A tail probe, or an ACK, tells the peer that we are back and us what arrived. */
+function askAtOnce(tcb: Tcb, nowUs: number): void {
+  if (!isSynchronized(tcb)) return;
+  tcb.timeouts = 0;
+  tcb.timers.rtoUs = Infinity;
+  tcb.timers.tlpUs = Infinity;
+  tcb.timers.probeUs = Infinity;
+  resetBackOff(tcb.rtt);
+  flagOutstanding(tcb.scoreboard, Run.BLAMELESS | Run.RETRANSMITTED);
+  tcb.pacer.dueUs = nowUs;
+  tcb.tlpDue = undeliveredBytes(tcb) > 0;
+  tcb.ackNow = true;
+  armTimers(tcb, nowUs);
+}
+
+function delayTimers(timers: Timers, byUs: number): void {
+  timers.rtoUs += byUs;
+  timers.tlpUs += byUs;
+  timers.reorderUs += byUs;
+  timers.probeUs += byUs;
+  timers.renegeUs += byUs;
+  timers.ackUs += byUs;
+  timers.keepAliveUs += byUs;
+  timers.paceUs += byUs;
+  timers.stateUs += byUs;
+}

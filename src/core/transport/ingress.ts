@@ -1,0 +1,232 @@
+// One received segment (RFC 9293 section 3.10.7.4): acceptance, PAWS (RFC 7323 section 5), RST and SYN (RFC 5961), then
+// the ACK, the payload and the FIN. Segments of a batch are handled one by one; `endBatch` then decides once about
+// losses, the window, ACKs and timers. Above SAL, RST and SYN are SAL's: here they are dropped and counted.
+// Acceptance starts at what was accepted, not at rcvNxt: bytes between them may have to come again.
+
+import { Reason } from '../base/index.ts';
+import { createSegment, parseSegment, type Segment, TcpFlag } from '../wire/index.ts';
+import { challenge, decideAck } from './ack.ts';
+import { writeBlocks } from './blocks.ts';
+import { enterTimeWait, receivedFin } from './closing.ts';
+import { handleAck } from './delivery.ts';
+import { acknowledgesSyn, establish, handlePassive, handleSynSent } from './opening.ts';
+import { advanceThrough, holdsInterval, insertInterval } from './reassembly.ts';
+import { digestAcks } from './recovery.ts';
+import { signalSpace } from './send.ts';
+import { ackNumber, fail, fromWire, type Tcb, tsvalAt } from './tcb.ts';
+import { armTimers } from './timers.ts';
+import { Signal } from './types.ts';
+import { sampleReceiverRtt } from './window.ts';
+
+const segment: Segment = createSegment();
+/** RFC 7323 section 5.5: a timestamp this old says nothing. */
+const staleTimestampUs = 24 * 86_400 * 1e6;
+
+/**
+ * Handles the segment of `length` bytes at `offset`; `view` and `bytes` show the same memory. Answers OK, or why the
+ * segment or a part of it was dropped. An untrusted segment brings payload only: its ACK, window and FIN are ignored.
+ */
+export function handleSegment(
+  tcb: Tcb,
+  nowUs: number,
+  view: DataView,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  trusted = true,
+): Reason {
+  tcb.counters.segmentsIn++;
+  const parsed = parseSegment(view, offset, length, segment);
+  const reason = parsed === Reason.OK ? dispatch(tcb, nowUs, bytes, offset, length, trusted) : parsed;
+  if (reason !== Reason.OK) tcb.counters.drops++;
+  return reason;
+}
+
+/** After the segments of a batch, and after anything else that may have changed this connection. */
+export function endBatch(tcb: Tcb, nowUs: number): void {
+  if (tcb.ackPending) {
+    digestAcks(tcb, nowUs);
+    signalSpace(tcb);
+  }
+  decideAck(tcb, nowUs);
+  armTimers(tcb, nowUs);
+}
+
+function dispatch(
+  tcb: Tcb,
+  nowUs: number,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  trusted: boolean,
+): Reason {
+  if (tcb.state === 'CLOSED' || tcb.state === 'LISTEN') return handlePassive(tcb, nowUs, segment);
+  if (tcb.state === 'SYN-SENT') return handleSynSent(tcb, nowUs, segment);
+  const payload = offset + segment.dataOffsetBytes;
+  return handleSynchronized(tcb, nowUs, bytes, payload, offset + length - payload, trusted);
+}
+
+function handleSynchronized(
+  tcb: Tcb,
+  nowUs: number,
+  bytes: Uint8Array,
+  payload: number,
+  length: number,
+  trusted: boolean,
+): Reason {
+  const { flags } = segment;
+  const aboveSal = tcb.options.opening === 'lower';
+  if (aboveSal && flags & (TcpFlag.SYN | TcpFlag.RST)) {
+    tcb.counters.flagDrops++;
+    return Reason.TCP_FLAG;
+  }
+  const seq = fromWire(tcb.irs, segment.seq, tcb.rcvNxt);
+  if (flags & TcpFlag.RST) return handleReset(tcb, nowUs, seq);
+  if (isOldTimestamp(tcb, nowUs)) return refuse(tcb, nowUs, Reason.STALE);
+  if (!isAcceptable(tcb, seq, length)) return handleUnacceptable(tcb, nowUs, seq, length);
+  if (flags & TcpFlag.SYN) return refuse(tcb, nowUs, Reason.TCP_FLAG);
+  if ((flags & TcpFlag.ACK) === 0) return Reason.BAD_SEGMENT;
+  tcb.lastReceivedUs = nowUs;
+  tcb.unanswered = 0;
+  noteTimestamp(tcb, nowUs, seq, length);
+  if (tcb.state === 'SYN-RECEIVED') {
+    if (!acknowledgesSyn(tcb, nowUs, segment)) return Reason.STALE;
+    establish(tcb, nowUs, segment);
+  }
+  if (trusted) {
+    const reason = handleAck(tcb, nowUs, segment, seq, length === 0);
+    if (reason !== Reason.OK) return reason;
+  }
+  const fin = trusted && (flags & TcpFlag.FIN) !== 0;
+  return length > 0 || fin ? receive(tcb, nowUs, bytes, payload, seq, length, fin) : Reason.OK;
+}
+
+/** RFC 9293 section 3.10.7.4, first step; a bare ACK at the right edge is taken, as all stacks do. */
+function isAcceptable(tcb: Tcb, seq: number, length: number): boolean {
+  const left = ackNumber(tcb);
+  if (length === 0) return seq >= left && seq <= tcb.rcvAdv + 1;
+  return seq + length > left && seq < tcb.rcvAdv;
+}
+
+/** A repetition of what was acknowledged, a probe, or beyond the window: answered with an ACK that says where we are. */
+function handleUnacceptable(tcb: Tcb, nowUs: number, seq: number, length: number): Reason {
+  if (tcb.state === 'SYN-RECEIVED') return refuse(tcb, nowUs, Reason.STALE);
+  const left = ackNumber(tcb);
+  const end = seq + length;
+  if (length > 0 && end <= left) noteDuplicate(tcb, seq, end);
+  const fin = (segment.flags & TcpFlag.FIN) !== 0;
+  if (fin && tcb.state === 'TIME-WAIT') enterTimeWait(tcb, nowUs);
+  tcb.lastReceivedUs = nowUs;
+  tcb.unanswered = 0;
+  if (length > 0 || fin || seq === left - 1) tcb.ackNow = true;
+  else challenge(tcb, nowUs);
+  return length > 0 && end <= left ? Reason.DUPLICATE : Reason.STALE;
+}
+
+function refuse(tcb: Tcb, nowUs: number, reason: Reason): Reason {
+  challenge(tcb, nowUs);
+  return reason;
+}
+
+/** RFC 5961 section 3: only the exact number resets; anything else in the window is questioned. */
+function handleReset(tcb: Tcb, nowUs: number, seq: number): Reason {
+  if (seq === ackNumber(tcb)) {
+    fail(tcb, Signal.RESET);
+    return Reason.OK;
+  }
+  if (seq > ackNumber(tcb) && seq < tcb.rcvAdv) challenge(tcb, nowUs);
+  return Reason.TCP_FLAG;
+}
+
+function isOldTimestamp(tcb: Tcb, nowUs: number): boolean {
+  if (!tcb.timestamps) return false;
+  if (segment.hasTimestamps) {
+    if (((segment.tsval - tcb.tsRecent) | 0) >= 0) return false;
+    if (nowUs - tcb.tsRecentUs > staleTimestampUs) return false;
+  }
+  tcb.counters.pawsDrops++;
+  return true;
+}
+
+/** RFC 7323 section 4.3, with rcvNxt in the place of the last ACK: it moves on while the layer above checks. */
+function noteTimestamp(tcb: Tcb, nowUs: number, seq: number, length: number): void {
+  if (!tcb.timestamps || seq > tcb.lastRcvNxtAcked) return;
+  tcb.tsRecent = segment.tsval;
+  tcb.tsRecentUs = nowUs;
+  if (length >= tcb.rcvMss) sampleReceiverRtt(tcb, (tsvalAt(tcb, nowUs) - segment.tsecr) | 0);
+}
+
+/** Payload within the window, and perhaps a FIN behind it. */
+function receive(
+  tcb: Tcb,
+  nowUs: number,
+  bytes: Uint8Array,
+  payload: number,
+  seq: number,
+  length: number,
+  fin: boolean,
+): Reason {
+  const end = seq + length;
+  if (fin) noteFin(tcb, end);
+  let reason: Reason = Reason.OK;
+  if (length > 0) {
+    tcb.rcvMss = Math.max(tcb.rcvMss, length);
+    const from = Math.max(seq, tcb.rcvNxt);
+    const to = Math.min(end, tcb.rcvAdv, finLimit(tcb, end));
+    if (from > seq) noteDuplicate(tcb, seq, Math.min(end, from));
+    if (from >= to) reason = Reason.DUPLICATE;
+    else reason = store(tcb, bytes, payload + from - seq, from, to);
+  }
+  if (fin) tcb.ackNow = true;
+  if (tcb.rcvAcked === tcb.rcvFinAt && !tcb.finReceived) receivedFin(tcb, nowUs);
+  return reason;
+}
+
+/** Above SAL a FIN is believed only with the bytes before it: data past it shows that it was forged. */
+function finLimit(tcb: Tcb, end: number): number {
+  if (tcb.rcvFinAt < 0 || end <= tcb.rcvFinAt) return Infinity;
+  if (tcb.options.opening === 'self' || tcb.finReceived) return tcb.rcvFinAt;
+  tcb.rcvFinAt = -1;
+  return Infinity;
+}
+
+function noteFin(tcb: Tcb, at: number): void {
+  if (tcb.finReceived || at < tcb.rcvNxt || at > tcb.rcvAdv) return;
+  if (tcb.rcvFinAt < 0) tcb.rcvFinAt = at;
+}
+
+function store(tcb: Tcb, bytes: Uint8Array, at: number, from: number, to: number): Reason {
+  const { pool, reassembly, receiveBuffer } = tcb;
+  if (from !== tcb.rcvNxt) return storeOutOfOrder(tcb, bytes, at, from, to);
+  writeBlocks(pool, receiveBuffer, from, bytes, at, to - from);
+  tcb.rcvNxt = to;
+  tcb.rcvSinceAck += to - from;
+  tcb.counters.bytesReceived += to - from;
+  tcb.signals |= Signal.READABLE;
+  if (reassembly.intervals.count === 0) return Reason.OK;
+  tcb.contiguousMark = ++reassembly.changes;
+  tcb.rcvNxt = advanceThrough(reassembly, pool.columns, to);
+  tcb.counters.bytesReceived += tcb.rcvNxt - to;
+  tcb.ackNow = true;
+  return Reason.OK;
+}
+
+function storeOutOfOrder(tcb: Tcb, bytes: Uint8Array, at: number, from: number, to: number): Reason {
+  tcb.counters.outOfOrderIn++;
+  tcb.ackNow = true;
+  if (holdsInterval(tcb.reassembly, from, to)) {
+    noteDuplicate(tcb, from, to);
+    return Reason.DUPLICATE;
+  }
+  if (!insertInterval(tcb.reassembly, tcb.pool.columns, from, to)) return Reason.LIMIT;
+  writeBlocks(tcb.pool, tcb.receiveBuffer, from, bytes, at, to - from);
+  return Reason.OK;
+}
+
+/** To be reported as D-SACK in the next ACK, which leaves at once. */
+function noteDuplicate(tcb: Tcb, start: number, end: number): void {
+  tcb.counters.duplicatesIn++;
+  tcb.dsackStart = start;
+  tcb.dsackEnd = end;
+  tcb.ackNow = true;
+}

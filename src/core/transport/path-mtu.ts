@@ -1,0 +1,50 @@
+// The engine's side of the path MTU search (mtu-search.ts, RFC 8899): probes that arrive or vanish, black holes, and what
+// the link says. A packet that was too big says nothing of congestion, so what is repeated because of it does not
+// touch the window. Runs of the scoreboard are cut afresh when they are sent again, so a smaller MTU just applies.
+
+import { onBlackHole, onProbeAcked, onProbeLost, onTooBig } from './mtu-search.ts';
+import { mark, Run } from './scoreboard.ts';
+import { applyMss, deliveredEdge, type Tcb } from './tcb.ts';
+
+/** Consecutive timeouts of full-sized segments that make a black hole likely; and much later the base is doubted too. */
+const blackHoleTimeouts = 2;
+const baseDoubtTimeouts = 6;
+
+export function probeArrived(tcb: Tcb, nowUs: number): void {
+  onProbeAcked(tcb.mtu, tcb.mtuProbeBytes, nowUs);
+  applyMss(tcb);
+}
+
+export function probeLost(tcb: Tcb, nowUs: number): void {
+  onProbeLost(tcb.mtu, tcb.mtuProbeBytes, nowUs);
+}
+
+/** After a retransmission timeout. */
+export function suspectBlackHole(tcb: Tcb, nowUs: number): void {
+  const { mtu, timeouts } = tcb;
+  const fullSized = tcb.scoreboard.end - deliveredEdge(tcb) >= tcb.mssBytes;
+  if (!fullSized || (timeouts !== blackHoleTimeouts && timeouts !== baseDoubtTimeouts)) return;
+  if (timeouts === blackHoleTimeouts && mtu.currentBytes <= mtu.baseBytes) return;
+  onBlackHole(mtu, nowUs);
+  applyMss(tcb);
+}
+
+/** The link refused packets above `packetBytes`: what is in flight and does not fit is sent again at once. */
+export function tooBig(tcb: Tcb, nowUs: number, packetBytes: number): void {
+  const before = tcb.mtu.currentBytes;
+  onTooBig(tcb.mtu, packetBytes, nowUs);
+  applyMss(tcb);
+  loseTooBig(tcb, tcb.mtu.currentBytes < before, packetBytes);
+}
+
+/** Runs do not know the size of their segments: when the size in use was too big, everything in flight may be gone. */
+function loseTooBig(tcb: Tcb, all: boolean, packetBytes: number): void {
+  const { scoreboard } = tcb;
+  const { runs } = scoreboard;
+  for (let at = runs.first; at < runs.first + runs.count; at++) {
+    const flags = runs.marks[at]!;
+    const probe = (flags & Run.PROBE) !== 0 && tcb.mtuProbeBytes > packetBytes;
+    if (flags & (Run.SACKED | Run.LOST) || !(all || probe)) continue;
+    mark(scoreboard, at, (flags & ~Run.PROBE) | Run.LOST | Run.BLAMELESS);
+  }
+}

@@ -1,0 +1,262 @@
+// What was sent and not yet acknowledged: the range from sndUna to sndNxt as runs of bytes that share their fate (when
+// sent, SACKed, lost, sent again). A batch is one run until an ACK splits it, and SACKed neighbours merge, so that the
+// work per ACK grows with the number of holes and not with the number of segments. Retransmissions cut segments afresh,
+// which is why a smaller MTU needs no care here. One record per segment, as kernels keep, was rejected for that.
+// Invariant: runs are contiguous; `sackedBytes` and `lostBytes` are the sums over the runs with that flag.
+
+import { borrowColumns, type Columns, findAt, insertAt, noColumns, removeAt, returnColumns } from './columns.ts';
+
+/** Flags of a run. */
+export const Run = {
+  SACKED: 1,
+  /** Taken as lost, and not sent again since. */
+  LOST: 2,
+  RETRANSMITTED: 4,
+  /** Its loss says nothing of congestion: a path MTU probe, or it was in flight when the path went away. */
+  BLAMELESS: 8,
+  PROBE: 16,
+  /** SACKed once, which was then forgotten: not delivered a second time. */
+  COUNTED: 32,
+} as const;
+
+export interface Scoreboard {
+  /** `values`: when sent; `marks`: flags. */
+  runs: Columns;
+  /** One past the last byte sent. */
+  end: number;
+  sackedBytes: number;
+  lostBytes: number;
+  /** One past the highest byte delivered in any way: RACK's forward acknowledgement. */
+  highest: number;
+}
+
+/** What the ACKs of one batch delivered; filled by `acknowledge` and `markSacked`. */
+export interface Delivery {
+  bytes: number;
+  /** Of the run sent last: when, where it ends, and whether it was sent more than once. */
+  sentAtUs: number;
+  end: number;
+  retransmitted: boolean;
+  /** Of the runs sent once only, the latest time of sending; -1: none. For the RTT. */
+  sampleSentUs: number;
+  /** Something sent once arrived after something sent later. */
+  reordered: boolean;
+  /** A path MTU probe arrived. */
+  probe: boolean;
+}
+
+export function createScoreboard(at: number): Scoreboard {
+  return { runs: noColumns, end: at, sackedBytes: 0, lostBytes: 0, highest: at };
+}
+
+export function createDelivery(): Delivery {
+  return { bytes: 0, sentAtUs: -1, end: 0, retransmitted: false, sampleSentUs: -1, reordered: false, probe: false };
+}
+
+export function clearDelivery(d: Delivery): void {
+  d.bytes = 0;
+  d.sentAtUs = -1;
+  d.end = 0;
+  d.retransmitted = false;
+  d.sampleSentUs = -1;
+  d.reordered = false;
+  d.probe = false;
+}
+
+/** The first byte that is neither acknowledged nor SACKed. */
+export function firstUndelivered(sb: Scoreboard): number {
+  const { runs, end } = sb;
+  if (runs.count === 0) return end;
+  if ((runs.marks[runs.first]! & Run.SACKED) === 0) return runs.starts[runs.first]!;
+  return runs.count === 1 ? end : runs.starts[runs.first + 1]!;
+}
+
+/** New data from `sb.end` on. */
+export function appendSent(sb: Scoreboard, spare: Columns[], bytes: number, sentAtUs: number, flags: number): void {
+  if (sb.runs === noColumns) sb.runs = borrowColumns(spare);
+  const { runs } = sb;
+  const last = runs.first + runs.count - 1;
+  const sameFate = runs.count > 0 && flags === 0 && runs.marks[last] === 0 && runs.values[last] === sentAtUs;
+  if (!sameFate) insertAt(runs, last + 1, sb.end, sentAtUs, flags);
+  sb.end += bytes;
+}
+
+/** The cumulative acknowledgement of everything below `ack`. */
+export function acknowledge(sb: Scoreboard, spare: Columns[], ack: number, out: Delivery): void {
+  const { runs } = sb;
+  const last = runs.first + runs.count;
+  let at = runs.first;
+  while (at < last) {
+    const start = runs.starts[at]!;
+    if (start >= ack) break;
+    const end = runEnd(sb, at);
+    const reached = Math.min(end, ack);
+    deliver(sb, at, start, reached, out);
+    leave(sb, runs.marks[at]!, reached - start);
+    if (reached < end) {
+      runs.starts[at] = reached;
+      break;
+    }
+    at++;
+  }
+  removeAt(runs, runs.first, at - runs.first);
+  sb.highest = Math.max(sb.highest, ack);
+  if (runs.count === 0) forget(sb, spare);
+}
+
+/** One SACK block. */
+export function markSacked(sb: Scoreboard, start: number, end: number, out: Delivery): void {
+  const { runs } = sb;
+  if (runs.count === 0) return;
+  let at = Math.max(runs.first, findAt(runs, start));
+  while (at < runs.first + runs.count && runs.starts[at]! < end) {
+    if ((runs.marks[at]! & Run.SACKED) === 0) {
+      at = isolate(sb, at, start, end);
+      deliver(sb, at, runs.starts[at]!, runEnd(sb, at), out);
+      mark(sb, at, (runs.marks[at]! | Run.SACKED) & ~Run.LOST);
+      at = mergeSacked(sb, at);
+    }
+    at++;
+  }
+}
+
+/** After all blocks of one ACK, so that the order of blocks is not taken for reordering. */
+export function raiseHighest(sb: Scoreboard, end: number): void {
+  if (end > sb.highest) sb.highest = Math.min(end, sb.end);
+}
+
+export function isSackedAt(sb: Scoreboard, offset: number): boolean {
+  const { runs } = sb;
+  const at = findAt(runs, offset);
+  return at >= runs.first && (runs.marks[at]! & Run.SACKED) !== 0;
+}
+
+/** Sets the flags of a run and keeps the sums. */
+export function mark(sb: Scoreboard, at: number, flags: number): void {
+  const { runs } = sb;
+  const bytes = runEnd(sb, at) - runs.starts[at]!;
+  leave(sb, runs.marks[at]!, bytes);
+  runs.marks[at] = flags;
+  if (flags & Run.SACKED) sb.sackedBytes += bytes;
+  if (flags & Run.LOST) sb.lostBytes += bytes;
+}
+
+/** Takes everything outstanding as lost and forgets SACKs, which the receiver may have withdrawn (RFC 2018 section 8). */
+export function markAllLost(sb: Scoreboard): void {
+  const { runs } = sb;
+  for (let at = runs.first; at < runs.first + runs.count; at++) {
+    const before = runs.marks[at]!;
+    const counted = before & Run.SACKED ? Run.COUNTED | Run.RETRANSMITTED : 0;
+    mark(sb, at, (before & ~Run.SACKED) | Run.LOST | counted);
+  }
+}
+
+/** The receiver took its SACKs back: those bytes are to be sent again, and nothing in the network is to blame. */
+export function withdrawSacked(sb: Scoreboard): void {
+  const { runs } = sb;
+  for (let at = runs.first; at < runs.first + runs.count; at++) {
+    if ((runs.marks[at]! & Run.SACKED) === 0) continue;
+    mark(sb, at, Run.LOST | Run.COUNTED | Run.RETRANSMITTED | Run.BLAMELESS);
+  }
+}
+
+/** Adds flags to every run that is not SACKed. */
+export function flagOutstanding(sb: Scoreboard, flags: number): void {
+  const { runs } = sb;
+  for (let at = runs.first; at < runs.first + runs.count; at++)
+    if ((runs.marks[at]! & Run.SACKED) === 0) mark(sb, at, runs.marks[at]! | flags);
+}
+
+/** The losses were imaginary: what is marked lost is in flight after all. */
+export function unmarkLost(sb: Scoreboard): void {
+  const { runs } = sb;
+  if (sb.lostBytes === 0) return;
+  for (let at = runs.first; at < runs.first + runs.count; at++) mark(sb, at, runs.marks[at]! & ~Run.LOST);
+}
+
+/** Shifts the times of sending, after the clock of this connection stood still. */
+export function delaySent(sb: Scoreboard, byUs: number): void {
+  const { runs } = sb;
+  for (let at = runs.first; at < runs.first + runs.count; at++) runs.values[at] = runs.values[at]! + byUs;
+}
+
+/** Index of the first lost run; -1: none. */
+export function firstLost(sb: Scoreboard): number {
+  const { runs } = sb;
+  if (sb.lostBytes === 0) return -1;
+  for (let at = runs.first; at < runs.first + runs.count; at++) if (runs.marks[at]! & Run.LOST) return at;
+  return -1;
+}
+
+/** [start, end), part of the run at `at`, leaves again now. */
+export function markRetransmitted(sb: Scoreboard, at: number, start: number, end: number, sentAtUs: number): void {
+  const { runs } = sb;
+  const index = isolate(sb, at, start, end);
+  const kept = runs.marks[index]! & Run.COUNTED;
+  mark(sb, index, kept | Run.RETRANSMITTED);
+  runs.values[index] = sentAtUs;
+}
+
+export function runEnd(sb: Scoreboard, at: number): number {
+  const { runs } = sb;
+  return at + 1 < runs.first + runs.count ? runs.starts[at + 1]! : sb.end;
+}
+
+/** Forgets everything, as after a freed connection. */
+export function dropScoreboard(sb: Scoreboard, spare: Columns[]): void {
+  sb.runs.count = 0;
+  sb.sackedBytes = 0;
+  sb.lostBytes = 0;
+  forget(sb, spare);
+}
+
+function forget(sb: Scoreboard, spare: Columns[]): void {
+  if (sb.runs === noColumns) return;
+  returnColumns(spare, sb.runs);
+  sb.runs = noColumns;
+}
+
+/** Splits the run so that one run covers its part within [start, end); answers the index of that run. */
+function isolate(sb: Scoreboard, at: number, start: number, end: number): number {
+  const { runs } = sb;
+  if (runEnd(sb, at) > end) at = insertAt(runs, at + 1, end, runs.values[at]!, runs.marks[at]!) - 1;
+  if (runs.starts[at]! < start) at = insertAt(runs, at + 1, start, runs.values[at]!, runs.marks[at]!);
+  return at;
+}
+
+/** Joins the SACKed run at `at` with SACKed neighbours; answers where it is now. */
+function mergeSacked(sb: Scoreboard, at: number): number {
+  const { runs } = sb;
+  if (at + 1 < runs.first + runs.count && runs.marks[at + 1]! & Run.SACKED) {
+    runs.starts[at + 1] = runs.starts[at]!;
+    removeAt(runs, at, 1);
+    at = Math.max(at, runs.first);
+  }
+  if (at > runs.first && runs.marks[at - 1]! & Run.SACKED) {
+    removeAt(runs, at, 1);
+    at--;
+  }
+  return at;
+}
+
+function leave(sb: Scoreboard, flags: number, bytes: number): void {
+  if (flags & Run.SACKED) sb.sackedBytes -= bytes;
+  if (flags & Run.LOST) sb.lostBytes -= bytes;
+}
+
+/** Counts [start, end) of a run as delivered, unless it was before. */
+function deliver(sb: Scoreboard, at: number, start: number, end: number, out: Delivery): void {
+  const flags = sb.runs.marks[at]!;
+  if (flags & Run.SACKED) return;
+  const sentAtUs = sb.runs.values[at]!;
+  if ((flags & Run.COUNTED) === 0) out.bytes += end - start;
+  if (flags & Run.PROBE) out.probe = true;
+  if (sentAtUs > out.sentAtUs || (sentAtUs === out.sentAtUs && end > out.end)) {
+    out.sentAtUs = sentAtUs;
+    out.end = end;
+    out.retransmitted = (flags & Run.RETRANSMITTED) !== 0;
+  }
+  if (flags & Run.RETRANSMITTED) return;
+  out.sampleSentUs = Math.max(out.sampleSentUs, sentAtUs);
+  if (end < sb.highest) out.reordered = true;
+}

@@ -1,0 +1,460 @@
+// The transmission control block (RFC 9293 section 3.3.1): one plain record per connection, no closures, no timers.
+// Sequence numbers count from the first data byte of a stream and never wrap: our SYN stands at -1, data begins at
+// 0, a FIN takes the number after the last byte. So they are addresses in the buffers, and small integers for the first
+// 2 GiB; only `wireSeq` and `fromWire` know the initial sequence numbers and 32 bits.
+// An idle connection holds no block and no columns: buffers, scoreboard and reassembly list borrow from the pool.
+
+import type { Random } from '../base/index.ts';
+import { tcpDataHeaderBytes, tcpHeaderBytes } from '../wire/index.ts';
+import { type BlockBuffer, type BlockPool, createBlockBuffer, dropBlocks } from './blocks.ts';
+import type { Congestion, CongestionControl } from './congestion.ts';
+import { cubic } from './cubic.ts';
+import { createMtuSearch, type MtuSearch } from './mtu-search.ts';
+import { createPacer, type Pacer } from './pacing.ts';
+import { createReassembly, dropReassembly, type Reassembly } from './reassembly.ts';
+import { createRtt, type Rtt } from './rtt.ts';
+import {
+  createDelivery,
+  createScoreboard,
+  type Delivery,
+  dropScoreboard,
+  firstUndelivered,
+  type Scoreboard,
+} from './scoreboard.ts';
+import type { TcbOptions, TcpState } from './types.ts';
+
+export interface Tcb {
+  options: TcbOptions;
+  readonly pool: BlockPool;
+  state: TcpState;
+  /** `Signal` bits; the caller clears them. */
+  signals: number;
+  /** A SYN was sent or received: CLOSED means over, not yet begun. */
+  begun: boolean;
+  /** Since when no address is usable; -1: in use. */
+  frozenAtUs: number;
+
+  // What the SYNs agreed on.
+  readonly iss: number;
+  irs: number;
+  sackPermitted: boolean;
+  timestamps: boolean;
+  /** Shifts of the windows that the peer sends, and that we send. */
+  sndScale: number;
+  rcvScale: number;
+  /** The peer's MSS option: payload of a segment without options. */
+  peerMss: number;
+  /** For a segment with the options that data segments carry; the congestion controller counts in it. */
+  mssBytes: number;
+  synCount: number;
+  synSentUs: number;
+  /** `self` mode: a SYN or SYN-ACK is to be sent. */
+  synDue: boolean;
+
+  // Send sequence space. SND.NXT is `scoreboard.end`.
+  sndUna: number;
+  sndWnd: number;
+  sndWl1: number;
+  /** The largest window that the peer ever offered. */
+  maxSndWnd: number;
+  /** One past the last byte that the application queued; where our FIN stands. */
+  sndEnd: number;
+  finQueued: boolean;
+  finAcked: boolean;
+  /** One past the last segment sent that was smaller than the MSS (Minshall's variant of Nagle's rule). */
+  sndSml: number;
+  lastSentUs: number;
+  readonly sendBuffer: BlockBuffer;
+  readonly scoreboard: Scoreboard;
+  readonly delivery: Delivery;
+  /** The ACKs of this batch are still to be digested. */
+  ackPending: boolean;
+  /** sendSpace fell below the low-water mark: WRITABLE is owed. */
+  spaceLow: boolean;
+  /** Unsent data waits for the peer's window. */
+  windowBlocked: boolean;
+  /** The window is small and stays so: send what fits. */
+  overrideSws: boolean;
+  /** Data below it was sent while cwnd was the limit. */
+  cwndLimitedEnd: number;
+
+  // Receive sequence space. Without FIN; `finReceived` says whether the FIN after it counts as acknowledged.
+  rcvNxt: number;
+  /** The cumulative acknowledgement: accepted by the layer above. */
+  rcvAcked: number;
+  rcvConsumed: number;
+  /** The right edge of the window as last advertised. */
+  rcvAdv: number;
+  /** Where the peer's FIN stands; -1: not seen. */
+  rcvFinAt: number;
+  finReceived: boolean;
+  readonly receiveBuffer: BlockBuffer;
+  readonly reassembly: Reassembly;
+  /** When the contiguous bytes changed last, in the terms of `reassembly.changes`. */
+  contiguousMark: number;
+  /** A duplicate to report (RFC 2883); -1: none. */
+  dsackStart: number;
+  dsackEnd: number;
+  /** The largest payload seen. */
+  rcvMss: number;
+  tsRecent: number;
+  tsRecentUs: number;
+  readonly tsOffset: number;
+
+  // Our acknowledgements.
+  ackNow: boolean;
+  rcvSinceAck: number;
+  /** The acknowledgement number last sent, and rcvNxt at that time. */
+  lastAckSent: number;
+  lastRcvNxtAcked: number;
+  challengeWindowUs: number;
+  challenges: number;
+
+  // Receive window autotuning.
+  rcvBufBytes: number;
+  rcvRttUs: number;
+  tuneStartUs: number;
+  tuneStart: number;
+
+  // Loss detection and recovery.
+  readonly rack: Rack;
+  rtt: Rtt;
+  congestion: Congestion;
+  pacer: Pacer;
+  mtu: MtuSearch;
+  /** Packet size of the path MTU probe that is out. */
+  mtuProbeBytes: number;
+  recovery: 'open' | 'fast' | 'timeout';
+  recoveryEnd: number;
+  /** The first undelivered byte when ACKs were digested last. */
+  lastEdge: number;
+  roundEnd: number;
+  /** Consecutive retransmission timeouts. */
+  timeouts: number;
+  lastProgressUs: number;
+  /** Eifel: timestamp of the first retransmission of this recovery (-1: none yet, -2: not to be undone), and where. */
+  undoTsval: number;
+  undoStart: number;
+  /** Retransmitted in this recovery, less what was reported as duplicate. */
+  undoBytes: number;
+  /** Tail loss probe: SND.NXT when it was sent; -1: none out. */
+  tlpEnd: number;
+  tlpRetransmitted: boolean;
+  tlpDue: boolean;
+
+  // Probes for an answer: zero window, withheld acknowledgement, keep-alive.
+  probeDue: boolean;
+  probeBackoff: number;
+  unanswered: number;
+  lastReceivedUs: number;
+
+  // `self` mode: a reset to be sent.
+  resetFlags: number;
+  resetSeq: number;
+  resetAck: number;
+
+  readonly timers: Timers;
+  readonly counters: TcbCounters;
+}
+
+/** Absolute times; Infinity: off. */
+export interface Timers {
+  rtoUs: number;
+  tlpUs: number;
+  reorderUs: number;
+  probeUs: number;
+  renegeUs: number;
+  ackUs: number;
+  keepAliveUs: number;
+  paceUs: number;
+  /** SYN retransmission, and TIME-WAIT. */
+  stateUs: number;
+}
+
+/** RFC 8985 section 6. */
+export interface Rack {
+  /** Of what was delivered, the segment sent last: when it was sent, where it ends, its round trip. */
+  xmitUs: number;
+  end: number;
+  rttUs: number;
+  reorderingSeen: boolean;
+  reoWndMult: number;
+  /** Recoveries until the multiplier falls back to 1. */
+  reoWndPersist: number;
+  /** D-SACKs count once until this is delivered. */
+  dsackRoundEnd: number;
+}
+
+export interface TcbCounters {
+  segmentsIn: number;
+  segmentsOut: number;
+  /** New payload bytes sent, acknowledged, and in-order bytes received. */
+  bytesSent: number;
+  bytesAcked: number;
+  bytesReceived: number;
+  retransmits: number;
+  bytesRetransmitted: number;
+  timeouts: number;
+  tailLossProbes: number;
+  recoveries: number;
+  undos: number;
+  reneged: number;
+  duplicatesIn: number;
+  outOfOrderIn: number;
+  rejectedBytes: number;
+  acksOut: number;
+  probesOut: number;
+  /** Dropped: SYN or RST above SAL, old timestamps, unacceptable otherwise. */
+  flagDrops: number;
+  pawsDrops: number;
+  drops: number;
+}
+
+export const congestionControl: CongestionControl = cubic;
+
+const initialReceiveBytes = 256 * 1024;
+const noRandom: Random = { uint32: () => 0 };
+
+/** CLOSED, ready for `emitSyn` or a SYN (lower mode), `connect` or `listen` (self mode). */
+export function createTcb(options: TcbOptions, pool: BlockPool, random: Random = noRandom): Tcb {
+  const mssBytes = options.packetBytes - options.headerBytes - tcpDataHeaderBytes;
+  return {
+    options,
+    pool,
+    state: 'CLOSED',
+    signals: 0,
+    begun: false,
+    frozenAtUs: -1,
+    iss: options.iss,
+    irs: 0,
+    sackPermitted: false,
+    timestamps: false,
+    sndScale: 0,
+    rcvScale: scaleFor(options.receiveBufferBytes),
+    peerMss: 65_535,
+    mssBytes,
+    synCount: 0,
+    synSentUs: 0,
+    synDue: false,
+    sndUna: -1,
+    sndWnd: 0,
+    sndWl1: 0,
+    maxSndWnd: 0,
+    sndEnd: 0,
+    finQueued: false,
+    finAcked: false,
+    sndSml: 0,
+    lastSentUs: -1,
+    sendBuffer: createBlockBuffer(),
+    scoreboard: createScoreboard(0),
+    delivery: createDelivery(),
+    ackPending: false,
+    spaceLow: false,
+    windowBlocked: false,
+    overrideSws: false,
+    cwndLimitedEnd: 0,
+    rcvNxt: 0,
+    rcvAcked: 0,
+    rcvConsumed: 0,
+    rcvAdv: 0,
+    rcvFinAt: -1,
+    finReceived: false,
+    receiveBuffer: createBlockBuffer(),
+    reassembly: createReassembly(),
+    contiguousMark: 0,
+    dsackStart: -1,
+    dsackEnd: -1,
+    rcvMss: 536,
+    tsRecent: 0,
+    tsRecentUs: -1,
+    tsOffset: random.uint32(),
+    ackNow: false,
+    rcvSinceAck: 0,
+    lastAckSent: 0,
+    lastRcvNxtAcked: 0,
+    challengeWindowUs: 0,
+    challenges: 0,
+    rcvBufBytes: Math.min(initialReceiveBytes, options.receiveBufferBytes),
+    rcvRttUs: 0,
+    tuneStartUs: 0,
+    tuneStart: 0,
+    rack: createRack(),
+    rtt: createRtt(),
+    congestion: congestionControl.create(mssBytes),
+    pacer: createPacer(),
+    mtu: createMtuSearch(options.packetBytes, options.maxPacketBytes),
+    mtuProbeBytes: 0,
+    recovery: 'open',
+    recoveryEnd: 0,
+    lastEdge: 0,
+    roundEnd: 0,
+    timeouts: 0,
+    lastProgressUs: 0,
+    undoTsval: -2,
+    undoStart: 0,
+    undoBytes: 0,
+    tlpEnd: -1,
+    tlpRetransmitted: false,
+    tlpDue: false,
+    probeDue: false,
+    probeBackoff: 0,
+    unanswered: 0,
+    lastReceivedUs: 0,
+    resetFlags: 0,
+    resetSeq: 0,
+    resetAck: 0,
+    timers: createTimers(),
+    counters: createCounters(),
+  };
+}
+
+/** CLOSED; the memory goes back to the pool. */
+export function destroyTcb(tcb: Tcb): void {
+  tcb.state = 'CLOSED';
+  tcb.begun = true;
+  dropBlocks(tcb.pool, tcb.sendBuffer);
+  dropBlocks(tcb.pool, tcb.receiveBuffer);
+  dropScoreboard(tcb.scoreboard, tcb.pool.columns);
+  dropReassembly(tcb.reassembly, tcb.pool.columns);
+  clearTimers(tcb.timers);
+}
+
+/** The connection failed: nothing more is sent, and `signal` says why. What was received stays readable. */
+export function fail(tcb: Tcb, signal: number): void {
+  tcb.state = 'CLOSED';
+  tcb.signals |= signal;
+  clearTimers(tcb.timers);
+}
+
+/** Payload of a full data segment behind `headerBytes` of lower header. */
+export function dataBytes(tcb: Tcb, headerBytes: number): number {
+  const segmentBytes = Math.min(tcb.mtu.currentBytes - headerBytes, tcb.peerMss + tcpHeaderBytes);
+  return segmentBytes - dataHeaderBytes(tcb);
+}
+
+/** Bytes of the header of a data segment; before the SYNs agreed, what they will. */
+export function dataHeaderBytes(tcb: Tcb): number {
+  return tcb.timestamps || !tcb.begun ? tcpDataHeaderBytes : tcpHeaderBytes;
+}
+
+/** Call after a change of what a packet may measure. */
+export function applyMss(tcb: Tcb): void {
+  tcb.mssBytes = dataBytes(tcb, tcb.options.headerBytes);
+  congestionControl.setMss(tcb.congestion, tcb.mssBytes);
+}
+
+/** RFC 6675's pipe: sent, neither delivered nor lost. */
+export function pipeBytes(tcb: Tcb): number {
+  const { scoreboard } = tcb;
+  return scoreboard.end - Math.max(0, tcb.sndUna) - scoreboard.sackedBytes - scoreboard.lostBytes;
+}
+
+/** Sent and not delivered in any way, lost or not. */
+export function undeliveredBytes(tcb: Tcb): number {
+  const { scoreboard } = tcb;
+  return scoreboard.end - Math.max(0, tcb.sndUna) - scoreboard.sackedBytes;
+}
+
+export function deliveredEdge(tcb: Tcb): number {
+  return firstUndelivered(tcb.scoreboard);
+}
+
+/** What the ACK field says, as an offset. */
+export function ackNumber(tcb: Tcb): number {
+  return tcb.finReceived ? tcb.rcvAcked + 1 : tcb.rcvAcked;
+}
+
+export function isSynchronized(tcb: Tcb): boolean {
+  const { state } = tcb;
+  return state !== 'CLOSED' && state !== 'LISTEN' && state !== 'SYN-SENT' && state !== 'SYN-RECEIVED';
+}
+
+/** Both directions ended in order, and both ends know it of ours. */
+export function finished(tcb: Tcb): boolean {
+  return tcb.finAcked && tcb.finReceived;
+}
+
+/** An offset of the stream that began with `initial`, in 32 bits. */
+export function wireSeq(initial: number, offset: number): number {
+  return (initial + 1 + offset) >>> 0;
+}
+
+/** The offset nearest to `reference` that `seq` can mean. */
+export function fromWire(initial: number, seq: number, reference: number): number {
+  return reference + ((seq - initial - 1 - reference) | 0);
+}
+
+/** The timestamp clock: milliseconds from a random start (RFC 7323 section 5.4). */
+export function tsvalAt(tcb: Tcb, nowUs: number): number {
+  return (Math.floor(nowUs / 1000) + tcb.tsOffset) >>> 0;
+}
+
+/** The least shift that can express `bytes`. */
+function scaleFor(bytes: number): number {
+  let scale = 0;
+  while (scale < 14 && 65_535 * 2 ** scale < bytes) scale++;
+  return scale;
+}
+
+export function clearTimers(timers: Timers): void {
+  timers.rtoUs = Infinity;
+  timers.tlpUs = Infinity;
+  timers.reorderUs = Infinity;
+  timers.probeUs = Infinity;
+  timers.renegeUs = Infinity;
+  timers.ackUs = Infinity;
+  timers.keepAliveUs = Infinity;
+  timers.paceUs = Infinity;
+  timers.stateUs = Infinity;
+}
+
+function createTimers(): Timers {
+  return {
+    rtoUs: Infinity,
+    tlpUs: Infinity,
+    reorderUs: Infinity,
+    probeUs: Infinity,
+    renegeUs: Infinity,
+    ackUs: Infinity,
+    keepAliveUs: Infinity,
+    paceUs: Infinity,
+    stateUs: Infinity,
+  };
+}
+
+export function createRack(): Rack {
+  return {
+    xmitUs: -1,
+    end: 0,
+    rttUs: 0,
+    reorderingSeen: false,
+    reoWndMult: 1,
+    reoWndPersist: 0,
+    dsackRoundEnd: -1,
+  };
+}
+
+function createCounters(): TcbCounters {
+  return {
+    segmentsIn: 0,
+    segmentsOut: 0,
+    bytesSent: 0,
+    bytesAcked: 0,
+    bytesReceived: 0,
+    retransmits: 0,
+    bytesRetransmitted: 0,
+    timeouts: 0,
+    tailLossProbes: 0,
+    recoveries: 0,
+    undos: 0,
+    reneged: 0,
+    duplicatesIn: 0,
+    outOfOrderIn: 0,
+    rejectedBytes: 0,
+    acksOut: 0,
+    probesOut: 0,
+    flagDrops: 0,
+    pawsDrops: 0,
+    drops: 0,
+  };
+}
