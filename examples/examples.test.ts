@@ -1,0 +1,61 @@
+// Every example runs and ends by itself.
+
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+interface Result {
+  readonly status: number | null;
+  readonly output: string;
+}
+
+const timeout = 30_000;
+
+function start(
+  name: string,
+  ...words: string[]
+): { child: ChildProcess; ready: Promise<void>; result: Promise<Result> } {
+  const path = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
+  const child = spawn(process.execPath, [path, '--once', ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  const ready = new Promise<void>((resolve) => {
+    const take = (text: Buffer): void => {
+      output += text.toString();
+      if (/^ready/m.test(output)) resolve();
+    };
+    child.stdout.on('data', take);
+    child.stderr.on('data', take);
+    child.once('close', () => resolve());
+  });
+  const result = once(child, 'close').then(([status]) => ({ status: status as number | null, output }));
+  return { child, ready, result };
+}
+
+test('echo-server and echo-client', { timeout }, async (t) => {
+  const server = start('echo-server');
+  t.after(() => server.child.kill());
+  await server.ready;
+  const client = start('echo-client', 'one', 'two');
+  t.after(() => client.child.kill());
+  const [atClient, atServer] = await Promise.all([client.result, server.result]);
+  assert.equal(atClient.status, 0, atClient.output);
+  assert.match(atClient.output, /echo: one two/);
+  assert.equal(atServer.status, 0, atServer.output);
+});
+
+for (const [name, expected] of [
+  ['http', /you asked for \/hello/],
+  ['express', /200 \{ hello: 'world' \}/],
+  ['websocket', /you said: hello/],
+  ['datagrams', /message 3 of this flow/],
+] as const) {
+  test(name, { timeout }, async (t) => {
+    const example = start(name);
+    t.after(() => example.child.kill());
+    const { status, output } = await example.result;
+    assert.match(output, expected);
+    assert.equal(status, 0, output);
+  });
+}
