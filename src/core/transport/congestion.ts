@@ -5,7 +5,7 @@
 
 export interface Congestion {
   mssBytes: number;
-  /** What may be in flight; not always an integer. */
+  /** What may be in flight: an integer, as is ssthresh. */
   cwndBytes: number;
   /** Slow start below it; Infinity until the first congestion. */
   ssthreshBytes: number;
@@ -87,5 +87,5 @@ export function glide(c: Congestion, deliveredBytes: number, inFlightBytes: numb
     return;
   }
   const done = Math.min(1, c.recoveryDeliveredBytes / c.recoveryFlightBytes);
-  c.cwndBytes = c.recoveryFlightBytes - done * (c.recoveryFlightBytes - c.ssthreshBytes);
+  c.cwndBytes = Math.floor(c.recoveryFlightBytes - done * (c.recoveryFlightBytes - c.ssthreshBytes));
 }

@@ -21,6 +21,8 @@ export interface Cubic extends Congestion {
   priorCwndBytes: number;
   /** What Reno would have reached. */
   wEstBytes: number;
+  /** Growth that does not make a byte yet. */
+  carryBytes: number;
   /** When this stage of congestion avoidance began, less the time the window was unused; -1: not begun. */
   epochStartUs: number;
   kUs: number;
@@ -69,6 +71,7 @@ function createCubic(mssBytes: number): Cubic {
     wMaxBytes: 0,
     priorCwndBytes: 0,
     wEstBytes: 0,
+    carryBytes: 0,
     epochStartUs: -1,
     kUs: 0,
     lastAckUs: 0,
@@ -105,7 +108,7 @@ function slowStart(c: Cubic, sample: AckSample): void {
   // An unused window may still double what was used: the sample describes data sent a round trip ago.
   if (sample.appLimited && c.cwndBytes >= 2 * (sample.inFlightBytes + sample.deliveredBytes)) return;
   const pace = first && c.hystart.phase === 'conservative' ? conservativeDivisor : 1;
-  c.cwndBytes = Math.min(Math.max(c.ssthreshBytes, c.cwndBytes), c.cwndBytes + sample.deliveredBytes / pace);
+  grow(c, Math.min(c.ssthreshBytes - c.cwndBytes, sample.deliveredBytes / pace));
 }
 
 function avoidCongestion(c: Cubic, sample: AckSample): void {
@@ -115,11 +118,19 @@ function avoidCongestion(c: Cubic, sample: AckSample): void {
   c.wEstBytes += alpha * c.mssBytes * share;
   const elapsedUs = sample.nowUs - c.epochStartUs;
   if (curve(c, elapsedUs) < c.wEstBytes) {
-    c.cwndBytes = Math.max(c.cwndBytes, c.wEstBytes);
+    grow(c, c.wEstBytes - c.cwndBytes - c.carryBytes);
     return;
   }
   const target = Math.min(1.5 * c.cwndBytes, curve(c, elapsedUs + sample.srttUs));
-  if (target > c.cwndBytes) c.cwndBytes += (target - c.cwndBytes) * share;
+  grow(c, (target - c.cwndBytes) * share);
+}
+
+function grow(c: Cubic, bytes: number): void {
+  if (bytes <= 0) return;
+  c.carryBytes += bytes;
+  const whole = Math.floor(c.carryBytes);
+  c.carryBytes -= whole;
+  c.cwndBytes += whole;
 }
 
 function startEpoch(c: Cubic, nowUs: number): void {
@@ -180,8 +191,8 @@ function onUndo(c: Cubic): void {
 function onIdle(c: Cubic, idleUs: number, rtoUs: number): void {
   const floor = Math.min(c.cwndBytes, initialWindowBytes(c.mssBytes));
   if (idleUs < rtoUs || c.cwndBytes === floor) return;
-  if (c.ssthreshBytes !== Infinity) c.ssthreshBytes = Math.max(c.ssthreshBytes, 0.75 * c.cwndBytes);
-  c.cwndBytes = Math.max(floor, c.cwndBytes / 2 ** Math.floor(idleUs / rtoUs));
+  if (c.ssthreshBytes !== Infinity) c.ssthreshBytes = Math.max(c.ssthreshBytes, Math.floor(0.75 * c.cwndBytes));
+  c.cwndBytes = Math.max(floor, Math.floor(c.cwndBytes / 2 ** Math.floor(idleUs / rtoUs)));
   c.epochStartUs = -1;
 }
 
@@ -196,7 +207,7 @@ function reduce(c: Cubic): void {
   save(c);
   c.priorCwndBytes = c.cwndBytes;
   c.wMaxBytes = c.cwndBytes < c.wMaxBytes ? (c.cwndBytes * (1 + beta)) / 2 : c.cwndBytes;
-  c.ssthreshBytes = Math.max(c.cwndBytes * beta, minimumWindowBytes(c.mssBytes));
+  c.ssthreshBytes = Math.max(Math.floor(c.cwndBytes * beta), minimumWindowBytes(c.mssBytes));
   c.epochStartUs = -1;
 }
 

@@ -3,13 +3,11 @@
 // and what was in flight is without blame: its loss was the outage, not congestion. A path whose state is of no use
 // begins with the initial window and a fresh estimate; one that merely changed its port keeps both.
 
-import { tcpHeaderBytes } from '../wire/index.ts';
-import { createMtuSearch } from './mtu-search.ts';
 import { createPacer } from './pacing.ts';
+import { searchPathMtu } from './path-mtu.ts';
 import { createRtt, resetBackOff } from './rtt.ts';
 import { delaySent, flagOutstanding, Run } from './scoreboard.ts';
 import {
-  applyMss,
   congestionControl,
   createRack,
   dataBytes,
@@ -42,8 +40,6 @@ export function resume(tcb: Tcb, nowUs: number): void {
  * Call it frozen or not; a frozen connection still needs `resume`.
  */
 export function pathChanged(tcb: Tcb, nowUs: number, packetBytes: number, fresh: boolean): void {
-  const limit = Math.min(tcb.options.maxPacketBytes, tcb.peerMss + tcpHeaderBytes + tcb.options.headerBytes);
-  tcb.mtu = createMtuSearch(Math.min(packetBytes, limit), limit);
   if (fresh) {
     tcb.congestion = congestionControl.create(dataBytes(tcb, tcb.options.headerBytes));
     tcb.rtt = createRtt();
@@ -52,7 +48,7 @@ export function pathChanged(tcb: Tcb, nowUs: number, packetBytes: number, fresh:
     tcb.recovery = 'open';
     tcb.undoTsval = -2;
   }
-  applyMss(tcb);
+  searchPathMtu(tcb, packetBytes);
   if (tcb.frozenAtUs < 0) askAtOnce(tcb, nowUs);
 }
 

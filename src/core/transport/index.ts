@@ -6,7 +6,7 @@ export { freeze, pathChanged, resume } from './freeze.ts';
 export { endBatch, handleSegment } from './ingress.ts';
 export { connect, emitSyn, listen } from './opening.ts';
 export { setOptions, type TcbChanges } from './options.ts';
-export { tooBig } from './path-mtu.ts';
+export { setPathLimit, tooBig } from './path-mtu.ts';
 export { acceptBytes, consumeBytes, copyReadable, readableBytes, readablePiece, rejectBytes } from './receive.ts';
 export { enqueue, sendSpace, unsentBytes } from './send.ts';
 export { createTcb, destroyTcb, finished, pipeBytes, type Tcb, type TcbCounters } from './tcb.ts';

@@ -6,10 +6,10 @@ import { Reason } from '../base/index.ts';
 import { createSegment, emitSegment, type Segment, TcpFlag, tcpHeaderBytes } from '../wire/index.ts';
 import { challenge } from './ack.ts';
 import { reset } from './closing.ts';
-import { createMtuSearch } from './mtu-search.ts';
+import { searchPathMtu } from './path-mtu.ts';
 import { sampleRtt } from './rtt.ts';
 import { applyMss, clearTimers, fail, fromWire, type Tcb, tsvalAt, wireSeq } from './tcb.ts';
-import { Signal } from './types.ts';
+import { Signal, type TcbOptions } from './types.ts';
 import { advertiseUnscaled } from './window.ts';
 
 const header: Segment = createSegment();
@@ -51,15 +51,18 @@ function fillSyn(tcb: Tcb, nowUs: number, answer: boolean): void {
   header.ack = answer ? wireSeq(tcb.irs, 0) : 0;
   header.flags = answer ? TcpFlag.SYN | TcpFlag.ACK : TcpFlag.SYN;
   header.windowRaw = advertiseUnscaled(tcb);
-  header.mss = Math.min(
-    maxMss,
-    Math.max(options.packetBytes, options.maxPacketBytes) - options.headerBytes - tcpHeaderBytes,
-  );
+  header.mss = ownMss(options);
   header.windowScale = answer && tcb.sndScale < 0 ? -1 : tcb.rcvScale;
   header.sackPermitted = !answer || tcb.sackPermitted;
   header.hasTimestamps = !answer || tcb.timestamps;
   header.tsval = tsvalAt(tcb, nowUs);
   header.tsecr = answer ? tcb.tsRecent : 0;
+}
+
+/** Above SAL any size can be received, and the path is what the search finds; on IP it is the interface's. */
+function ownMss(options: TcbOptions): number {
+  if (options.opening === 'lower') return maxMss;
+  return Math.min(maxMss, Math.max(options.packetBytes, options.maxPacketBytes) - options.headerBytes - tcpHeaderBytes);
 }
 
 /** A segment in CLOSED (above SAL: the first SYN) or LISTEN. */
@@ -116,8 +119,7 @@ function takeSyn(tcb: Tcb, nowUs: number, segment: Segment): void {
   tcb.tsRecentUs = nowUs;
   tcb.sndScale = segment.windowScale;
   if (segment.mss > 0) tcb.peerMss = segment.mss;
-  const limit = Math.min(options.maxPacketBytes, tcb.peerMss + tcpHeaderBytes + options.headerBytes);
-  tcb.mtu = createMtuSearch(Math.min(options.packetBytes, limit), limit);
+  searchPathMtu(tcb, options.packetBytes);
   takeWindow(tcb, segment.windowRaw);
 }
 

@@ -2,7 +2,8 @@
 // the link says. A packet that was too big says nothing of congestion, so what is repeated because of it does not
 // touch the window. Runs of the scoreboard are cut afresh when they are sent again, so a smaller MTU just applies.
 
-import { onBlackHole, onProbeAcked, onProbeLost, onTooBig } from './mtu-search.ts';
+import { tcpHeaderBytes } from '../wire/index.ts';
+import { createMtuSearch, onBlackHole, onProbeAcked, onProbeLost, onTooBig } from './mtu-search.ts';
 import { mark, Run } from './scoreboard.ts';
 import { applyMss, deliveredEdge, type Tcb } from './tcb.ts';
 
@@ -26,6 +27,21 @@ export function suspectBlackHole(tcb: Tcb, nowUs: number): void {
   if (!fullSized || (timeouts !== blackHoleTimeouts && timeouts !== baseDoubtTimeouts)) return;
   if (timeouts === blackHoleTimeouts && mtu.currentBytes <= mtu.baseBytes) return;
   onBlackHole(mtu, nowUs);
+  applyMss(tcb);
+}
+
+/** The outgoing link allows packets of `maxPacketBytes`, as when it turns out where the peer is. The search restarts. */
+export function setPathLimit(tcb: Tcb, maxPacketBytes: number): void {
+  if (maxPacketBytes === tcb.options.maxPacketBytes) return;
+  tcb.options = { ...tcb.options, maxPacketBytes };
+  searchPathMtu(tcb, tcb.options.packetBytes);
+}
+
+/** Begins with `packetBytes`, and goes up to what the link and the peer allow. */
+export function searchPathMtu(tcb: Tcb, packetBytes: number): void {
+  const { maxPacketBytes, headerBytes } = tcb.options;
+  const limit = Math.min(maxPacketBytes, tcb.peerMss + tcpHeaderBytes + headerBytes);
+  tcb.mtu = createMtuSearch(Math.min(packetBytes, limit), limit);
   applyMss(tcb);
 }
 
