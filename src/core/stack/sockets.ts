@@ -4,7 +4,17 @@
 import { type FlowId, type Locator, noFlow, Reason, randomId, type ServiceId } from '../base/index.ts';
 import { createRecordReader, createRecordWriter, nullCipher } from '../security/index.ts';
 import { allocate, cancel, free, schedule } from '../tables/index.ts';
-import { consumeBytes, createTcb, destroyTcb, nextDeadlineUs, setPathLimit, type Tcb } from '../transport/index.ts';
+import {
+  consumeBytes,
+  createTcb,
+  destroyTcb,
+  endBatch,
+  type KeepAlive,
+  nextDeadlineUs,
+  setOptions,
+  setPathLimit,
+  type Tcb,
+} from '../transport/index.ts';
 import { streamHeaderBytes } from './packets.ts';
 import { push } from './queue.ts';
 import type { Connection, StackState } from './state.ts';
@@ -86,6 +96,7 @@ export function createConnection(stack: StackState, seed: ConnectionSeed): Conne
 /** Gives a stream its transport; `setPeer` tells it what the path allows. */
 export function attachTransport(stack: StackState, connection: Connection): Tcb {
   const { stream } = connection;
+  const keepAlive = keepAliveOf(stream);
   const tcb = createTcb(
     {
       opening: 'lower',
@@ -96,7 +107,7 @@ export function attachTransport(stack: StackState, connection: Connection): Tcb 
       sendBufferBytes: stream.sendBufferBytes ?? defaultSendBufferBytes,
       receiveBufferBytes: stream.receiveBufferBytes ?? defaultReceiveBufferBytes,
       nagle: stream.nagle ?? false,
-      ...keepAliveOption(stream),
+      ...(keepAlive === undefined ? {} : { keepAlive }),
     },
     stack.blocks,
     stack.random,
@@ -107,11 +118,20 @@ export function attachTransport(stack: StackState, connection: Connection): Tcb 
   return tcb;
 }
 
-export function keepAliveOption(stream: StreamOptions): {
-  keepAlive?: { idleUs: number; intervalUs: number; probes: number };
-} {
-  const idleUs = stream.keepAliveUs ?? 0;
-  return idleUs > 0 ? { keepAlive: { idleUs, intervalUs: Math.max(1_000_000, idleUs / 8), probes: 8 } } : {};
+function keepAliveOf({ keepAliveUs = 0 }: StreamOptions): KeepAlive | undefined {
+  if (keepAliveUs === 0) return undefined;
+  return { idleUs: keepAliveUs, intervalUs: Math.max(1_000_000, keepAliveUs / 8), probes: 8 };
+}
+
+/** Only what `stream` names is changed; keep-alive of 0 is turned off. */
+export function changeStream(stack: StackState, connection: Connection, stream: StreamOptions): void {
+  const { tcb } = connection;
+  if (tcb === undefined) return;
+  const { nagle, keepAliveUs } = stream;
+  if (nagle !== undefined) setOptions(tcb, stack.nowUs, { nagle });
+  if (keepAliveUs !== undefined) setOptions(tcb, stack.nowUs, { keepAlive: keepAliveOf(stream) ?? null });
+  endBatch(tcb, stack.nowUs);
+  markReady(stack, connection);
 }
 
 /** Where the packets go from here on: the link towards it bounds the path MTU search. */

@@ -19,7 +19,7 @@ import {
   nextDeadlineUs,
   popExpired,
 } from '../tables/index.ts';
-import { createBlockPool, setOptions } from '../transport/index.ts';
+import { createBlockPool } from '../transport/index.ts';
 import { retrySynAck } from './accept.ts';
 import { abort, endLocal, retryFin } from './close.ts';
 import { pollControlPlane } from './control-plane.ts';
@@ -33,7 +33,7 @@ import { createQueue } from './queue.ts';
 import { receive } from './receive.ts';
 import { setDefaultRoute } from './route.ts';
 import { changeRule } from './rules.ts';
-import { arm, deliver, keepAliveOption, noLocator, releaseFlow } from './sockets.ts';
+import { arm, changeStream, deliver, noLocator, releaseFlow } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { handleStreamTimeout, tooBig, write } from './stream.ts';
 import type { Input, Output, OutputKind, StackOptions } from './types.ts';
@@ -171,9 +171,7 @@ function handleConnectionInput(stack: StackState, input: ConnectionInput): numbe
       abort(stack, connection, Reason.ABORTED, 'this side aborted the connection');
       return 0;
     case 'options':
-      if (connection.tcb === undefined) return 0;
-      setOptions(connection.tcb, stack.nowUs, { nagle: input.stream.nagle ?? false, ...keepAliveOption(input.stream) });
-      arm(stack, connection);
+      changeStream(stack, connection, input.stream);
       return 0;
   }
 }
