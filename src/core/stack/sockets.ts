@@ -128,8 +128,8 @@ export function changeStream(stack: StackState, connection: Connection, stream: 
   const { tcb } = connection;
   if (tcb === undefined) return;
   const { nagle, keepAliveUs } = stream;
-  if (nagle !== undefined) setOptions(tcb, stack.nowUs, { nagle });
-  if (keepAliveUs !== undefined) setOptions(tcb, stack.nowUs, { keepAlive: keepAliveOf(stream) ?? null });
+  if (nagle !== undefined) setOptions(tcb, { nagle });
+  if (keepAliveUs !== undefined) setOptions(tcb, { keepAlive: keepAliveOf(stream) ?? null });
   endBatch(tcb, stack.nowUs);
   markReady(stack, connection);
 }
@@ -138,7 +138,7 @@ export function changeStream(stack: StackState, connection: Connection, stream: 
 export function setPeer(stack: StackState, connection: Connection, peer: Locator): void {
   connection.peer = peer;
   if (connection.tcb === undefined) return;
-  setPathLimit(connection.tcb, stack.nowUs, Math.max(basePacketBytes, stack.options.maxPacketBytes(peer)));
+  setPathLimit(connection.tcb, Math.max(basePacketBytes, stack.options.maxPacketBytes(peer)));
 }
 
 /** Notes that the batch under way changed this flow: it is settled at the batch's end. */

@@ -10,9 +10,9 @@ import {
   consumeBytes,
   endBatch,
   handleTimeout,
+  tooBig as pathTooBig,
   readableBytes,
   rejectBytes,
-  reportTooBig,
   Signal,
   sendSpace,
   type Tcb,
@@ -100,7 +100,7 @@ export function handleStreamTimeout(stack: StackState, connection: Connection): 
 export function tooBig(stack: StackState, remote: Locator, packetBytes: number): void {
   for (const connection of flowEntries(stack.flows)) {
     if (connection.tcb === undefined || !sameLocator(connection.peer, remote)) continue;
-    reportTooBig(connection.tcb, stack.nowUs, packetBytes);
+    pathTooBig(connection.tcb, stack.nowUs, packetBytes);
     markReady(stack, connection);
   }
 }
