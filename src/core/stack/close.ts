@@ -16,6 +16,8 @@ const firstRetryUs = 200_000;
 const maxFinTries = 8;
 /** Long enough for the peer's last FIN retransmissions to find an answer. */
 const timeWaitUs = 2_000_000;
+/** RSTs that one aborted flow sends at most. */
+const maxResets = 16;
 const resetMemoryUs = 5_000_000;
 
 /** The application ended its side. */
@@ -110,10 +112,19 @@ export function abort(stack: StackState, connection: Connection, reason: Reason,
 /** A flow just aborted answers what still arrives for it with RST, for a while. */
 function keepForResets(stack: StackState, connection: Connection): void {
   connection.state = 'TIME-WAIT';
+  connection.controlTries = 0;
   connection.controlPacket = undefined;
   connection.controlDeadlineUs = stack.nowUs + resetMemoryUs;
   releaseTransport(connection);
   arm(stack, connection);
+}
+
+/** Data for a flow that this side aborted: the RST was lost. Bounded, and never for a flow that ended in order. */
+export function repeatReset(stack: StackState, connection: Connection): Reason {
+  if (connection.over === Reason.OK || connection.controlTries >= maxResets) return Reason.CLOSED;
+  connection.controlTries++;
+  sendPacket(stack, buildConnectionReset(connection, connection.over ?? Reason.ABORTED), connection.peer);
+  return Reason.CLOSED;
 }
 
 export function handleReset(stack: StackState, connection: Connection, control: Readonly<Control>): Reason {

@@ -23,7 +23,7 @@ import {
   sourceHasRouter,
 } from '../wire/index.ts';
 import { acceptSyn, establish, refuseSyn, type Syn } from './accept.ts';
-import { handleFin, handleReset } from './close.ts';
+import { handleFin, handleReset, repeatReset } from './close.ts';
 import { handleControlMessage } from './control-plane.ts';
 import { countDrop } from './counters.ts';
 import { receiveConnected, receiveUnbound } from './datagrams.ts';
@@ -89,6 +89,7 @@ function dispatch(stack: StackState, at: number, length: number): Reason {
 function receiveData(stack: StackState, connection: Connection): Reason {
   const { packet, view, bytes, datagram } = stack.work;
   const { payloadOffset, payloadBytes } = packet;
+  if (connection.state === 'TIME-WAIT') return repeatReset(stack, connection);
   if (connection.state !== 'ESTABLISHED' && connection.state !== 'FIN-SENT') return Reason.BAD_STATE;
   if (payloadBytes === 0) return Reason.OK;
   if (packet.protocol !== connection.protocol) return Reason.UNSUPPORTED_PROTOCOL;
