@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatLocator, type Locator } from '../core/base/index.ts';
+import { formatLocator, multicastLocator } from '../core/base/index.ts';
 import { createClock, step } from './clock.ts';
 import { makeLocator } from './host.ts';
 import {
@@ -23,8 +23,6 @@ interface Recorder extends Station {
   readonly heard: string[];
   readonly refused: number[];
 }
-
-const everyone: Locator = { address: new Uint8Array(0), port: 0 };
 
 function addStation(network: Network, name: string, address: string, segment = 'lan'): Recorder {
   const locals = [makeLocator(address, 4000)];
@@ -82,7 +80,7 @@ test('network: multicast reaches the segment, neither the sender nor other segme
   const { network, a, b } = twoStations();
   const c = addStation(network, 'c', '10.0.0.3');
   const far = addStation(network, 'far', '10.0.1.1', 'elsewhere');
-  send(network, a, everyone, new Uint8Array(5));
+  send(network, a, multicastLocator, new Uint8Array(5));
   settle(network);
   assert.deepEqual([a.heard.length, b.heard.length, c.heard.length, far.heard.length], [0, 1, 1, 0]);
 });

@@ -3,7 +3,14 @@
 // move, packets to the old one reach nobody. Multicast reaches the stations of the sender's segment, each over its path.
 // A path that nobody laid is one link made by the network's defaults.
 
-import { formatLocator, type Locator, type Random, seededRandom } from '../core/base/index.ts';
+import {
+  formatLocator,
+  type Locator,
+  multicastLocator,
+  type Random,
+  sameLocator,
+  seededRandom,
+} from '../core/base/index.ts';
 import { type Clock, schedule } from './clock.ts';
 import { carry, createLink, type Fate, type Link, type LinkOptions, type Packet } from './link.ts';
 
@@ -93,10 +100,10 @@ export function pathBetween(network: Network, from: string, to: string): readonl
   return links;
 }
 
-/** Sends a copy of `bytes`. A destination with port 0 and no address is the sender's segment. */
+/** Sends a copy of `bytes`. `multicastLocator` is the sender's segment. */
 export function send(network: Network, from: Station, destination: Locator, bytes: Uint8Array): void {
   const copy = bytes.slice();
-  if (destination.port !== 0 || destination.address.length !== 0) {
+  if (!sameLocator(destination, multicastLocator)) {
     sendTo(network, from, destination, copy);
     return;
   }

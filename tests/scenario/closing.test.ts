@@ -138,7 +138,8 @@ test('closing: data for an end that was told of its peer is never cut short', ()
 test('closing: a peer that vanishes is noticed by keep-alive, and by whoever still sends', () => {
   for (const upBytes of [1_000, 50_000_000]) {
     const [clientScript, serverScript] = scriptsFor(upBytes, 0);
-    const run = open({ ...clientScript, endWhen: 'peer-ended' }, serverScript);
+    const waiting = { endWhen: 'peer-ended' } as const;
+    const run = open({ ...clientScript, ...waiting }, { ...serverScript, ...waiting });
     runFor(run.world, 300_000);
     run.world.server.driver.kill();
     assert.ok(

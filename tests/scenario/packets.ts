@@ -15,6 +15,8 @@ import type { Link, Packet, TraceRecord } from '../../src/sim/index.ts';
 /** `SYN`, `SYN|ACK`, `ACK`, `FIN`, `FIN|ACK`, `RST`, `FAIL`, `data`, or `named` for an unbound datagram. */
 export type Kind = string;
 
+const flagNames = ['SYN', 'RSYN', 'FIN', 'RST', 'FAIL', 'ACK'] as const;
+
 export interface PacketInfo {
   readonly kind: Kind;
   readonly packet: Parsed;
@@ -30,8 +32,8 @@ export function readPacket(bytes: Uint8Array): PacketInfo {
     return { kind: (packet.flowHi | packet.flowLo) === 0 ? 'named' : 'data', packet, control };
   }
   parseControl(view, packet.controlOffset, control);
-  const names = Object.entries(ControlFlag).filter(([, bit]) => (control.flags & bit) !== 0);
-  return { kind: names.map(([name]) => name).join('|'), packet, control };
+  const names = flagNames.filter((name) => (control.flags & ControlFlag[name]) !== 0);
+  return { kind: names.join('|'), packet, control };
 }
 
 export function kindOf(bytes: Uint8Array): Kind {

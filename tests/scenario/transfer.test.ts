@@ -76,7 +76,7 @@ test('transfer: reordering and duplication alone lose no time', () => {
 });
 
 test('transfer: bursts that swallow whole flights are survived', () => {
-  const world = createWorld({ delayUs: 10_000, burst: { enter: 0.01, leave: 0.05, loss: 0.95 } }, 5);
+  const world = createWorld({ delayUs: 10_000, burst: { enter: 0.02, leave: 0.2, loss: 1 } }, 5);
   complete(open(world, scriptsFor(mebibyte, mebibyte)), 600_000_000);
   assertNoFlows(world);
 });
