@@ -36,7 +36,7 @@ import { changeRule } from './rules.ts';
 import { arm, changeStream, deliver, noLocator, releaseFlow } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { handleStreamTimeout, tooBig, write } from './stream.ts';
-import type { Input, Output, OutputKind, StackOptions } from './types.ts';
+import { type Input, type Output, type OutputKind, Protocol, type StackOptions } from './types.ts';
 import { createWorkspace } from './workspace.ts';
 
 export interface Stack {
@@ -193,6 +193,7 @@ function handleClose(stack: StackState, input: Extract<Input, { kind: 'close' }>
   const socket = stack.sockets.get(input.socket);
   if (socket === undefined) return 0;
   if (socket.kind !== 'connection') closeBinding(stack, socket);
+  else if (socket.protocol === Protocol.UDP) abort(stack, socket, Reason.CLOSED, 'this side closed the flow');
   else endLocal(stack, socket);
   return 0;
 }
