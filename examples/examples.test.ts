@@ -12,13 +12,15 @@ interface Result {
 }
 
 const timeout = 30_000;
+/** So that no router or example of somebody else on this machine takes part. */
+const env = { ...process.env, CARACAL_DISCOVERY: `239.255.67.69:${20_000 + (process.pid % 20_000)}` };
 
 function start(
   name: string,
   ...words: string[]
 ): { child: ChildProcess; ready: Promise<void>; result: Promise<Result> } {
   const path = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
-  const child = spawn(process.execPath, [path, '--once', ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [path, '--once', ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const ready = new Promise<void>((resolve) => {
     const take = (text: Buffer): void => {

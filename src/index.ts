@@ -62,8 +62,8 @@ export interface DriverOptions {
   readonly address?: string;
   /** Lease asked for registrations, microseconds. Default 5 s. */
   readonly leaseUs?: number;
-  /** Group and port of discovery, for networks and tests that must not meet others. */
-  readonly discoveryGroup?: string;
+  /** A network of its own: `GROUP:PORT` of discovery, no router on this machine. Default: $CARACAL_DISCOVERY. */
+  readonly discovery?: string;
 }
 
 export const defaultRouterPort = 54324;
@@ -73,12 +73,12 @@ const defaultLeaseUs = 5_000_000;
 
 /** A stack of one's own, to be passed as `driver`. Throws TypeError ERR_INVALID_ARG_VALUE for a malformed address. */
 export function createDriver(options: DriverOptions = {}): IoDriver<Stack> {
-  const router = options.router ?? process.env['CARACAL_ROUTER'];
-  const group = options.discoveryGroup === undefined ? {} : { multicastGroup: parseLocator(options.discoveryGroup) };
+  const discovery = options.discovery ?? process.env['CARACAL_DISCOVERY'];
+  const router = options.router ?? (options.discovery ? undefined : process.env['CARACAL_ROUTER']);
   return createIoDriver({
     createStack,
     stack: {
-      ...(router ? { router: parseLocator(router) } : { routerCandidates: [localRouter] }),
+      ...(router ? { router: parseLocator(router) } : { routerCandidates: discovery ? [] : [localRouter] }),
       adHoc: options.adHoc ?? !router,
       forwarding: false,
       controller: false,
@@ -91,7 +91,7 @@ export function createDriver(options: DriverOptions = {}): IoDriver<Stack> {
     },
     describe: (stack) => ({ ...stack.inspect(), names: namesInUse() }),
     hasDirectory: (stack) => stack.hasDirectory(),
-    ...group,
+    ...(discovery ? { multicastGroup: parseLocator(discovery) } : {}),
   });
 }
 

@@ -230,7 +230,8 @@ export class DatagramSocket extends EventEmitter {
   #onClosed(reason: Reason, detail: string): void {
     if (this.#role === 'closed') return;
     const syscall: Syscall = this.#role === 'flow' ? (this.#ready ? 'read' : 'connect') : 'bind';
-    if (reason === Reason.OK) this.#finish();
+    // A flow has no end of data: the peer's close is no failure.
+    if (reason === Reason.OK || (reason === Reason.CLOSED && this.#ready)) this.#finish();
     else this.#fail(serviceError(syscall, reason, this.#service, detail));
   }
 

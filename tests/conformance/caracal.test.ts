@@ -2,8 +2,7 @@
 // has its own multicast group, so that nothing else on this machine takes part.
 
 import { after } from 'node:test';
-import { createDriver } from '../../src/index.ts';
-import { caracalOver } from './caracal.ts';
+import { caracalOver, lonelyDriver } from './caracal.ts';
 import { closingCases } from './cases/closing.ts';
 import { httpCases } from './cases/http.ts';
 import { openingCases } from './cases/opening.ts';
@@ -11,6 +10,6 @@ import { serverCases } from './cases/servers.ts';
 import { streamCases } from './cases/streams.ts';
 import { runCases } from './harness.ts';
 
-const implementation = caracalOver('caracal', createDriver(), createDriver());
+const implementation = caracalOver('caracal', lonelyDriver(), lonelyDriver());
 for (const cases of [openingCases, streamCases, closingCases, serverCases, httpCases]) runCases(implementation, cases);
 after(() => implementation.close());

@@ -1,10 +1,16 @@
 // Ours, behind the suite's interface: servers on one stack and clients on another, with real packets between them.
 
 import type { Driver } from '../../src/core/stack/index.ts';
+import { createDriver } from '../../src/index.ts';
 import { Agent, connect, createServer, type Server, Socket, serve } from '../../src/sockets/index.ts';
 import type { Address, AnyServer, AnySocket, Implementation } from './implementation.ts';
 
 let names = 0;
+
+/** A real driver whose discovery nothing else on this machine takes part in. */
+export function lonelyDriver(): Driver {
+  return createDriver({ discovery: `239.255.67.68:${20_000 + (process.pid % 20_000)}` });
+}
 
 /** A new name, so that cases do not meet each other or another process. */
 export function freeName(): string {
