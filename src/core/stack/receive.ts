@@ -97,21 +97,25 @@ function receiveData(stack: StackState, connection: Connection): Reason {
   if (tcb === undefined) {
     const verdict = parseDatagramHeader(view, payloadOffset, payloadBytes, datagram);
     if (verdict !== Reason.OK) return verdict;
-    confirm(stack, connection);
+    confirm(stack, connection, datagram.datagramNumber > connection.newestDatagram);
+    connection.newestDatagram = Math.max(connection.newestDatagram, datagram.datagramNumber);
     const payload = bytes.slice(payloadOffset + datagramHeaderBytes, payloadOffset + payloadBytes);
     return receiveConnected(stack, connection, payload);
   }
-  const { rcvNxt, sndUna } = tcb;
+  const { tsNewest } = tcb;
   const verdict = handleSegment(tcb, stack.nowUs, view, bytes, payloadOffset, payloadBytes);
   touch(stack, connection);
-  if (tcb.rcvNxt > rcvNxt || tcb.sndUna > sndUna) confirm(stack, connection);
+  if (tcb.tsNewest !== tsNewest || verdict === Reason.OK) confirm(stack, connection, tcb.tsNewest !== tsNewest);
   return verdict;
 }
 
-/** The peer is there, and here: only packets that move the flow forward may tell a new address (NAT rebinding). */
-function confirm(stack: StackState, connection: Connection): void {
+/**
+ * The peer is there, and here. Only the newest packet of a flow may tell a new address (NAT rebinding): one that was
+ * sent before the move and comes late must not lead back. A repetition may: its first ACK went to the old place.
+ */
+function confirm(stack: StackState, connection: Connection, newest: boolean): void {
   connection.confirmed = true;
-  if (sameLocator(connection.peer, stack.remote)) return;
+  if (!newest || sameLocator(connection.peer, stack.remote)) return;
   stack.counters.rebinds++;
   setPeer(stack, connection, stack.remote);
 }

@@ -79,6 +79,7 @@ export function createConnection(stack: StackState, seed: ConnectionSeed): Conne
     over: undefined,
     overDetail: '',
     nextDatagram: 1,
+    newestDatagram: 0,
     ready: false,
     touched: false,
     packetsIn: 0,

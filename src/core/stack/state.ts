@@ -113,6 +113,8 @@ export interface Connection {
 
   /** Number of the next datagram sent on a connected datagram flow. */
   nextDatagram: number;
+  /** The highest number received. */
+  newestDatagram: number;
   /** In the ready queue; in the list of flows touched by the batch under way. */
   ready: boolean;
   touched: boolean;

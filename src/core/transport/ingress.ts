@@ -83,6 +83,7 @@ function handleSynchronized(
   const seq = fromWire(tcb.irs, segment.seq, tcb.rcvNxt);
   if (flags & TcpFlag.RST) return handleReset(tcb, nowUs, seq);
   if (isOldTimestamp(tcb, nowUs)) return refuse(tcb, nowUs, Reason.STALE);
+  if (segment.hasTimestamps && ((segment.tsval - tcb.tsNewest) | 0) > 0) tcb.tsNewest = segment.tsval;
   if (!isAcceptable(tcb, seq, length)) return handleUnacceptable(tcb, nowUs, seq, length);
   if (flags & TcpFlag.SYN) return refuse(tcb, nowUs, Reason.TCP_FLAG);
   if ((flags & TcpFlag.ACK) === 0) return Reason.BAD_SEGMENT;

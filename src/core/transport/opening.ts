@@ -116,6 +116,7 @@ function takeSyn(tcb: Tcb, nowUs: number, segment: Segment): void {
   tcb.sackPermitted = segment.sackPermitted;
   tcb.timestamps = segment.hasTimestamps;
   tcb.tsRecent = segment.tsval;
+  tcb.tsNewest = segment.tsval;
   tcb.tsRecentUs = nowUs;
   tcb.sndScale = segment.windowScale;
   if (segment.mss > 0) tcb.peerMss = segment.mss;

@@ -99,6 +99,8 @@ export interface Tcb {
   rcvMss: number;
   tsRecent: number;
   tsRecentUs: number;
+  /** The newest timestamp seen at all, duplicates included: tells the lower layer which packet was sent last. */
+  tsNewest: number;
   readonly tsOffset: number;
 
   // Our acknowledgements.
@@ -267,6 +269,7 @@ export function createTcb(options: TcbOptions, pool: BlockPool, random: Random =
     rcvMss: 536,
     tsRecent: 0,
     tsRecentUs: -1,
+    tsNewest: 0,
     tsOffset: random.uint32(),
     ackNow: false,
     rcvSinceAck: 0,
