@@ -240,7 +240,8 @@ function dialsOf(play: Play): Dial[] {
 }
 
 function isOver(play: Play): boolean {
-  for (const { dials } of play.listening) {
+  for (const { dials, announced, reason: listeningEnded } of play.listening) {
+    if (!announced && listeningEnded === undefined) return false;
     for (const { client, accepted } of dials) {
       if (client?.reason === undefined) return false;
       for (const { reason } of accepted) if (reason === undefined) return false;
