@@ -91,6 +91,7 @@ export function createDriver(options: DriverOptions = {}): IoDriver<Stack> {
     },
     describe: (stack) => ({ ...stack.inspect(), names: namesInUse() }),
     hasDirectory: (stack) => stack.hasDirectory(),
+    searching: (stack) => stack.state.search?.state === 'searching',
     ...(discovery ? { multicastGroup: parseLocator(discovery) } : {}),
   });
 }

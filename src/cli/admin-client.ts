@@ -2,10 +2,13 @@
 // service `caracal.router`, found as every service is: the router in use resolves its own name to itself. An answer of the API that is not 2xx becomes an error with its message.
 
 import { text } from 'node:stream/consumers';
+import { formatServiceId, labelId } from '../index.ts';
+import { routerService } from '../router/index.ts';
 import { CliError, codeOf, explain } from './errors.ts';
 import { requestService } from './http.ts';
 
-export const routerService = 'caracal.router';
+/** By its id: the directory that a name would be looked up in is the router's own. */
+const service = formatServiceId(labelId(routerService));
 
 const startRouter = 'caracal router   (or set CARACAL_ROUTER=HOST:PORT)';
 const idleMs = 10_000;
@@ -15,7 +18,7 @@ export async function askRouter<T>(method: string, path: string, body?: unknown)
   let answer: { status: number; text: string };
   try {
     const response = await requestService({
-      service: routerService,
+      service,
       path,
       method,
       idleMs,

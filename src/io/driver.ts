@@ -34,6 +34,8 @@ export interface IoDriverOptions<Stack extends DrivenStack> {
   /** What `caracal flows` and its like show of this stack, as plain JSON; absent: no status socket. */
   readonly describe?: (stack: Stack) => object;
   readonly hasDirectory?: (stack: Stack) => boolean;
+  /** The stack is looking for a router and has none yet. */
+  readonly searching?: (stack: Stack) => boolean;
 }
 
 export interface DriverCounters {
@@ -63,6 +65,8 @@ const shortWaitUs = 1_000;
 const transmitsPerPump = 64;
 /** Super-packets handled before their answers (acknowledgments) are polled. */
 const receivedPerPump = 8;
+/** A router on this machine or network answers well within this; without one every process waits so long, once. */
+const searchMs = 50;
 const longestTimerMs = 2 ** 31 - 1;
 const nowhere: Locator = { address: new Uint8Array(0), port: 0 };
 
@@ -95,6 +99,10 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
   #deadlineUs = Infinity;
   #immediate: NodeJS.Immediate | undefined;
   #spinLeft = 0;
+  /** Who waits for the first search for a router, which ends with a router or after `searchMs`. */
+  #awaitingRouter: (() => void)[] = [];
+  #searchTimer: NodeJS.Timeout | undefined;
+  #searchOver = false;
 
   constructor(options: IoDriverOptions<Stack>) {
     this.#options = options;
@@ -158,6 +166,16 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     return this.#options.hasDirectory?.(this.stack) ?? false;
   }
 
+  whenRouterKnown(callback: () => void): void {
+    if (this.#searchOver || this.#closed || !this.#options.searching?.(this.stack)) {
+      callback();
+      return;
+    }
+    this.#awaitingRouter.push(callback);
+    // Referenced: what waits here has no socket yet that would keep the process alive.
+    this.#searchTimer ??= setTimeout(() => this.#endSearch(), searchMs);
+  }
+
   /** Where others reach this stack; empty before `ready`. */
   locals(): Locator[] {
     return this.#link.locals();
@@ -181,6 +199,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     this.#listeners.clear();
     this.#referenced.clear();
     clearTimeout(this.#timer);
+    clearTimeout(this.#searchTimer);
     clearImmediate(this.#immediate);
     this.#stopWatching();
     this.#stopStatus?.();
@@ -216,6 +235,14 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     });
     void multicast.listen();
     return multicast;
+  }
+
+  #endSearch(): void {
+    clearTimeout(this.#searchTimer);
+    this.#searchOver = true;
+    const waiting = this.#awaitingRouter;
+    this.#awaitingRouter = [];
+    for (const callback of waiting) callback();
   }
 
   readonly #onTick = (): void => {
@@ -256,6 +283,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
       }
     } finally {
       this.#pumping = false;
+      if (this.#awaitingRouter.length > 0 && !this.#options.searching?.(this.stack)) this.#endSearch();
       // Not idle: the budget is spent, or a listener threw and the rest must not wait for the next input.
       if (!this.#closed && !this.#blocked) this.#arm(idle ? this.#output.deadlineUs : 0);
     }

@@ -17,7 +17,7 @@ export interface RouterOptions {
   readonly host?: string;
   /** Longest lease granted. Default 5 s. */
   readonly leaseUs?: number;
-  /** The directory: names in lower case. Absent: no directory. */
+  /** What the directory knows: names in lower case. */
   readonly names?: ReadonlyMap<string, Prefix>;
   /** Answer those who search for a router by multicast. Default true. */
   readonly discoverable?: boolean;
@@ -49,7 +49,8 @@ export async function createRouter(options: RouterOptions = {}): Promise<Router>
   });
   try {
     await driver.ready;
-    if (names.size > 0) serveDirectory(driver, names);
+    // Also without names: who is told at once that a name is unknown need not wait for an answer.
+    serveDirectory(driver, names);
     const admin = serve(createAdminHandler(adminView(driver, names)), routerService, { driver });
     await admin.ready;
   } catch (error) {

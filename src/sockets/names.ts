@@ -47,7 +47,7 @@ export function parseTarget(service: ServiceName): Target {
   return { text, prefix: undefined };
 }
 
-/** Calls `answer` once, synchronously unless the router's directory must be asked. */
+/** Calls `answer` once, synchronously unless a router is still being looked for or its directory must be asked. */
 export function resolveTarget(
   driver: Driver,
   target: Target,
@@ -70,8 +70,18 @@ export function resolveTarget(
     problem = error as Error;
   }
   if (problem) answer(problem, labelled());
-  else if (alias || !driver.hasDirectory?.()) named(alias ?? labelled());
-  else queryDirectory(driver, target.text, (id) => named(id ? { id, bits: memberBits } : labelled()));
+  else if (alias) named(alias);
+  else
+    whenRouterKnown(driver, () => {
+      if (!driver.hasDirectory?.()) named(labelled());
+      else queryDirectory(driver, target.text, (id) => named(id ? { id, bits: memberBits } : labelled()));
+    });
+}
+
+/** A process that has just begun does not know its router yet, and so not who could be asked. */
+function whenRouterKnown(driver: Driver, callback: () => void): void {
+  if (driver.whenRouterKnown) driver.whenRouterKnown(callback);
+  else callback();
 }
 
 const mostRemembered = 1000;

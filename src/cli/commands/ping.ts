@@ -4,7 +4,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { connect } from '../../index.ts';
+import { connect, createDriver, setDefaultDriver } from '../../index.ts';
 import { parseDurationUs, parseInteger } from '../arguments.ts';
 import { CliError, isMisuse, reasonOf } from '../errors.ts';
 import { formatDuration, note, print, printJson } from '../output.ts';
@@ -45,6 +45,10 @@ async function run(service: string, options: PingOptions): Promise<void> {
   let sent = 0;
   let lastError: unknown;
   let interrupted = false;
+  // The first probe would otherwise pay for making the stack.
+  const driver = createDriver();
+  setDefaultDriver(() => driver);
+  await driver.ready;
   const onInterrupt = (): void => {
     interrupted = true;
   };

@@ -46,8 +46,8 @@ export interface DemoOptions {
 }
 
 const service = 'demo-files';
-const fileCount = 64;
-const fileBytes = 4 * 1024 * 1024;
+const fileCount = 16;
+const fileBytes = 16 * 1024 * 1024;
 const deadlineMs = 55_000;
 
 /** Runs it; throws CliError when it cannot even be set up or is aborted. Nothing is left behind. */

@@ -82,7 +82,8 @@ export function inspect(stack: StackState): StackInfo {
   };
 }
 
-/** Whether the router in use answers name queries, as its ADVERT said. */
+/** Whether the router in use answers name queries: as its ADVERT said; one that was configured sends none and is asked. */
 export function hasDirectory(stack: StackState): boolean {
+  if (stack.options.router !== undefined) return true;
   return stack.search?.state === 'found' && (stack.search.flags & AdvertFlag.DIRECTORY) !== 0;
 }

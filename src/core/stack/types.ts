@@ -132,6 +132,8 @@ export interface Driver {
   unref(socket: SocketId): void;
   /** Whether the router in use answers name queries (ADVERT's DIRECTORY flag). Absent: no. */
   hasDirectory?(): boolean;
+  /** Calls back once it is known which router is in use, if any: at once, or when the first search is over. Absent: at once. */
+  whenRouterKnown?(callback: () => void): void;
   close(): Promise<void>;
 }
 
