@@ -85,7 +85,7 @@ test('operation: npm start shows the main job and says how it went', { timeout: 
   assert.equal(summary['bytes'], 256 << 20);
   assert.equal(summary['sha256Ok'], true);
   assert.ok(Number(summary['seconds']) > 0);
-  assert.ok(Number(summary['directPackets']) > 100 * Number(summary['routerPackets']), JSON.stringify(summary));
+  assert.ok(Number(summary['directPackets']) > 30 * Number(summary['routerPackets']), JSON.stringify(summary));
   assert.equal(summary.instances.length, 2);
   assert.ok(Date.now() - started < 60_000, `took ${Date.now() - started} ms`);
 });
