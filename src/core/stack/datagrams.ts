@@ -18,6 +18,8 @@ import { type Input, Protocol } from './types.ts';
 const maxOutbox = 1024;
 const maxHeldPerName = 64;
 const learnedUs = 60_000_000;
+/** What the header's total length can say; the bound of the path is usually lower. */
+const maxPacketBytes = 0xffff;
 
 /** Answers 1 if the datagram was taken (sent or held for a search), 0 if it was dropped. */
 export function sendDatagram(stack: StackState, input: Extract<Input, { kind: 'datagram' }>): number {
@@ -35,7 +37,9 @@ function drop(stack: StackState, reason: Reason): number {
 
 function sendConnected(stack: StackState, connection: Connection, bytes: Uint8Array): number {
   if (connection.state !== 'ESTABLISHED' || connection.protocol !== Protocol.UDP) return drop(stack, Reason.BAD_STATE);
-  sendPacket(stack, buildConnectedDatagram(connection, bytes), connection.peer);
+  const packet = buildConnectedDatagram(connection, bytes);
+  if (tooLong(stack, packet, connection.peer)) return drop(stack, Reason.LIMIT);
+  sendPacket(stack, packet, connection.peer);
   connection.packetsOut++;
   connection.bytesOut += bytes.length;
   return 1;
@@ -43,8 +47,10 @@ function sendConnected(stack: StackState, connection: Connection, bytes: Uint8Ar
 
 function sendUnbound(stack: StackState, socket: DatagramSocket, to: ServiceId, bytes: Uint8Array): number {
   const packet = buildUnboundDatagram(to, socket.service, bytes);
+  if (packet.length > maxPacketBytes) return drop(stack, Reason.LIMIT);
   const learned = getExpiring(stack.learned, formatServiceId(to), stack.nowUs);
   if (learned !== undefined) {
+    if (tooLong(stack, packet, learned)) return drop(stack, Reason.LIMIT);
     sendPacket(stack, packet, learned);
     return 1;
   }
@@ -52,8 +58,13 @@ function sendUnbound(stack: StackState, socket: DatagramSocket, to: ServiceId, b
   const route = routeFirstPacket(stack, to, Protocol.UDP, spread, spread, 0, packet.length);
   if (route.kind === 'refuse') return drop(stack, route.reason);
   if (route.kind === 'wait') return hold(stack, socket, to, bytes);
+  if (tooLong(stack, packet, route.locator)) return drop(stack, Reason.LIMIT);
   sendPacket(stack, packet, route.locator);
   return 1;
+}
+
+function tooLong(stack: StackState, packet: Uint8Array, remote: Locator): boolean {
+  return packet.length > stack.options.maxPacketBytes(remote);
 }
 
 function hold(stack: StackState, socket: DatagramSocket, to: ServiceId, bytes: Uint8Array): number {
@@ -87,6 +98,7 @@ export function receiveUnbound(
 }
 
 export function receiveConnected(stack: StackState, connection: Connection, bytes: Uint8Array): Reason {
+  connection.bytesIn += bytes.length;
   emitEvent(stack, { kind: 'datagram', socket: connection.socket, bytes, from: connection.remoteService });
   return Reason.OK;
 }
