@@ -5,7 +5,7 @@
 import { constants } from 'node:os';
 import { Reason, reasonName } from '../core/base/index.ts';
 
-export type Syscall = 'connect' | 'listen' | 'bind' | 'read' | 'write' | 'send' | 'resolve';
+export type Syscall = 'connect' | 'listen' | 'bind' | 'read' | 'write' | 'send';
 
 /** A failure of a service's flow, listener or name; `retryable`: another attempt may meet a healthy instance. */
 export interface ServiceError extends Error {
@@ -88,11 +88,6 @@ export function serviceError(syscall: Syscall, reason: Reason, service: string, 
 export function brokenPipe(service: string): ServiceError {
   const message = `write EPIPE svc://${service}: This socket has been ended by the other party`;
   return makeError(message, 'EPIPE', 'write', service, 'closed', true);
-}
-
-/** A name that could not be looked up: the environment's fault (alias file), not the caller's. */
-export function resolveError(service: string, why: string): ServiceError {
-  return makeError(`resolve ENOTFOUND svc://${service}: ${why}`, 'ENOTFOUND', 'resolve', service, 'not-found', false);
 }
 
 /** A caller's misuse, with Node's code. */

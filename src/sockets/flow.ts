@@ -7,14 +7,6 @@
 import { Reason } from '../core/base/index.ts';
 import type { Driver, Event, SocketId, StreamOptions } from '../core/stack/index.ts';
 
-export interface FlowListener {
-  onConnected(): void;
-  onData(bytes: Uint8Array): void;
-  onWritable(): void;
-  onEnd(): void;
-  onClosed(reason: Reason, detail: string): void;
-}
-
 /** Bytes asked of the stack ahead of the reader: enough for four of its events in flight. */
 const readAheadBytes = 256 * 1024;
 /** A released flow discards so much, so long; it keeps the process alive only for the first part. */
@@ -26,7 +18,8 @@ export class Flow {
   readonly driver: Driver;
   readonly id: SocketId;
   open: boolean;
-  #listener: FlowListener | undefined;
+  /** Undefined once the Socket has let go. `end` always comes before an orderly `closed`. */
+  #listener: ((event: Event) => void) | undefined;
   #grantedBytes = 0;
   #sentEnd = false;
   #peerEnded = false;
@@ -34,7 +27,7 @@ export class Flow {
   #resetOnData = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(driver: Driver, id: SocketId, open: boolean, listener: FlowListener) {
+  constructor(driver: Driver, id: SocketId, open: boolean, listener: (event: Event) => void) {
     this.driver = driver;
     this.id = id;
     this.open = open;
@@ -109,35 +102,20 @@ export class Flow {
     switch (event.kind) {
       case 'connected':
         this.open = true;
-        this.#listener?.onConnected();
         break;
       case 'data':
-        this.#onData(event.bytes);
-        break;
-      case 'writable':
-        this.#listener?.onWritable();
+        this.#grantedBytes -= event.bytes.length;
+        if (!this.#listener && (this.#resetOnData || this.#grantedBytes <= 0)) this.abort();
         break;
       case 'end':
-        this.#onEnd();
+        this.#peerEnded = true;
         break;
       case 'closed':
         this.#closed = true;
         clearTimeout(this.#timer);
-        if (event.reason === Reason.OK) this.#onEnd();
-        this.#listener?.onClosed(event.reason, event.detail);
+        if (event.reason === Reason.OK && !this.#peerEnded) this.#listener?.({ kind: 'end', socket: this.id });
         break;
     }
-  }
-
-  #onEnd(): void {
-    if (this.#peerEnded) return;
-    this.#peerEnded = true;
-    this.#listener?.onEnd();
-  }
-
-  #onData(bytes: Uint8Array): void {
-    this.#grantedBytes -= bytes.length;
-    if (this.#listener) this.#listener.onData(bytes);
-    else if (this.#resetOnData || this.#grantedBytes <= 0) this.abort();
+    this.#listener?.(event);
   }
 }

@@ -5,10 +5,10 @@
 
 import { addAbortSignal, Duplex, type DuplexOptions } from 'node:stream';
 import { type Prefix, Reason } from '../core/base/index.ts';
-import { type Driver, Protocol, type SocketId, type StreamOptions } from '../core/stack/index.ts';
+import { type Driver, type Event, Protocol, type SocketId, type StreamOptions } from '../core/stack/index.ts';
 import { defaultDriver } from './default-driver.ts';
 import { brokenPipe, misuse, serviceError } from './errors.ts';
-import { Flow, type FlowListener } from './flow.ts';
+import { Flow } from './flow.ts';
 import { parseTarget, resolveTarget, type ServiceName } from './names.ts';
 
 export interface SocketOptions {
@@ -97,7 +97,7 @@ export class Socket extends Duplex {
     const socket = new Socket({ ...options, driver: accepted.driver });
     socket.localService = accepted.localService;
     socket.remoteService = accepted.remoteService;
-    socket.#flow = new Flow(accepted.driver, accepted.id, true, socket.#listener());
+    socket.#flow = new Flow(accepted.driver, accepted.id, true, (event) => socket.#onEvent(event));
     return socket;
   }
 
@@ -284,21 +284,29 @@ export class Socket extends Duplex {
     const stream: StreamOptions = { nagle: !this.#noDelay, keepAliveUs: this.#keepAliveUs };
     const timeout = connectTimeoutMs === undefined ? {} : { timeoutUs: connectTimeoutMs * 1000 };
     const input = { kind: 'connect', service: prefix.id, protocol: Protocol.TCP, stream, ...timeout } as const;
-    this.#flow = new Flow(driver, driver.handle(input), false, this.#listener());
+    this.#flow = new Flow(driver, driver.handle(input), false, (event) => this.#onEvent(event));
     if (this.#unrefd) this.#flow.unref();
   }
 
-  #listener(): FlowListener {
-    return {
-      onConnected: () => this.#onConnected(),
-      onData: (bytes) => this.#onData(bytes),
-      onWritable: () => this.#flush(),
-      onEnd: () => {
+  #onEvent(event: Event): void {
+    switch (event.kind) {
+      case 'connected':
+        this.#onConnected();
+        break;
+      case 'data':
+        this.#onData(event.bytes);
+        break;
+      case 'writable':
+        this.#flush();
+        break;
+      case 'end':
         this.push(null);
         this.read(0);
-      },
-      onClosed: (reason, detail) => this.#onClosed(reason, detail),
-    };
+        break;
+      case 'closed':
+        this.#onClosed(event.reason, event.detail);
+        break;
+    }
   }
 
   #onConnected(): void {
