@@ -32,7 +32,7 @@ export interface Syn {
 export function acceptSyn(stack: StackState, target: Target, syn: Syn): Reason {
   const key = openingKey(syn.control);
   const known = getExpiring(stack.opened, key, stack.nowUs);
-  if (known !== undefined) return repeatSynAck(stack, known);
+  if (known !== undefined) return repeatSynAck(stack, known, syn.client);
   const listener = stack.sockets.get(target.socket);
   if (listener?.kind !== 'listener' || listener.closing || listener.protocol !== syn.protocol)
     return refuseSyn(stack, syn, Reason.REFUSED);
@@ -72,10 +72,12 @@ function openingKey(control: Readonly<Control>): string {
   return `${control.flowHi} ${control.flowLo} ${control.nonceHi} ${control.nonceLo}`;
 }
 
-function repeatSynAck(stack: StackState, socket: number): Reason {
+/** The client may have been rebound by a NAT since its first SYN: it is where its last one came from. */
+function repeatSynAck(stack: StackState, socket: number, client: Locator): Reason {
   const connection = stack.sockets.get(socket);
-  if (connection?.kind === 'connection' && connection.state === 'SYN-RECEIVED' && connection.controlPacket)
-    sendPacket(stack, connection.controlPacket, connection.peer);
+  if (connection?.kind !== 'connection' || connection.state !== 'SYN-RECEIVED') return Reason.DUPLICATE;
+  setPeer(stack, connection, client);
+  if (connection.controlPacket !== undefined) sendPacket(stack, connection.controlPacket, client);
   return Reason.DUPLICATE;
 }
 

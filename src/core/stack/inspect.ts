@@ -44,7 +44,7 @@ export function flowInfo(connection: Connection): FlowInfo {
     packetsIn: connection.packetsIn,
     packetsOut: connection.packetsOut,
     retransmits: tcb?.counters.retransmits ?? 0,
-    rttUs: tcb?.rtt.srttUs ?? 0,
+    rttUs: Math.round(tcb?.rtt.srttUs ?? 0),
     cwndBytes: tcb?.congestion.cwndBytes ?? 0,
     packetBytes: tcb?.mtu.currentBytes ?? 0,
   };

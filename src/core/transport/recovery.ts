@@ -123,9 +123,11 @@ export function repairReneging(tcb: Tcb): void {
 
 function leaveRecovery(tcb: Tcb, nowUs: number): void {
   const { rack } = tcb;
+  // Nothing was sent again, so everything thought lost was only late.
+  if (tcb.undoTsval === -1) congestionControl.onUndo(tcb.congestion);
+  else congestionControl.onRecovered(tcb.congestion, nowUs);
   tcb.recovery = 'open';
   tcb.undoTsval = -2;
-  congestionControl.onRecovered(tcb.congestion, nowUs);
   if (rack.reoWndPersist > 0 && --rack.reoWndPersist === 0) rack.reoWndMult = 1;
   if (tcb.scoreboard.lostBytes > 0) enterRecovery(tcb, nowUs);
 }
@@ -165,11 +167,17 @@ function tellCongestion(tcb: Tcb, nowUs: number, rttUs: number, edge: number): v
   congestionControl.onAck(tcb.congestion, sample);
 }
 
+/**
+ * Something new was delivered. What a timeout made us forget and the peer reports again is not new: taken as progress, it
+ * would hide for ever that nothing else gets through (a black hole of the path MTU).
+ */
 function noteProgress(tcb: Tcb, nowUs: number, edge: number): void {
   tcb.lastEdge = edge;
+  tcb.timers.rtoUs = Infinity;
+  if (edge <= tcb.highestEdge) return;
+  tcb.highestEdge = edge;
   tcb.lastProgressUs = nowUs;
   tcb.timeouts = 0;
-  tcb.timers.rtoUs = Infinity;
   resetBackOff(tcb.rtt);
 }
 
