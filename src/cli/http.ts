@@ -23,7 +23,12 @@ export function requestService(options: ServiceRequest): Promise<IncomingMessage
       method,
       path,
       headers: { host: `${service}.svc`, connection: 'close', ...headers },
-      createConnection: () => connect(service),
+      createConnection: () => {
+        const socket = connect(service);
+        // The request listens only a turn later: a failure before that would go unheard.
+        socket.once('error', reject);
+        return socket;
+      },
     });
     outgoing.setTimeout(idleMs, () =>
       outgoing.destroy(new CliError(`no answer from "${service}" for ${idleMs / 1000} s`)),

@@ -55,6 +55,12 @@ interface Pending {
 /** Poll handles stop when they are collected: an open link stays reachable. */
 const open = new Set<OffloadLink>();
 
+// While Node takes the process down it runs the loop once more: a packet then would call into a JavaScript engine that is
+// gone, and abort the process (exit code 134).
+process.once('exit', () => {
+  for (const link of open) void link.close();
+});
+
 /** The link, or in words what the kernel lacks. A failed bind shows in `ready`. */
 export function createOffloadLink(options: LinkOptions, libc: Libc, choice: Choice): UdpLink | string {
   const socket = openSocket(options, libc);
