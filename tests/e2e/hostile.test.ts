@@ -5,7 +5,7 @@ import { strict as assert } from 'node:assert';
 import { createSocket } from 'node:dgram';
 import { test } from 'node:test';
 import { parseServiceId, seededRandom } from '../../src/core/base/index.ts';
-import { lastLine, residentBytes, Stage } from './harness.ts';
+import { lastLine, residentBytes, Stage, until } from './harness.ts';
 import { hostilePackets } from './hostile-packets.ts';
 import { Peer } from './peer.ts';
 
@@ -53,7 +53,9 @@ test('[P1] malformed packets at router and instance: counted, no crash, no growt
   const sent = await flood(ports, address.id, 40, 2);
   assert.equal(await client.exchange(connection, 'still served'), 'still served');
   const after = [router.pid, server.pid].map(residentBytes);
-  assert.equal(await client.exchange(await client.connect('target'), 'and new ones'), 'and new ones');
+  // Some of the flood were whole SYNs of clients that do not exist: they hold places until they are given up.
+  const late = await until('a new client is let in', () => client.connect('target').catch(() => undefined), 60_000);
+  assert.equal(await client.exchange(late, 'and new ones'), 'and new ones');
   for (const [i, name] of ['router', 'instance'].entries()) {
     const grown = ((after[i] ?? 0) - (before[i] ?? 0)) / mib;
     assert.ok(grown < 24, `the ${name} grew by ${grown.toFixed(1)} MiB after ${sent} bad packets`);

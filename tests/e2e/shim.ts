@@ -33,6 +33,7 @@ export interface ShimStats {
 }
 
 export interface TracedPacket {
+  readonly atMs: number;
   /** As the client sees it. */
   readonly direction: 'out' | 'in';
   /** The real host:port of the other end. */
@@ -80,11 +81,8 @@ export class Shim {
 
   /** Every packet that it has seen, whatever became of it. */
   async trace(): Promise<TracedPacket[]> {
-    const heads = await this.ask<{ direction: 'out' | 'in'; peer: string; bytes: number; head: string }[]>(
-      'trace',
-      'trace',
-    );
-    return heads.map(({ direction, peer, bytes, head }) => ({ direction, peer, bytes, ...decode(head, bytes) }));
+    const heads = await this.ask<(Omit<TracedPacket, keyof Decoded> & { head: string })[]>('trace', 'trace');
+    return heads.map(({ head, ...seen }) => ({ ...seen, ...decode(head, seen.bytes) }));
   }
 
   private async ask<T>(command: string, key: string): Promise<T> {
@@ -96,7 +94,9 @@ export class Shim {
   }
 }
 
-function decode(head: string, datagramBytes: number): Omit<TracedPacket, 'direction' | 'peer' | 'bytes'> {
+type Decoded = Omit<TracedPacket, 'atMs' | 'direction' | 'peer' | 'bytes'>;
+
+function decode(head: string, datagramBytes: number): Decoded {
   const bytes = Uint8Array.from(Buffer.from(head, 'hex'));
   // The head is cut; what a length field claims must fit the whole datagram.
   const whole = new Uint8Array(Math.max(datagramBytes, bytes.length));

@@ -65,6 +65,8 @@ export class Topology {
       if (address) inside(host, 'ip', 'address', 'add', address, 'dev', end);
       inside(host, 'ip', 'link', 'set', end, 'up');
     }
+    untilUp(a, ends.a);
+    untilUp(b, ends.b);
     return ends;
   }
 
@@ -82,6 +84,13 @@ export class Topology {
 /** Runs a command inside a namespace; throws with what it printed if it fails. */
 export function inside(namespace: string, command: string, ...args: string[]): string {
   return execFileSync('ip', ['netns', 'exec', namespace, command, ...args], { encoding: 'utf8', stdio: 'pipe' });
+}
+
+/** The kernel reports a carrier up to a second late; until then the interface is not among a process's own. */
+function untilUp(namespace: string, end: string): void {
+  const until = Date.now() + 5000;
+  while (!inside(namespace, 'ip', 'link', 'show', 'dev', end).includes('state UP'))
+    if (Date.now() > until) throw new Error(`${end} does not come up`);
 }
 
 function ip(...args: string[]): void {

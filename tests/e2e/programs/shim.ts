@@ -44,7 +44,7 @@ const random = seededRandom(options.seed ?? 1);
 const chance = (probability: number): boolean => random.uint32() / 2 ** 32 < probability;
 
 const stats = { out: 0, in: 0, lost: 0, reordered: 0, duplicated: 0, corrupted: 0, peers: 0 };
-const trace: { direction: Direction; peer: string; bytes: number; head: string }[] = [];
+const trace: { atMs: number; direction: Direction; peer: string; bytes: number; head: string }[] = [];
 
 const sendDamaged = openDamager();
 const insides = new Map<string, Socket>();
@@ -113,7 +113,13 @@ function impair(direction: Direction, peer: Endpoint, bytes: Uint8Array, deliver
   stats[direction]++;
   if (options.trace) {
     const head = Buffer.from(bytes.subarray(0, 160)).toString('hex');
-    trace.push({ direction, peer: `${peer.address}:${peer.port}`, bytes: bytes.length, head });
+    trace.push({
+      atMs: Math.round(performance.now()),
+      direction,
+      peer: `${peer.address}:${peer.port}`,
+      bytes: bytes.length,
+      head,
+    });
   }
   if (chance(impairments.loss)) {
     stats.lost++;
