@@ -26,7 +26,11 @@ export function ensureInstalled() {
   const why = staleInstall();
   if (why === undefined) return;
   say(`npm ci (${why})`);
-  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], 'npm ci failed: is the package registry reachable?');
+  run(
+    'npm',
+    ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'],
+    'npm ci failed: is the package registry reachable?',
+  );
 }
 
 export function ensureBuilt() {
