@@ -8,8 +8,8 @@ import type { Segment } from '../wire/index.ts';
 import { challenge } from './ack.ts';
 import { releaseBlocks } from './blocks.ts';
 import { finWasAcked } from './closing.ts';
-import { acknowledge, isSackedAt, markSacked, raiseHighest } from './scoreboard.ts';
-import { fromWire, type Tcb, tsvalAt } from './tcb.ts';
+import { acknowledge, markSacked, raiseHighest } from './scoreboard.ts';
+import { deliveredEdge, fromWire, type Tcb, tsvalAt } from './tcb.ts';
 
 const minRenegeUs = 10_000;
 
@@ -23,8 +23,7 @@ export function handleAck(tcb: Tcb, nowUs: number, segment: Segment, seq: number
   const advanced = ack > tcb.sndUna;
   if (advanced) advance(tcb, nowUs, ack, segment);
   if (segment.sackBlocks > 0) handleSack(tcb, segment, ack);
-  if (tcb.scoreboard.sackedBytes > 0 || tcb.timers.renegeUs !== Infinity)
-    watchForReneging(tcb, nowUs, segment, ack, pure);
+  watchForReneging(tcb, nowUs, segment, ack, pure);
   handleWindow(tcb, segment, seq, advanced, ack);
   return Reason.OK;
 }
@@ -89,23 +88,25 @@ function handleDuplicateReport(tcb: Tcb, start: number, end: number): void {
 }
 
 /**
- * The receiver SACKed the byte at sndUna, which makes sense only while its layer above has yet to accept it, and such a
- * receiver repeats that in each ACK. An ACK without it says that the bytes were refused, or that it was overtaken: a
- * short wait tells.
+ * The receiver SACKed bytes from sndUna on, which makes sense only while its layer above has yet to accept them, and such
+ * a receiver repeats that block, whole, in each ACK. An ACK without it says that the bytes were refused, or that it was
+ * overtaken: a short wait tells.
  */
 function watchForReneging(tcb: Tcb, nowUs: number, segment: Segment, ack: number, pure: boolean): void {
-  if (ack < tcb.sndUna || !isSackedAt(tcb.scoreboard, tcb.sndUna)) {
-    if (ack >= tcb.sndUna) tcb.timers.renegeUs = Infinity;
-    return;
-  }
+  if (ack < tcb.sndUna || !pure) return;
+  const edge = deliveredEdge(tcb);
+  if (edge === tcb.sndUna || reports(tcb, segment, edge)) tcb.timers.renegeUs = Infinity;
+  else if (tcb.timers.renegeUs === Infinity)
+    tcb.timers.renegeUs = nowUs + Math.max(minRenegeUs, tcb.rtt.srttUs / 2);
+}
+
+/** Whether one of the blocks holds everything from sndUna to `edge`. */
+function reports(tcb: Tcb, segment: Segment, edge: number): boolean {
   for (let i = 0; i < segment.sackBlocks; i++) {
     const start = fromWire(tcb.iss, segment.sackStart[i]!, tcb.sndUna);
-    const end = fromWire(tcb.iss, segment.sackEnd[i]!, tcb.sndUna);
-    if (start > tcb.sndUna || end <= tcb.sndUna) continue;
-    tcb.timers.renegeUs = Infinity;
-    return;
+    if (start <= tcb.sndUna && fromWire(tcb.iss, segment.sackEnd[i]!, tcb.sndUna) >= edge) return true;
   }
-  if (pure && tcb.timers.renegeUs === Infinity) tcb.timers.renegeUs = nowUs + Math.max(minRenegeUs, tcb.rtt.srttUs / 2);
+  return false;
 }
 
 /** Takes the window of a newer segment; of two that cannot be told apart, the larger one. */

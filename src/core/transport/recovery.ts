@@ -50,7 +50,7 @@ export function detectLosses(tcb: Tcb, nowUs: number): void {
     if (sentUs > rack.xmitUs && (flags & Run.RETRANSMITTED) === 0) break;
     if (flags & (Run.SACKED | Run.LOST) || sentUs > rack.xmitUs) continue;
     if (sentUs === rack.xmitUs && runEnd(scoreboard, at) > rack.end) continue;
-    if (sentUs > overdueUs) timers.reorderUs = Math.max(finite(timers.reorderUs), nowUs + sentUs - overdueUs);
+    if (sentUs > overdueUs) timers.reorderUs = Math.max(finite(timers.reorderUs), nowUs + Math.ceil(sentUs - overdueUs));
     else blame = lose(tcb, nowUs, at, flags) || blame;
   }
   if (blame) enterRecovery(tcb, nowUs);

@@ -125,12 +125,6 @@ export function raiseHighest(sb: Scoreboard, end: number): void {
   if (end > sb.highest) sb.highest = Math.min(end, sb.end);
 }
 
-export function isSackedAt(sb: Scoreboard, offset: number): boolean {
-  const { runs } = sb;
-  const at = findAt(runs, offset);
-  return at >= runs.first && (runs.marks[at]! & Run.SACKED) !== 0;
-}
-
 /** Sets the flags of a run and keeps the sums. */
 export function mark(sb: Scoreboard, at: number, flags: number): void {
   const { runs } = sb;
@@ -141,14 +135,12 @@ export function mark(sb: Scoreboard, at: number, flags: number): void {
   if (flags & Run.LOST) sb.lostBytes += bytes;
 }
 
-/** Takes everything outstanding as lost and forgets SACKs, which the receiver may have withdrawn (RFC 2018 section 8). */
+/**
+ * Takes everything outstanding as lost. SACKs stand: a receiver that withdraws them is found out by its ACKs (delivery.ts),
+ * and repeating what arrived would draw duplicate reports that make the timeout itself look needless.
+ */
 export function markAllLost(sb: Scoreboard): void {
-  const { runs } = sb;
-  for (let at = runs.first; at < runs.first + runs.count; at++) {
-    const before = runs.marks[at]!;
-    const counted = before & Run.SACKED ? Run.COUNTED | Run.RETRANSMITTED : 0;
-    mark(sb, at, (before & ~Run.SACKED) | Run.LOST | counted);
-  }
+  flagOutstanding(sb, Run.LOST);
 }
 
 /** The receiver took its SACKs back: those bytes are to be sent again, and nothing in the network is to blame. */
