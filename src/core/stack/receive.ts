@@ -54,12 +54,19 @@ export function receive(stack: StackState, bytes: Uint8Array, length: number, re
     const verdict = parsePacket(view, at, length, packet);
     if (verdict === Reason.OK && packet.kind === PacketKind.PADDING) break;
     counters.packetsIn++;
-    const reason = verdict === Reason.OK ? dispatch(stack, at, length) : verdict;
+    const end = skipZeros(bytes, at + packet.totalBytes, length);
+    const reason = verdict === Reason.OK ? dispatch(stack, at, end) : verdict;
     if (reason !== Reason.OK) countDrop(counters, reason);
     if (packet.totalBytes === 0 || reason === Reason.UNKNOWN_FLOW) break;
-    at += packet.totalBytes;
+    at = end;
   }
   settleTouched(stack);
+}
+
+/** Where the padding behind a packet ends: the kernel may have joined several padded SYNs into one super-packet. */
+function skipZeros(bytes: Uint8Array, from: number, length: number): number {
+  while (from < length && bytes[from] === 0) from++;
+  return from;
 }
 
 /** What a batch changed is worked out once per flow. */
