@@ -16,7 +16,8 @@ import { measureLookups } from './lookups.ts';
 
 const senders = 8;
 const underWay = 512;
-const service = 'bench-sink';
+/** Of this repeat alone: the next hop of the one before is gone. */
+const service = `bench-sink-${process.pid}`;
 const warmUpMs = 500;
 const silenceMs = 20;
 /** Where the nonce stands in a SYN: behind base header and the first half of CONTROL. */

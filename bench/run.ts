@@ -116,7 +116,10 @@ function round(value: number): number {
 
 function roundAll(figures: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(figures).map(([key, value]) => [key, typeof value === 'number' ? round(value) : value]),
+    Object.entries(figures).map(([key, value]) => [
+      key,
+      typeof value === 'number' && !Number.isInteger(value) ? round(value) : value,
+    ]),
   );
 }
 
