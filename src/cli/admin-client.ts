@@ -10,7 +10,7 @@ import { requestService } from './http.ts';
 /** By its id: the directory that a name would be looked up in is the router's own. */
 const service = formatServiceId(labelId(routerService));
 
-const startRouter = 'caracal router   (or set CARACAL_ROUTER=HOST:PORT)';
+const startRouter = 'caracal router   (or set CARACAL_ROUTER=ADDRESS:PORT)';
 const idleMs = 10_000;
 
 /** Undefined when no router can be found; throws CliError for every other failure. */

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { fileNameOf, parseDurationUs, parseHostPort, parseInteger, parsePort, parseServiceUrl } from './arguments.ts';
+import {
+  checkRouterAddress,
+  fileNameOf,
+  parseDurationUs,
+  parseHostPort,
+  parseInteger,
+  parsePort,
+  parseServiceUrl,
+} from './arguments.ts';
 
 const usage = { exitCode: 2 };
 
@@ -18,6 +26,13 @@ describe('cli arguments', () => {
     assert.deepEqual(parseHostPort('80', 'X', { defaultHost: '127.0.0.1' }), { host: '127.0.0.1', port: 80 });
     for (const text of ['80', '::1:80', ':80', 'a:', 'a:0', 'a:99999', 'a b:1'])
       assert.throws(() => parseHostPort(text, 'X'), usage, text);
+  });
+
+  it('router addresses: IP addresses, the port may be left out', () => {
+    for (const text of ['192.0.2.1', '192.0.2.1:5', '[::1]', '[::1]:5', 'localhost', 'localhost:5'])
+      checkRouterAddress(text);
+    for (const text of ['', 'router.example:5', '::1', '192.0.2.1:0', '192.0.2.1:x', 'not an address'])
+      assert.throws(() => checkRouterAddress(text), usage, text);
   });
 
   it('numbers and times', () => {

@@ -1,6 +1,7 @@
 // Command-line values: text in, checked value out. Every refusal names the argument, says what it should look like
 // and exits with 2. Kept apart from commander, so that the rules are tested without running a command.
 
+import { isIP } from 'node:net';
 import { usageError } from './errors.ts';
 
 export interface HostPort {
@@ -26,6 +27,14 @@ export function parseHostPort(
   const match = /^(?:\[([0-9a-fA-F:.%\w]+)\]|([^:[\]/\s]+)):(\d+)$/.exec(text);
   if (match === null) throw usageError(`${what} is HOST:PORT (an IPv6 address in brackets), not "${text}"`);
   return { host: match[1] ?? match[2] ?? '', port: parsePort(match[3] ?? '', `the port in ${what}`, least) };
+}
+
+/** What CARACAL_ROUTER may hold: an IP address or `localhost`, with a port or without. Throws as the others do. */
+export function checkRouterAddress(text: string): void {
+  const bare = isIP(text) === 4 || text === 'localhost' || /^\[[^\]]+\]$/.test(text);
+  const { host } = parseHostPort(bare ? `${text}:1` : text, 'CARACAL_ROUTER');
+  if (isIP(host) === 0 && host !== 'localhost')
+    throw usageError(`CARACAL_ROUTER is ADDRESS:PORT with an IP address, not "${text}"`);
 }
 
 /** A whole number within [least, most]. */

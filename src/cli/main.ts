@@ -2,7 +2,7 @@
 // and answers the exit code; commands throw and never call process.exit.
 
 import { Command, CommanderError } from 'commander';
-import { parseHostPort } from './arguments.ts';
+import { checkRouterAddress } from './arguments.ts';
 import { registerBench } from './commands/bench.ts';
 import { registerConnect } from './commands/connect.ts';
 import { registerDemo } from './commands/demo.ts';
@@ -75,7 +75,7 @@ Examples:
   caracal get svc://web/index.html      fetch from any live instance of it
   caracal forward 8080 web              curl http://127.0.0.1:8080/
 
-Environment: CARACAL_ROUTER=HOST:PORT, CARACAL_ALIASES=FILE, CARACAL_LINK=dgram|offload, NO_COLOR.
+Environment: CARACAL_ROUTER=ADDRESS:PORT, CARACAL_ALIASES=FILE, CARACAL_LINK=dgram|offload, NO_COLOR.
 Exit codes: 0 ok, 1 failed, 2 wrong usage.  More: docs/operations.md`,
     );
   for (const register of registrations) register(program);
@@ -85,7 +85,7 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage.  More: docs/operations.md`,
 /** Said at once and by its name, before a command fails somewhere inside. */
 function checkEnvironment(): void {
   const router = process.env['CARACAL_ROUTER'];
-  if (router) parseHostPort(router, 'CARACAL_ROUTER');
+  if (router) checkRouterAddress(router);
 }
 
 /** `caracal ls | head -1` must not end in a stack trace. */

@@ -13,8 +13,8 @@ export function registerConnect(program: Command): void {
       'after',
       `
 Examples:
-  echo hello | caracal connect echo
-  caracal connect inbox < a.tar`,
+  caracal connect inbox < a.tar
+  echo hello | caracal connect echo`,
     )
     .action(run);
 }

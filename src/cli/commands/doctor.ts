@@ -124,7 +124,12 @@ async function checkMulticast(): Promise<Check> {
         detail: `heard on this machine (${receiver.report().joined.join(', ')})`,
       };
     const why = receiver.report().lastError || sender.report().lastError || 'a packet to the group did not come back';
-    return { name: 'multicast', status: 'warn', detail: why, advice: 'run a router and set CARACAL_ROUTER=HOST:PORT' };
+    return {
+      name: 'multicast',
+      status: 'warn',
+      detail: why,
+      advice: 'run a router and set CARACAL_ROUTER=ADDRESS:PORT',
+    };
   } finally {
     clearTimeout(timer);
     receiver.close();

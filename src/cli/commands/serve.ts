@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import type { Command } from 'commander';
 import { serve } from '../../index.ts';
 import { announceReady, graceFlag, stopRequested, withinGrace } from '../daemon.ts';
-import { explain, usageError } from '../errors.ts';
+import { CliError, explain, usageError } from '../errors.ts';
 import { formatBytes, note, plural } from '../output.ts';
 import { type ShareOptions, shareFlags, shareOf } from '../share.ts';
 import { createStaticHandler } from '../static/index.ts';
@@ -73,7 +73,7 @@ async function run(service: string, folder: string, options: ServeOptions): Prom
 async function existingDirectory(folder: string): Promise<string> {
   try {
     const real = await realpath(folder);
-    if (!(await stat(real)).isDirectory()) throw Object.assign(new Error(folder), { code: 'ENOTDIR' });
+    if (!(await stat(real)).isDirectory()) throw new CliError(`cannot serve ${folder}: not a directory`);
     await access(real, constants.R_OK | constants.X_OK);
     return real;
   } catch (error) {
