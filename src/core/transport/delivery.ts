@@ -23,6 +23,7 @@ export function handleAck(tcb: Tcb, nowUs: number, segment: Segment, seq: number
   const advanced = ack > tcb.sndUna;
   if (advanced) advance(tcb, nowUs, ack, segment);
   if (segment.sackBlocks > 0) handleSack(tcb, segment, ack);
+  if (tcb.delivery.ambiguous) resolveAmbiguity(tcb, segment);
   watchForReneging(tcb, nowUs, segment, ack, pure);
   handleWindow(tcb, segment, seq, advanced, ack);
   return Reason.OK;
@@ -44,6 +45,12 @@ function detectSpuriousRetransmission(tcb: Tcb, ack: number, segment: Segment): 
   if (tcb.undoTsval < 0 || ack <= tcb.undoStart) return;
   if (segment.hasTimestamps && ((segment.tsecr - tcb.undoTsval) | 0) < 0) tcb.undoBytes = 0;
   tcb.undoTsval = -2;
+}
+
+/** Karn's rule, and how timestamps lift it (RFC 7323 section 4.1): the echo shows which sending of a segment arrived. */
+function resolveAmbiguity(tcb: Tcb, segment: Segment): void {
+  if (!segment.hasTimestamps) return;
+  if (((segment.tsecr - tsvalAt(tcb, tcb.delivery.sentAtUs)) | 0) >= 0) tcb.delivery.ambiguous = false;
 }
 
 function handleSack(tcb: Tcb, segment: Segment, ack: number): void {
@@ -96,8 +103,7 @@ function watchForReneging(tcb: Tcb, nowUs: number, segment: Segment, ack: number
   if (ack < tcb.sndUna || !pure) return;
   const edge = deliveredEdge(tcb);
   if (edge === tcb.sndUna || reports(tcb, segment, edge)) tcb.timers.renegeUs = Infinity;
-  else if (tcb.timers.renegeUs === Infinity)
-    tcb.timers.renegeUs = nowUs + Math.max(minRenegeUs, tcb.rtt.srttUs / 2);
+  else if (tcb.timers.renegeUs === Infinity) tcb.timers.renegeUs = nowUs + Math.max(minRenegeUs, tcb.rtt.srttUs / 2);
 }
 
 /** Whether one of the blocks holds everything from sndUna to `edge`. */

@@ -19,7 +19,7 @@ export function digestAcks(tcb: Tcb, nowUs: number): void {
   const { delivery, rtt, congestion } = tcb;
   tcb.ackPending = false;
   const edge = deliveredEdge(tcb);
-  const rttUs = delivery.sampleSentUs >= 0 ? Math.max(1, nowUs - delivery.sampleSentUs) : 0;
+  const rttUs = delivery.sentAtUs >= 0 && !delivery.ambiguous ? Math.max(1, nowUs - delivery.sentAtUs) : 0;
   if (rttUs > 0) sampleRtt(rtt, rttUs, nowUs);
   updateRack(tcb, nowUs);
   if (delivery.probe) probeArrived(tcb, nowUs);
@@ -50,7 +50,8 @@ export function detectLosses(tcb: Tcb, nowUs: number): void {
     if (sentUs > rack.xmitUs && (flags & Run.RETRANSMITTED) === 0) break;
     if (flags & (Run.SACKED | Run.LOST) || sentUs > rack.xmitUs) continue;
     if (sentUs === rack.xmitUs && runEnd(scoreboard, at) > rack.end) continue;
-    if (sentUs > overdueUs) timers.reorderUs = Math.max(finite(timers.reorderUs), nowUs + Math.ceil(sentUs - overdueUs));
+    if (sentUs > overdueUs)
+      timers.reorderUs = Math.max(finite(timers.reorderUs), nowUs + Math.ceil(sentUs - overdueUs));
     else blame = lose(tcb, nowUs, at, flags) || blame;
   }
   if (blame) enterRecovery(tcb, nowUs);
@@ -80,7 +81,7 @@ function updateRack(tcb: Tcb, nowUs: number): void {
   if (sentAtUs < 0) return;
   const rttUs = nowUs - sentAtUs;
   // Quicker than the path allows: the ACK is of the original, and says nothing of when the repetition was sent.
-  if (delivery.retransmitted && rttUs < rtt.minRttUs) return;
+  if (delivery.ambiguous && rttUs < rtt.minRttUs) return;
   rack.rttUs = rttUs;
   if (sentAtUs < rack.xmitUs || (sentAtUs === rack.xmitUs && end <= rack.end)) return;
   rack.xmitUs = sentAtUs;
@@ -167,17 +168,11 @@ function tellCongestion(tcb: Tcb, nowUs: number, rttUs: number, edge: number): v
   congestionControl.onAck(tcb.congestion, sample);
 }
 
-/**
- * Something new was delivered. What a timeout made us forget and the peer reports again is not new: taken as progress, it
- * would hide for ever that nothing else gets through (a black hole of the path MTU).
- */
 function noteProgress(tcb: Tcb, nowUs: number, edge: number): void {
   tcb.lastEdge = edge;
-  tcb.timers.rtoUs = Infinity;
-  if (edge <= tcb.highestEdge) return;
-  tcb.highestEdge = edge;
   tcb.lastProgressUs = nowUs;
   tcb.timeouts = 0;
+  tcb.timers.rtoUs = Infinity;
   resetBackOff(tcb.rtt);
 }
 

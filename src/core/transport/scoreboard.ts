@@ -33,12 +33,10 @@ export interface Scoreboard {
 /** What the ACKs of one batch delivered; filled by `acknowledge` and `markSacked`. */
 export interface Delivery {
   bytes: number;
-  /** Of the run sent last: when, where it ends, and whether it was sent more than once. */
+  /** Of the run sent last: when, where it ends, and whether an earlier sending of it may have been what arrived. */
   sentAtUs: number;
   end: number;
-  retransmitted: boolean;
-  /** Of the runs sent once only, the latest time of sending; -1: none. For the RTT. */
-  sampleSentUs: number;
+  ambiguous: boolean;
   /** Something sent once arrived after something sent later. */
   reordered: boolean;
   /** A path MTU probe arrived. */
@@ -50,15 +48,14 @@ export function createScoreboard(at: number): Scoreboard {
 }
 
 export function createDelivery(): Delivery {
-  return { bytes: 0, sentAtUs: -1, end: 0, retransmitted: false, sampleSentUs: -1, reordered: false, probe: false };
+  return { bytes: 0, sentAtUs: -1, end: 0, ambiguous: false, reordered: false, probe: false };
 }
 
 export function clearDelivery(d: Delivery): void {
   d.bytes = 0;
   d.sentAtUs = -1;
   d.end = 0;
-  d.retransmitted = false;
-  d.sampleSentUs = -1;
+  d.ambiguous = false;
   d.reordered = false;
   d.probe = false;
 }
@@ -246,9 +243,7 @@ function deliver(sb: Scoreboard, at: number, start: number, end: number, out: De
   if (sentAtUs > out.sentAtUs || (sentAtUs === out.sentAtUs && end > out.end)) {
     out.sentAtUs = sentAtUs;
     out.end = end;
-    out.retransmitted = (flags & Run.RETRANSMITTED) !== 0;
+    out.ambiguous = (flags & Run.RETRANSMITTED) !== 0;
   }
-  if (flags & Run.RETRANSMITTED) return;
-  out.sampleSentUs = Math.max(out.sampleSentUs, sentAtUs);
-  if (end < sb.highest) out.reordered = true;
+  if ((flags & Run.RETRANSMITTED) === 0 && end < sb.highest) out.reordered = true;
 }

@@ -130,8 +130,6 @@ export interface Tcb {
   recoveryEnd: number;
   /** The first undelivered byte when ACKs were digested last. */
   lastEdge: number;
-  /** The highest that `lastEdge` ever was. */
-  highestEdge: number;
   roundEnd: number;
   /** Consecutive retransmission timeouts. */
   timeouts: number;
@@ -292,7 +290,6 @@ export function createTcb(options: TcbOptions, pool: BlockPool, random: Random =
     recovery: 'open',
     recoveryEnd: 0,
     lastEdge: 0,
-    highestEdge: 0,
     roundEnd: 0,
     timeouts: 0,
     lastProgressUs: 0,
