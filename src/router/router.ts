@@ -51,7 +51,9 @@ export async function createRouter(options: RouterOptions = {}): Promise<Router>
     await driver.ready;
     // Also without names: who is told at once that a name is unknown need not wait for an answer.
     serveDirectory(driver, names);
-    const admin = serve(createAdminHandler(adminView(driver, names)), routerService, { driver });
+    // Above whatever others may register under the name.
+    const handler = createAdminHandler(adminView(driver, names));
+    const admin = serve(handler, routerService, { driver, priority: 65535 });
     await admin.ready;
   } catch (error) {
     await driver.close();
