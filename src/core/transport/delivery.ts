@@ -117,7 +117,7 @@ function reports(tcb: Tcb, segment: Segment, edge: number): boolean {
 
 /** Takes the window of a newer segment; of two that cannot be told apart, the larger one. */
 function handleWindow(tcb: Tcb, segment: Segment, seq: number, advanced: boolean, ack: number): void {
-  const windowBytes = segment.windowRaw * 2 ** tcb.sndScale;
+  const windowBytes = segment.windowRaw << tcb.sndScale;
   const newer = advanced || seq > tcb.sndWl1 || (seq === tcb.sndWl1 && windowBytes > tcb.sndWnd);
   if (ack < tcb.sndUna || !newer) return;
   if (windowBytes > tcb.sndWnd) tcb.ackPending = true;

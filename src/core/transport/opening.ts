@@ -135,7 +135,7 @@ export function establish(tcb: Tcb, nowUs: number, segment: Segment): void {
   const scaled = tcb.sndScale >= 0;
   if (!scaled) tcb.rcvScale = 0;
   tcb.sndScale = Math.max(0, tcb.sndScale);
-  if ((segment.flags & TcpFlag.SYN) === 0) takeWindow(tcb, segment.windowRaw * 2 ** tcb.sndScale);
+  if ((segment.flags & TcpFlag.SYN) === 0) takeWindow(tcb, segment.windowRaw << tcb.sndScale);
   clearTimers(tcb.timers);
   tcb.sndUna = 0;
   if (tcb.synCount === 1) sampleRtt(tcb.rtt, nowUs - tcb.synSentUs, nowUs);

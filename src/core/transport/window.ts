@@ -13,7 +13,7 @@ const minRttUs = 1_000;
 /** The window field for an ACK sent now; remembers the edge. */
 export function advertise(tcb: Tcb): number {
   const ack = ackNumber(tcb);
-  const unit = 2 ** tcb.rcvScale;
+  const unit = 1 << tcb.rcvScale;
   let raw = Math.floor((receiveEdge(tcb) - ack) / unit);
   if (ack + raw * unit < tcb.rcvAdv) raw = Math.ceil((tcb.rcvAdv - ack) / unit);
   raw = Math.max(0, Math.min(maxRaw, raw));
@@ -58,7 +58,7 @@ export function tuneReceiveBuffer(tcb: Tcb, nowUs: number): void {
   if (elapsedUs < tcb.rcvRttUs) return;
   const consumed = tcb.rcvConsumed - tcb.tuneStart;
   const wanted = tuneFactor * consumed * Math.min(1, (2 * tcb.rcvRttUs) / elapsedUs);
-  const limit = Math.min(tcb.options.receiveBufferBytes, maxRaw * 2 ** tcb.rcvScale);
+  const limit = Math.min(tcb.options.receiveBufferBytes, maxRaw << tcb.rcvScale);
   tcb.rcvBufBytes = Math.min(limit, Math.max(tcb.rcvBufBytes, wanted));
   tcb.tuneStartUs = nowUs;
   tcb.tuneStart = tcb.rcvConsumed;
