@@ -15,13 +15,14 @@ import {
   setPathLimit,
   type Tcb,
 } from '../transport/index.ts';
-import { streamHeaderBytes } from './packets.ts';
+import { streamHeaderBytes, synBytes } from './packets.ts';
 import { push } from './queue.ts';
 import type { Connection, StackState } from './state.ts';
 import type { Event, SocketId, StreamOptions } from './types.ts';
 
 export const noLocator: Locator = { address: new Uint8Array(0), port: 0 };
-const basePacketBytes = 1200;
+/** What the SYN has shown to pass; the path MTU search goes up from there with the first data. */
+const basePacketBytes = synBytes;
 const defaultSendBufferBytes = 4 * 1024 * 1024;
 const defaultReceiveBufferBytes = 16 * 1024 * 1024;
 
@@ -182,11 +183,16 @@ export function deliver(stack: StackState, connection: Connection): void {
     if (connection.tcb !== undefined) markReady(stack, connection);
   }
   if (unread.length > 0) return;
-  if (connection.remoteEnd && !connection.endTold) {
+  if (connection.remoteEnd && !connection.endTold && !failed(connection)) {
     connection.endTold = true;
     emitEvent(stack, { kind: 'end', socket: connection.socket });
   }
   if (connection.over !== undefined) forget(stack, connection);
+}
+
+/** Over, and not in order: nothing more is told but `closed`. */
+function failed({ over }: Connection): boolean {
+  return over !== undefined && over !== Reason.OK;
 }
 
 /** The connection is over: orderly ends wait for delivery, others do not. */

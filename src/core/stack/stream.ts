@@ -7,6 +7,7 @@ import { readRecord, recordBytesFor, writeRecords } from '../security/index.ts';
 import { flowEntries } from '../tables/index.ts';
 import {
   acceptBytes,
+  awaitSpace,
   consumeBytes,
   endBatch,
   handleTimeout,
@@ -31,7 +32,10 @@ export function write(stack: StackState, connection: Connection, bytes: Uint8Arr
   const bodyBytes = Math.min(recordBytesFor(tcb.congestion.cwndBytes), Math.max(4096, tcb.maxSndWnd >> 1));
   const taken = writeRecords(writer, bytes, offset, bodyBytes, space, pointSink(stack.work, connection, stack.nowUs));
   connection.bytesOut += taken;
-  if (offset + taken < bytes.length) connection.writeBlocked = true;
+  if (offset + taken < bytes.length) {
+    connection.writeBlocked = true;
+    awaitSpace(tcb);
+  }
   if (taken > 0) markReady(stack, connection);
   return taken;
 }

@@ -31,6 +31,11 @@ export function enqueue(tcb: Tcb, _nowUs: number, source: Uint8Array, offset: nu
   return length;
 }
 
+/** The caller found less room than it needed, be it that the limit fell with the window: WRITABLE is owed. */
+export function awaitSpace(tcb: Tcb): void {
+  tcb.spaceLow = true;
+}
+
 /** After ACKs: tells when there is room again. */
 export function signalSpace(tcb: Tcb): void {
   if (!tcb.spaceLow) return;
