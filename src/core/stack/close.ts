@@ -71,6 +71,7 @@ export function handleFin(
   final: Readonly<Final>,
 ): Reason {
   if (!echoesNonce(connection, control)) return Reason.BAD_NONCE;
+  if (connection.state === 'TIME-WAIT' && connection.over !== Reason.OK) return repeatReset(stack, connection);
   const { receivedBytes, sentBytes } = connection;
   if (final.sentOffset !== receivedBytes || final.receivedOffset !== sentBytes) return Reason.BAD_STATE;
   if ((control.flags & ControlFlag.ACK) !== 0) {
