@@ -8,6 +8,7 @@ import { createSegment, parseSegment } from '../wire/index.ts';
 import {
   acceptBytes,
   type BlockPool,
+  blockBytes,
   connect,
   consumeBytes,
   copyReadable,
@@ -62,6 +63,8 @@ export interface End {
   received: number;
   /** Reads nothing while false. */
   reading: boolean;
+  /** Accepts nothing while false, as when a record is not whole. */
+  accepting: boolean;
   /** Bytes per record that the other end sends; 0: every byte is accepted as it comes. */
   recordBytes: number;
   /** Offsets of records that are refused once. */
@@ -69,7 +72,6 @@ export interface End {
   /** All signals so far. */
   signals: number;
   ended: boolean;
-  lastTimerUs: number;
 }
 
 interface Flight {
@@ -90,7 +92,7 @@ export interface World {
   order: number;
   packets: number;
   /** Every packet offered to the network, for inspection; undefined: not kept. */
-  log: { atUs: number; from: number; bytes: number; probe: boolean }[] | undefined;
+  log: { readonly atUs: number; readonly from: number; readonly bytes: number; readonly probe: boolean }[] | undefined;
 }
 
 export const headerBytes = 16;
@@ -168,11 +170,11 @@ function makeEnd(name: string, tcb: Tcb, pool: BlockPool, seed: number): End {
     queued: 0,
     received: 0,
     reading: true,
+    accepting: true,
     recordBytes: 0,
     refuse: new Set(),
     signals: 0,
     ended: false,
-    lastTimerUs: Infinity,
   };
 }
 
@@ -187,7 +189,10 @@ export function open(world: World): void {
   }
   const packet = new Uint8Array(64);
   const view = new DataView(packet.buffer);
-  handleSegment(b.tcb, world.nowUs, view, packet, 0, emitSyn(a.tcb, world.nowUs, view, 0));
+  const length = emitSyn(a.tcb, world.nowUs, view, 0);
+  world.nowUs += world.links[0].delayUs;
+  handleSegment(b.tcb, world.nowUs, view, packet, 0, length);
+  world.nowUs += world.links[1].delayUs;
   handleSegment(a.tcb, world.nowUs, view, packet, 0, emitSyn(b.tcb, world.nowUs, view, 0));
   run(world, () => (b.signals & Signal.ESTABLISHED) !== 0);
 }
@@ -205,8 +210,34 @@ export function run(world: World, done: () => boolean, limitUs = 600_000_000): v
     assert.ok(next <= untilUs, `not done after ${limitUs / 1e6} s of virtual time: ${describe(world)}`);
     idleTurns = next > world.nowUs ? 0 : idleTurns + 1;
     assert.ok(idleTurns < 1000, `time stands still: ${describe(world)}`);
-    world.nowUs = Math.max(world.nowUs, next);
-    for (const end of world.ends) deliverDue(world, end);
+    advance(world, next);
+  }
+}
+
+/** Moves both ends `by` bytes on, as if so much had been exchanged: offsets beyond 32 bits without the wait. */
+export function jump(world: World, by: number): void {
+  for (const end of world.ends) {
+    const { tcb } = end;
+    const { scoreboard, sendBuffer, receiveBuffer } = tcb;
+    tcb.sndUna += by;
+    tcb.sndEnd += by;
+    tcb.lastEdge += by;
+    scoreboard.end += by;
+    scoreboard.highest += by;
+    tcb.rcvNxt += by;
+    tcb.rcvAcked += by;
+    tcb.rcvConsumed += by;
+    tcb.rcvAdv += by;
+    tcb.lastAckSent += by;
+    tcb.lastRcvNxtAcked += by;
+    tcb.sndWl1 += by;
+    end.queued += by;
+    end.toSend += by;
+    for (const buffer of [sendBuffer, receiveBuffer]) {
+      buffer.start += by;
+      buffer.end += by;
+      buffer.firstBlock = Math.floor(buffer.start / blockBytes);
+    }
   }
 }
 
@@ -218,8 +249,7 @@ export function pass(world: World, us: number): void {
     pump(world, 1);
     const next = nextTime(world);
     if (next > untilUs) break;
-    world.nowUs = Math.max(world.nowUs, next);
-    for (const end of world.ends) deliverDue(world, end);
+    advance(world, next);
   }
   world.nowUs = untilUs;
 }
@@ -230,17 +260,16 @@ function nextTime(world: World): number {
   return Math.min(timers, world.flights[0]?.atUs ?? Infinity);
 }
 
-function deliverDue(world: World, end: End): void {
-  const { flights, ends, nowUs } = world;
-  const to = ends.indexOf(end);
-  let arrived = false;
-  if (end === ends[0]) {
-    // The heap is shared: hand each packet that is due to its end, in order.
-    while (flights.length > 0 && flights[0]!.atUs <= nowUs) arrive(world, popFlight(flights));
+/** Lets the clock reach `nowUs`: arrivals first, as one batch, then timeouts. */
+function advance(world: World, nowUs: number): void {
+  const { flights, ends } = world;
+  world.nowUs = Math.max(world.nowUs, nowUs);
+  while (flights.length > 0 && flights[0]!.atUs <= world.nowUs) arrive(world, popFlight(flights));
+  for (let index = 0; index < 2; index++) {
+    const { tcb } = ends[index]!;
+    if (nextDeadlineUs(tcb) <= world.nowUs) handleTimeout(tcb, world.nowUs);
+    settle(world, index);
   }
-  arrived = nextDeadlineUs(end.tcb) <= nowUs;
-  if (arrived) handleTimeout(end.tcb, nowUs);
-  settle(world, to);
 }
 
 function arrive(world: World, flight: Flight): void {
@@ -261,11 +290,11 @@ export function settle(world: World, index: number): void {
   tcb.signals = 0;
 }
 
-const scratch = new Uint8Array(65_536);
+const scratch = new Uint8Array(131_072);
 
 function judge(world: World, end: End, other: End): void {
   const { tcb } = end;
-  for (;;) {
+  while (end.accepting) {
     const readable = readableBytes(tcb);
     const left = other.toSend - tcb.rcvAcked;
     const bytes = end.recordBytes === 0 ? Math.min(readable, scratch.length) : Math.min(end.recordBytes, left);
@@ -416,16 +445,65 @@ export function describe(world: World): string {
     .join('\n');
 }
 
-/** Sends `bytes` from the first end (and `back` from the second), ends both, and checks that all of it arrived. */
+/** Sends `bytes` more from the first end (and `back` from the second), ends both, and checks that all of it arrived. */
 export function transfer(world: World, bytes: number, back = 0, limitUs = 600_000_000): void {
   const [a, b] = world.ends;
-  a.toSend = bytes;
-  b.toSend = back;
+  a.toSend += bytes;
+  b.toSend += back;
   a.ends = b.ends = true;
   run(world, () => isOver(a) && isOver(b), limitUs);
   assert.ok(isOver(a) && isOver(b), `stuck: ${describe(world)}`);
-  assert.equal(b.received, bytes);
-  assert.equal(a.received, back);
+  assert.equal(b.received, a.toSend);
+  assert.equal(a.received, b.toSend);
+}
+
+/** Sends `bytes` more from one end and runs until the other has taken them. */
+export function deliver(world: World, from: 0 | 1, bytes: number, limitUs?: number): void {
+  const end = world.ends[from];
+  const other = world.ends[1 - from]!;
+  end.toSend += bytes;
+  run(world, () => other.received === end.toSend, limitUs);
+  assert.equal(other.received, end.toSend, describe(world));
+}
+
+/** What a packet of the log says; offsets are relative to the stream it belongs to. */
+export interface Seen {
+  readonly seq: number;
+  readonly bytes: number;
+  readonly flags: number;
+  readonly ack: number;
+  readonly windowRaw: number;
+  readonly blocks: readonly (readonly [number, number])[];
+}
+
+/** Reads a packet that `from` sent. */
+export function read(world: World, from: number, packet: Uint8Array): Seen {
+  const view = new DataView(packet.buffer);
+  parseSegment(view, headerBytes, packet.length - headerBytes, parsed);
+  const { iss } = world.ends[from]!.tcb;
+  const other = world.ends[1 - from]!.tcb.iss;
+  const blocks: [number, number][] = [];
+  for (let i = 0; i < parsed.sackBlocks; i++)
+    blocks.push([(parsed.sackStart[i]! - other - 1) | 0, (parsed.sackEnd[i]! - other - 1) | 0]);
+  return {
+    seq: (parsed.seq - iss - 1) | 0,
+    bytes: packet.length - headerBytes - parsed.dataOffsetBytes,
+    flags: parsed.flags,
+    ack: (parsed.ack - other - 1) | 0,
+    windowRaw: parsed.windowRaw,
+    blocks,
+  };
+}
+
+/** Watches what one end sends; `drop` decides what is lost. Answers the list, which grows. */
+export function watch(world: World, from: 0 | 1, drop: (seen: Seen, index: number) => boolean = () => false): Seen[] {
+  const list: Seen[] = [];
+  world.links[from].drop = (packet) => {
+    const seen = read(world, from, packet);
+    list.push(seen);
+    return drop(seen, list.length - 1);
+  };
+  return list;
 }
 
 export function isOver(end: End): boolean {
