@@ -115,6 +115,7 @@ function leaveHalfOpen(stack: StackState, connection: Connection): Listener | un
   const listener = stack.sockets.get(connection.listener);
   if (listener?.kind !== 'listener') return undefined;
   listener.halfOpen--;
+  if (listener.closing && listener.halfOpen === 0) stack.controlPlaneUs = 0;
   return listener;
 }
 

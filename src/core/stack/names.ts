@@ -26,6 +26,8 @@ const defaultWeight = 100;
 const announceUs = 5_000_000;
 /** A search for a router this old has come up empty: the name is found ad hoc. It goes on in the background. */
 const searchGraceUs = 150_000;
+/** A client that opened sends something within a round trip, and its repetition within another. */
+const drainUs = 1_000_000;
 const closedNameUs = 30_000_000;
 
 export function listen(stack: StackState, input: Extract<Input, { kind: 'listen' }>): SocketId {
@@ -39,9 +41,11 @@ export function listen(stack: StackState, input: Extract<Input, { kind: 'listen'
     backlog: input.backlog ?? defaultBacklog,
     stream: input.stream ?? {},
     halfOpen: 0,
+    drainUntilUs: Number.POSITIVE_INFINITY,
     announced: false,
     announceDeadlineUs: Number.POSITIVE_INFINITY,
     closing: false,
+    released: false,
   };
   bind(stack, listener);
   return listener.socket;
@@ -62,6 +66,7 @@ export function openDatagramSocket(stack: StackState, input: Extract<Input, { ki
     announced: false,
     announceDeadlineUs: Number.POSITIVE_INFINITY,
     closing: false,
+    released: false,
   };
   bind(stack, socket);
   return socket.socket;
@@ -123,8 +128,10 @@ export function pollAnnouncements(stack: StackState): void {
     else failListening(stack, binding, Reason.TIMED_OUT, 'the router does not answer the registration');
   }
   for (const binding of stack.unregistering) {
-    if (!isUnregistered(stack.registrar, binding.prefix, binding.protocol)) continue;
+    binding.released ||= isUnregistered(stack.registrar, binding.prefix, binding.protocol);
+    if (!binding.released || !drained(stack, binding)) continue;
     stack.unregistering.delete(binding);
+    stack.sockets.delete(binding.socket);
     emitEvent(stack, { kind: 'closed', socket: binding.socket, reason: Reason.OK, detail: '' });
   }
 }
@@ -132,6 +139,8 @@ export function pollAnnouncements(stack: StackState): void {
 export function announceDeadlineUs(stack: StackState): number {
   let earliestUs = Number.POSITIVE_INFINITY;
   for (const binding of stack.unannounced) earliestUs = Math.min(earliestUs, binding.announceDeadlineUs);
+  for (const binding of stack.unregistering)
+    if (binding.kind === 'listener' && binding.halfOpen > 0) earliestUs = Math.min(earliestUs, binding.drainUntilUs);
   return earliestUs;
 }
 
@@ -154,33 +163,42 @@ function findBinding(stack: StackState, prefix: Prefix, protocol: number): Bindi
 function failListening(stack: StackState, binding: Binding, reason: Reason, detail: string): void {
   dropRegistration(stack.registrar, binding.prefix, binding.protocol);
   unbind(stack, binding);
+  stack.sockets.delete(binding.socket);
   emitEvent(stack, { kind: 'listen-failed', socket: binding.socket, reason, detail });
 }
 
 function unbind(stack: StackState, binding: Binding): void {
   stack.unannounced.delete(binding);
   removeTarget(stack.services, binding.prefix, 'local', stack.instance, binding.protocol);
-  stack.sockets.delete(binding.socket);
 }
 
-/** Takes the name back first; dials that are already under way are refused, not left to time out. */
+/**
+ * Takes the name back first; dials that come after that are refused, not left to time out. One whose SYN-ACK is out may be
+ * open at its client already, with a request on the way: it is still let in, for a moment.
+ */
 export function closeBinding(stack: StackState, binding: Binding): void {
   if (binding.closing) return;
   binding.closing = true;
   stack.controlPlaneUs = 0;
   const { prefix, protocol } = binding;
   setExpiring(stack.closedNames, closedKey(prefix, protocol), true, stack.nowUs + closedNameUs);
-  if (binding.kind === 'listener') {
-    for (const connection of halfOpenOf(stack, binding)) {
-      sendPacket(stack, buildConnectionReset(connection, Reason.CLOSED), connection.peer);
-      dropHalfOpen(stack, connection);
-    }
-  }
+  if (binding.kind === 'listener') binding.drainUntilUs = stack.nowUs + drainUs;
   unbind(stack, binding);
   unregisterService(stack.registrar, prefix, protocol, stack.nowUs);
   if (stack.options.adHoc && stack.registrar.router === undefined) sendWithdraw(stack, prefix, protocol);
   stack.unregistering.add(binding);
   pollAnnouncements(stack);
+}
+
+/** Whether nobody is half-open at a closing listener any more; who has not completed in time is reset. */
+function drained(stack: StackState, binding: Binding): boolean {
+  if (binding.kind !== 'listener' || binding.halfOpen === 0) return true;
+  if (stack.nowUs < binding.drainUntilUs) return false;
+  for (const connection of halfOpenOf(stack, binding)) {
+    sendPacket(stack, buildConnectionReset(connection, Reason.CLOSED), connection.peer);
+    dropHalfOpen(stack, connection);
+  }
+  return true;
 }
 
 function closedKey(prefix: Prefix, protocol: number): string {

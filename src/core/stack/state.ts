@@ -39,6 +39,8 @@ interface NamedSocket {
   /** When waiting for the router's answer ends; Infinity once announced. */
   announceDeadlineUs: number;
   closing: boolean;
+  /** After `close`: the router has let go of the name, or does not answer. */
+  released: boolean;
 }
 
 export interface Listener extends NamedSocket {
@@ -47,6 +49,8 @@ export interface Listener extends NamedSocket {
   readonly stream: StreamOptions;
   /** Connections in SYN-RECEIVED. */
   halfOpen: number;
+  /** After `close`: how long those may still complete. */
+  drainUntilUs: number;
 }
 
 export interface DatagramSocket extends NamedSocket {
