@@ -151,6 +151,19 @@ test('opening: a dial that races with the closing of the only listener is refuse
   assertNoFlows(world);
 });
 
+test('opening: a dial whose SYN-ACK is out when the listener closes is let in and served', () => {
+  const world = createWorld({ delayUs });
+  const listening = listenOn(world, world.server, serverScript);
+  const client = dialFrom(world, world.client, clientScript);
+  runFor(world, 2_500);
+  assert.equal(client.opened, false);
+  world.server.driver.handle({ kind: 'close', socket: listening.socket });
+  assert.ok(runFor(world, 20_000_000, () => allClosed(client)));
+  assertIntact(client);
+  assert.ok(runFor(world, 5_000_000, () => listening.reason === 0));
+  assertNoFlows(world);
+});
+
 test('opening: a dial that races with the closing of one of two listeners reaches the other', () => {
   for (let seed = 1; seed <= 6; seed++) {
     const world = createWorld({ delayUs }, seed);
