@@ -49,7 +49,8 @@ export function hasSackInfo(tcb: Tcb): boolean {
 /** An ACK left, alone or with data. `complete`: it had the SACK blocks if there were any. */
 export function ackSent(tcb: Tcb, complete: boolean): void {
   tcb.lastAckSent = ackNumber(tcb);
-  tcb.lastRcvNxtAcked = tcb.rcvNxt;
+  // A peer that has ended stands one past its FIN.
+  tcb.lastRcvNxtAcked = tcb.rcvNxt === tcb.rcvFinAt ? tcb.rcvNxt + 1 : tcb.rcvNxt;
   if (!complete) return;
   tcb.ackNow = false;
   tcb.rcvSinceAck = 0;
