@@ -17,6 +17,9 @@ export const datagramCommands: Record<string, (args: Arguments) => unknown> = {
   datagramConnect,
   datagramListen,
   datagramSend: ({ socket, text, to }) => send(Number(socket), String(text), to as string | undefined),
+  /** From many sockets in one turn, before any answer can come. */
+  datagramSendFrom: ({ sockets: indices, text, to }) =>
+    Promise.all((indices as number[]).map((index) => send(index, String(text), String(to)))),
   datagramReceived: ({ socket }) => ({ received: sockets[Number(socket)]?.received ?? [] }),
   datagramClose: ({ socket }) => void sockets[Number(socket)]?.socket.close(),
 };
