@@ -97,22 +97,26 @@ function handleDuplicateReport(tcb: Tcb, start: number, end: number): void {
 /**
  * The receiver SACKed bytes from sndUna on, which makes sense only while its layer above has yet to accept them, and such
  * a receiver repeats that block, whole, in each ACK. An ACK without it says that the bytes were refused, or that it was
- * overtaken: a short wait tells.
+ * overtaken: a short wait tells. What it still reports above stands.
  */
 function watchForReneging(tcb: Tcb, nowUs: number, segment: Segment, ack: number, pure: boolean): void {
   if (ack < tcb.sndUna || !pure) return;
   const edge = deliveredEdge(tcb);
-  if (edge === tcb.sndUna || reports(tcb, segment, edge)) tcb.timers.renegeUs = Infinity;
-  else if (tcb.timers.renegeUs === Infinity) tcb.timers.renegeUs = nowUs + Math.max(minRenegeUs, tcb.rtt.srttUs / 2);
-}
-
-/** Whether one of the blocks holds everything from sndUna to `edge`. */
-function reports(tcb: Tcb, segment: Segment, edge: number): boolean {
+  let start = ack;
+  let end = edge;
   for (let i = 0; i < segment.sackBlocks; i++) {
-    const start = fromWire(tcb.iss, segment.sackStart[i]!, tcb.sndUna);
-    if (start <= tcb.sndUna && fromWire(tcb.iss, segment.sackEnd[i]!, tcb.sndUna) >= edge) return true;
+    const blockStart = fromWire(tcb.iss, segment.sackStart[i]!, ack);
+    const blockEnd = fromWire(tcb.iss, segment.sackEnd[i]!, ack);
+    if (blockStart <= ack) start = Math.max(start, blockEnd);
+    else end = Math.min(end, blockStart);
   }
-  return false;
+  if (start >= edge) {
+    tcb.timers.renegeUs = Infinity;
+    return;
+  }
+  tcb.withdrawnStart = start;
+  tcb.withdrawnEnd = end;
+  if (tcb.timers.renegeUs === Infinity) tcb.timers.renegeUs = nowUs + Math.max(minRenegeUs, tcb.rtt.srttUs / 2);
 }
 
 /** Takes the window of a newer segment; of two that cannot be told apart, the larger one. */

@@ -221,7 +221,8 @@ function emitMtuProbe(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch)
   const size = mtu.searching ? mtu.candidateBytes : mtu.maxBytes;
   const bytes = size - lower.headerBytes - dataHeaderBytes(tcb);
   if (unsentBytes(tcb) < bytes || usableWindow(tcb) < bytes || tcb.scoreboard.lostBytes > 0) return false;
-  if (size > batch.buffer.length || !fitsWindow(tcb, bytes)) return false;
+  // It may exceed the window by itself: room for so much at once may never come.
+  if (size > batch.buffer.length || pipeBytes(tcb) >= tcb.congestion.cwndBytes) return false;
   tcb.mtuProbeBytes = nextProbe(mtu, nowUs);
   if (tcb.mtuProbeBytes !== size) return false;
   batch.probe = true;

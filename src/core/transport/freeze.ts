@@ -7,15 +7,7 @@ import { createPacer } from './pacing.ts';
 import { searchPathMtu } from './path-mtu.ts';
 import { createRtt, resetBackOff } from './rtt.ts';
 import { delaySent, flagOutstanding, Run } from './scoreboard.ts';
-import {
-  congestionControl,
-  createRack,
-  dataBytes,
-  isSynchronized,
-  type Tcb,
-  type Timers,
-  undeliveredBytes,
-} from './tcb.ts';
+import { congestionControl, createRack, isSynchronized, type Tcb, type Timers, undeliveredBytes } from './tcb.ts';
 import { armTimers } from './timers.ts';
 
 export function freeze(tcb: Tcb, nowUs: number): void {
@@ -40,15 +32,15 @@ export function resume(tcb: Tcb, nowUs: number): void {
  * Call it frozen or not; a frozen connection still needs `resume`.
  */
 export function pathChanged(tcb: Tcb, nowUs: number, packetBytes: number, fresh: boolean): void {
+  searchPathMtu(tcb, packetBytes);
   if (fresh) {
-    tcb.congestion = congestionControl.create(dataBytes(tcb, tcb.options.headerBytes));
+    tcb.congestion = congestionControl.create(tcb.mssBytes);
     tcb.rtt = createRtt();
     tcb.pacer = createPacer();
     Object.assign(tcb.rack, createRack());
     tcb.recovery = 'open';
     tcb.undoTsval = -2;
   }
-  searchPathMtu(tcb, packetBytes);
   if (tcb.frozenAtUs < 0) askAtOnce(tcb, nowUs);
 }
 

@@ -13,6 +13,8 @@ import { congestionControl, deliveredEdge, pipeBytes, type Tcb, undeliveredBytes
 const sample: AckSample = createAckSample();
 /** RFC 8985: this many segments delivered past a hole are as good as a reordering window. */
 const dupThreshold = 3;
+/** Delayed ACKs make the round trip of a near peer look long; a pacer that believed them would strangle what follows. */
+const inflationLimit = 4;
 
 /** Works out what the segments since the last call have acknowledged. */
 export function digestAcks(tcb: Tcb, nowUs: number): void {
@@ -32,7 +34,8 @@ export function digestAcks(tcb: Tcb, nowUs: number): void {
   if (edge > tcb.lastEdge) noteProgress(tcb, nowUs, edge);
   if (delivery.sentAtUs >= 0) tcb.timers.tlpUs = Infinity;
   if (tcb.recovery !== 'open' && edge >= tcb.recoveryEnd) leaveRecovery(tcb, nowUs);
-  setRate(tcb.pacer, congestion.cwndBytes, rtt.srttUs, congestion.cwndBytes < congestion.ssthreshBytes);
+  const pathUs = Math.min(rtt.srttUs, inflationLimit * rtt.minRttUs);
+  setRate(tcb.pacer, congestion.cwndBytes, pathUs, congestion.cwndBytes < congestion.ssthreshBytes);
   clearDelivery(delivery);
 }
 
@@ -54,14 +57,15 @@ export function detectLosses(tcb: Tcb, nowUs: number): void {
       timers.reorderUs = Math.max(finite(timers.reorderUs), nowUs + Math.ceil(sentUs - overdueUs));
     else blame = lose(tcb, nowUs, at, flags) || blame;
   }
-  if (blame) enterRecovery(tcb, nowUs);
+  // While the peer seems to withdraw SACKs, the end of what it refused looks like a loss.
+  if (blame && timers.renegeUs === Infinity) enterRecovery(tcb, nowUs);
 }
 
 /** Answers whether the network is to blame. */
 function lose(tcb: Tcb, nowUs: number, at: number, flags: number): boolean {
   mark(tcb.scoreboard, at, flags | Run.LOST);
   if (flags & Run.PROBE) probeLost(tcb, nowUs);
-  return (flags & Run.BLAMELESS) === 0;
+  return (flags & (Run.BLAMELESS | Run.COUNTED)) === 0;
 }
 
 /** RFC 8985 section 6.2, step 4. */
@@ -114,10 +118,11 @@ export function enterTimeoutRecovery(tcb: Tcb, nowUs: number): void {
   tcb.pacer.dueUs = nowUs;
 }
 
-/** The receiver withdrew its SACKs. */
+/** The receiver withdrew SACKs, and no later ACK contradicted. */
 export function repairReneging(tcb: Tcb): void {
+  tcb.timers.renegeUs = Infinity;
+  if (!withdrawSacked(tcb.scoreboard, tcb.withdrawnStart, tcb.withdrawnEnd)) return;
   tcb.counters.reneged++;
-  withdrawSacked(tcb.scoreboard);
   tcb.lastEdge = deliveredEdge(tcb);
   tcb.timers.rtoUs = Infinity;
 }

@@ -34,18 +34,18 @@ import {
 type Action =
   | { kind: 'send'; bytes: number }
   | { kind: 'ack' | 'lose'; at: number }
-  | { kind: 'sack'; at: number; bytes: number }
+  | { kind: 'sack' | 'withdraw'; at: number; bytes: number }
   | { kind: 'repeat'; bytes: number }
-  | { kind: 'timeout' | 'withdraw' };
+  | { kind: 'timeout' };
 
 const small = fc.integer({ min: 1, max: 30 });
 const place = fc.integer({ min: 0, max: 200 });
 const action: fc.Arbitrary<Action> = fc.oneof(
   fc.record({ kind: fc.constant('send' as const), bytes: small }),
   fc.record({ kind: fc.constantFrom('ack' as const, 'lose' as const), at: place }),
-  fc.record({ kind: fc.constant('sack' as const), at: place, bytes: small }),
+  fc.record({ kind: fc.constantFrom('sack' as const, 'withdraw' as const), at: place, bytes: small }),
   fc.record({ kind: fc.constant('repeat' as const), bytes: small }),
-  fc.record({ kind: fc.constantFrom('timeout' as const, 'withdraw' as const) }),
+  fc.record({ kind: fc.constant('timeout' as const) }),
 );
 
 /** What the model knows of each byte from 0 on. */
@@ -75,15 +75,21 @@ function step(sb: Scoreboard, spare: Columns[], model: Model, now: number, a: Ac
     }
   } else if (a.kind === 'lose') loseOne(sb, model, a.at);
   else if (a.kind === 'repeat') repeatFirst(sb, model, now, a.bytes);
-  else if (a.kind === 'timeout') {
+  else if (a.kind === 'withdraw') withdraw(sb, model, a.at, a.bytes);
+  else {
     markAllLost(sb);
     for (let i = model.una; i < model.flags.length; i++)
       if ((model.flags[i]! & Run.SACKED) === 0) model.flags[i]! |= Run.LOST;
-  } else {
-    withdrawSacked(sb);
-    for (let i = model.una; i < model.flags.length; i++) if (model.flags[i]! & Run.SACKED) model.flags[i] = Run.LOST;
   }
   assert.equal(delivery.bytes, model.delivered.size - before, 'every byte is delivered once');
+}
+
+function withdraw(sb: Scoreboard, model: Model, at: number, bytes: number): void {
+  const start = model.una + at;
+  withdrawSacked(sb, start, start + bytes);
+  let edge = model.una;
+  while (edge < model.flags.length && model.flags[edge]! & Run.SACKED) edge++;
+  for (let i = start; i < Math.min(edge, start + bytes); i++) model.flags[i] = Run.LOST;
 }
 
 /** One run, as loss detection does. */

@@ -15,7 +15,7 @@ export const Run = {
   /** Its loss says nothing of congestion: a path MTU probe, or it was in flight when the path went away. */
   BLAMELESS: 8,
   PROBE: 16,
-  /** SACKed once, which was then forgotten: not delivered a second time. */
+  /** SACKed once, then withdrawn: not delivered a second time, and lost without blame. */
   COUNTED: 32,
 } as const;
 
@@ -140,13 +140,17 @@ export function markAllLost(sb: Scoreboard): void {
   flagOutstanding(sb, Run.LOST);
 }
 
-/** The receiver took its SACKs back: those bytes are to be sent again, and nothing in the network is to blame. */
-export function withdrawSacked(sb: Scoreboard): void {
+/**
+ * The receiver took back its SACK of [start, end), which begins within the first run: the bytes are to be sent again, and
+ * nothing in the network is to blame. Answers whether any of them were SACKed.
+ */
+export function withdrawSacked(sb: Scoreboard, start: number, end: number): boolean {
   const { runs } = sb;
-  for (let at = runs.first; at < runs.first + runs.count; at++) {
-    if ((runs.marks[at]! & Run.SACKED) === 0) continue;
-    mark(sb, at, Run.LOST | Run.COUNTED | Run.RETRANSMITTED | Run.BLAMELESS);
-  }
+  const edge = firstUndelivered(sb);
+  if (runs.count === 0 || start >= Math.min(edge, end) || start < runs.starts[runs.first]!) return false;
+  const at = isolate(sb, runs.first, start, end);
+  mark(sb, at, Run.LOST | Run.COUNTED | Run.RETRANSMITTED);
+  return true;
 }
 
 /** Adds flags to every run that is not SACKed. */

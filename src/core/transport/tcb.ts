@@ -67,6 +67,9 @@ export interface Tcb {
   readonly sendBuffer: BlockBuffer;
   readonly scoreboard: Scoreboard;
   readonly delivery: Delivery;
+  /** What the peer seems to have withdrawn of its SACKs; counts while `timers.renegeUs` runs. */
+  withdrawnStart: number;
+  withdrawnEnd: number;
   /** The ACKs of this batch are still to be digested. */
   ackPending: boolean;
   /** sendSpace fell below the low-water mark: WRITABLE is owed. */
@@ -250,6 +253,8 @@ export function createTcb(options: TcbOptions, pool: BlockPool, random: Random =
     sendBuffer: createBlockBuffer(),
     scoreboard: createScoreboard(0),
     delivery: createDelivery(),
+    withdrawnStart: 0,
+    withdrawnEnd: 0,
     ackPending: false,
     spaceLow: false,
     windowBlocked: false,

@@ -31,7 +31,7 @@ export function handleTimeout(tcb: Tcb, nowUs: number): void {
   if (tcb.frozenAtUs >= 0) return;
   if (nowUs >= timers.stateUs) stateTimedOut(tcb);
   if (nowUs >= timers.reorderUs) detectLosses(tcb, nowUs);
-  if (nowUs >= timers.renegeUs) renegingTimedOut(tcb);
+  if (nowUs >= timers.renegeUs) repairReneging(tcb);
   if (nowUs >= timers.tlpUs) tailLossTimedOut(tcb, nowUs);
   if (nowUs >= timers.rtoUs) retransmissionTimedOut(tcb, nowUs);
   if (nowUs >= timers.probeUs) probeTimedOut(tcb);
@@ -99,11 +99,6 @@ function retransmissionTimedOut(tcb: Tcb, nowUs: number): void {
   suspectBlackHole(tcb, nowUs);
   enterTimeoutRecovery(tcb, nowUs);
   backOff(tcb.rtt);
-}
-
-function renegingTimedOut(tcb: Tcb): void {
-  tcb.timers.renegeUs = Infinity;
-  repairReneging(tcb);
 }
 
 /** Self mode: a SYN to repeat, or the end of TIME-WAIT. */
