@@ -101,16 +101,25 @@ function bind(stack: StackState, binding: Binding): void {
 }
 
 function announce(stack: StackState, binding: Binding): void {
-  const { search, options, nowUs } = stack;
   if (binding.kind === 'datagram-socket' && !binding.found) return tellListening(stack, binding, false);
   if (stack.registry !== undefined) return tellListening(stack, binding, true);
   stack.controlPlaneUs = 0;
-  registerService(stack.registrar, binding.prefix, binding.protocol, binding.weight, binding.priority, nowUs);
-  if (options.router !== undefined || search?.state === 'found') binding.announceDeadlineUs = nowUs + announceUs;
-  else if (search !== undefined) binding.announceDeadlineUs = stack.searchStartUs + searchGraceUs;
-  if (binding.announceDeadlineUs <= nowUs || binding.announceDeadlineUs === Number.POSITIVE_INFINITY)
-    return tellListening(stack, binding, false);
+  registerService(stack.registrar, binding.prefix, binding.protocol, binding.weight, binding.priority, stack.nowUs);
   stack.unannounced.add(binding);
+  if (stack.locals.length > 0) awaitAnnouncement(stack, binding);
+}
+
+/** How long `listening` may wait for a router; not at all when there is none to wait for. */
+function awaitAnnouncement(stack: StackState, binding: Binding): void {
+  const { search, options, nowUs } = stack;
+  if (options.router !== undefined || search?.state === 'found') binding.announceDeadlineUs = nowUs + announceUs;
+  else binding.announceDeadlineUs = search === undefined ? nowUs : stack.searchStartUs + searchGraceUs;
+  if (binding.announceDeadlineUs <= nowUs) tellListening(stack, binding, false);
+}
+
+/** The link is bound: from here on others can find what was bound before. */
+export function announceAll(stack: StackState): void {
+  for (const binding of stack.unannounced) awaitAnnouncement(stack, binding);
 }
 
 function tellListening(stack: StackState, binding: Binding, registered: boolean): void {

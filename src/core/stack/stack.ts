@@ -26,7 +26,7 @@ import { pollControlPlane } from './control-plane.ts';
 import { createCounters } from './counters.ts';
 import { sendDatagram } from './datagrams.ts';
 import { hasDirectory, inspect, type StackInfo } from './inspect.ts';
-import { closeBinding, listen, openDatagramSocket } from './names.ts';
+import { announceAll, closeBinding, listen, openDatagramSocket } from './names.ts';
 import { connect, retrySyn } from './open.ts';
 import { createFlowLower, poll } from './poll.ts';
 import { createQueue } from './queue.ts';
@@ -185,8 +185,8 @@ function handleBound(stack: StackState, input: Extract<Input, { kind: 'bound' }>
   stack.controlPlaneUs = 0;
   stack.searchStartUs = stack.nowUs;
   if (stack.search !== undefined) restartRouterSearch(stack.search, stack.random, stack.nowUs);
-  if (router === undefined) return;
-  setRegistrarRouter(stack.registrar, router, undefined, stack.nowUs);
+  if (router !== undefined) setRegistrarRouter(stack.registrar, router, undefined, stack.nowUs);
+  announceAll(stack);
 }
 
 function handleClose(stack: StackState, input: Extract<Input, { kind: 'close' }>): number {
