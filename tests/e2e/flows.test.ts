@@ -159,6 +159,32 @@ test('[P4] an abort reaches the other side as ECONNRESET', async (t) => {
   assert.equal(look.bytes, 0);
 });
 
+test('flows: IPv6 carries the same', async (t) => {
+  const stage = new Stage(t);
+  await stage.router([], { host: '::1' });
+  assert.match(stage.routerAddress ?? '', /^\[/);
+  const [server, client] = await Promise.all([Peer.start(stage), Peer.start(stage)]);
+  await server.listen('six', 'source', { bytes: 4 * mib, seed: 6 });
+  const look = await client.received(await client.connect('six'));
+  assert.equal(look.sha256, contentHash(4 * mib, 6));
+});
+
+for (const [from, to] of [
+  ['dgram', 'offload'],
+  ['offload', 'dgram'],
+  ['dgram', 'dgram'],
+] as const) {
+  test(`flows: the ${from} link talks to the ${to} link`, async (t) => {
+    const stage = new Stage(t);
+    await stage.router([], { env: { CARACAL_LINK: from } });
+    const server = await Peer.start(stage, { env: { CARACAL_LINK: from } });
+    const client = await Peer.start(stage, { env: { CARACAL_LINK: to } });
+    await server.listen('linked', 'source', { bytes: 4 * mib, seed: 7 });
+    const look = await client.received(await client.connect('linked'));
+    assert.equal(look.sha256, contentHash(4 * mib, 7));
+  });
+}
+
 interface Pair {
   readonly server: Peer;
   readonly client: Peer;
