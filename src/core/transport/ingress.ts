@@ -19,12 +19,14 @@ import { Signal } from './types.ts';
 import { sampleReceiverRtt } from './window.ts';
 
 const segment: Segment = createSegment();
+const leastMss = 536;
 /** RFC 7323 section 5.5: a timestamp this old says nothing. */
 const staleTimestampUs = 24 * 86_400 * 1e6;
 
 /**
  * Handles the segment of `length` bytes at `offset`; `view` and `bytes` show the same memory. Answers OK, or why the
- * segment or a part of it was dropped. An untrusted segment brings payload only: its ACK, window and FIN are ignored.
+ * segment or a part of it was dropped. An untrusted segment brings payload only: its ACK, window, timestamps and
+ * FIN are ignored.
  */
 export function handleSegment(
   tcb: Tcb,
@@ -82,14 +84,14 @@ function handleSynchronized(
   }
   const seq = fromWire(tcb.irs, segment.seq, tcb.rcvNxt);
   if (flags & TcpFlag.RST) return handleReset(tcb, nowUs, seq);
-  if (isOldTimestamp(tcb, nowUs)) return refuse(tcb, nowUs, Reason.STALE);
+  if (trusted && isOldTimestamp(tcb, nowUs)) return refuse(tcb, nowUs, Reason.STALE);
   if (segment.hasTimestamps && ((segment.tsval - tcb.tsNewest) | 0) > 0) tcb.tsNewest = segment.tsval;
   if (!isAcceptable(tcb, seq, length)) return handleUnacceptable(tcb, nowUs, seq, length);
   if (flags & TcpFlag.SYN) return refuse(tcb, nowUs, Reason.TCP_FLAG);
   if ((flags & TcpFlag.ACK) === 0) return Reason.BAD_SEGMENT;
   tcb.lastReceivedUs = nowUs;
   tcb.unanswered = 0;
-  noteTimestamp(tcb, nowUs, seq, length);
+  if (trusted) noteTimestamp(tcb, nowUs, seq, length);
   if (tcb.state === 'SYN-RECEIVED') {
     if (!acknowledgesSyn(tcb, nowUs, segment)) return Reason.STALE;
     establish(tcb, nowUs, segment);
@@ -171,7 +173,7 @@ function receive(
   if (fin) noteFin(tcb, end);
   let reason: Reason = Reason.OK;
   if (length > 0) {
-    tcb.rcvMss = Math.max(tcb.rcvMss, length);
+    noteSegmentSize(tcb, length);
     const from = Math.max(seq, tcb.rcvNxt);
     const to = Math.min(end, tcb.rcvAdv, finLimit(tcb, end));
     if (from > seq) noteDuplicate(tcb, seq, Math.min(end, from));
@@ -181,6 +183,12 @@ function receive(
   if (fin) tcb.ackNow = true;
   if (tcb.rcvAcked === tcb.rcvFinAt && !tcb.finReceived) receivedFin(tcb, nowUs);
   return reason;
+}
+
+/** A segment without PSH has more behind it, so it is as large as its sender makes them. */
+function noteSegmentSize(tcb: Tcb, length: number): void {
+  const last = (segment.flags & (TcpFlag.PSH | TcpFlag.FIN)) !== 0;
+  tcb.rcvMss = Math.max(length, last ? tcb.rcvMss : leastMss);
 }
 
 /** Above SAL a FIN is believed only with the bytes before it: data past it shows that it was forged. */

@@ -26,9 +26,10 @@ export function armProbe(tcb: Tcb, nowUs: number): void {
   if (timers.probeUs === Infinity) timers.probeUs = nowUs + Math.min(maxRtoUs, rtt.rtoUs * 2 ** tcb.probeBackoff);
 }
 
-export function probeTimedOut(tcb: Tcb): void {
+export function probeTimedOut(tcb: Tcb, nowUs: number): void {
   tcb.timers.probeUs = Infinity;
-  if (++tcb.unanswered > unansweredLimit) return fail(tcb, Signal.TIMED_OUT);
+  const tooLong = tcb.unanswered > 0 && nowUs - tcb.lastReceivedUs >= (tcb.options.timeoutUs ?? Infinity);
+  if (++tcb.unanswered > unansweredLimit || tooLong) return fail(tcb, Signal.TIMED_OUT);
   tcb.probeBackoff++;
   tcb.probeDue = true;
   tcb.overrideSws = tcb.windowBlocked;

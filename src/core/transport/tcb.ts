@@ -98,7 +98,7 @@ export interface Tcb {
   /** A duplicate to report (RFC 2883); -1: none. */
   dsackStart: number;
   dsackEnd: number;
-  /** The largest payload seen. */
+  /** Payload of the peer's full segments, as far as seen. */
   rcvMss: number;
   tsRecent: number;
   tsRecentUs: number;

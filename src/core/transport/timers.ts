@@ -34,7 +34,7 @@ export function handleTimeout(tcb: Tcb, nowUs: number): void {
   if (nowUs >= timers.renegeUs) repairReneging(tcb);
   if (nowUs >= timers.tlpUs) tailLossTimedOut(tcb, nowUs);
   if (nowUs >= timers.rtoUs) retransmissionTimedOut(tcb, nowUs);
-  if (nowUs >= timers.probeUs) probeTimedOut(tcb);
+  if (nowUs >= timers.probeUs) probeTimedOut(tcb, nowUs);
   if (nowUs >= timers.keepAliveUs) keepAliveTimedOut(tcb, nowUs);
   if (nowUs >= timers.paceUs) timers.paceUs = Infinity;
   if (nowUs >= timers.ackUs) {

@@ -5,6 +5,7 @@
 import { strict as assert } from 'node:assert';
 import { type Random, randomBelow, randomFraction, seededRandom } from '../base/index.ts';
 import { createSegment, parseSegment } from '../wire/index.ts';
+import { type Flight, popFlight, pushFlight } from './flights.test.ts';
 import {
   acceptBytes,
   type BlockPool,
@@ -72,13 +73,6 @@ export interface End {
   /** All signals so far. */
   signals: number;
   ended: boolean;
-}
-
-interface Flight {
-  readonly atUs: number;
-  readonly order: number;
-  readonly to: number;
-  readonly packet: Uint8Array;
 }
 
 export interface World {
@@ -395,39 +389,6 @@ function send(world: World, from: number, packet: Uint8Array, leavesUs: number):
   if (randomFraction(world.random) < link.reordering) atUs += 1 + randomBelow(world.random, link.lateUs);
   if (link.gatherUs > 0) atUs = Math.ceil(atUs / link.gatherUs) * link.gatherUs;
   pushFlight(world.flights, { atUs, order: world.order++, to: 1 - from, packet });
-}
-
-function before(a: Flight, b: Flight): boolean {
-  return a.atUs < b.atUs || (a.atUs === b.atUs && a.order < b.order);
-}
-
-function pushFlight(heap: Flight[], flight: Flight): void {
-  let at = heap.length;
-  heap.push(flight);
-  while (at > 0) {
-    const parent = (at - 1) >> 1;
-    if (!before(flight, heap[parent]!)) break;
-    heap[at] = heap[parent]!;
-    at = parent;
-  }
-  heap[at] = flight;
-}
-
-function popFlight(heap: Flight[]): Flight {
-  const top = heap[0]!;
-  const last = heap.pop()!;
-  if (heap.length === 0) return top;
-  let at = 0;
-  for (;;) {
-    let child = 2 * at + 1;
-    if (child >= heap.length) break;
-    if (child + 1 < heap.length && before(heap[child + 1]!, heap[child]!)) child++;
-    if (!before(heap[child]!, last)) break;
-    heap[at] = heap[child]!;
-    at = child;
-  }
-  heap[at] = last;
-  return top;
 }
 
 export function describe(world: World): string {
