@@ -4,7 +4,7 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { Reason } from '../base/index.ts';
 import { createSegment, emitSegment, TcpFlag } from '../wire/index.ts';
-import { abort, finish, finished, handleSegment, Signal, type Tcb } from './index.ts';
+import { abort, destroyTcb, finish, finished, handleSegment, Signal, type Tcb } from './index.ts';
 import { deliver, type End, isOver, makeWorld, open, pass, run, type World, watch } from './two-ends.test.ts';
 
 type Mode = 'lower' | 'self';
@@ -136,6 +136,16 @@ test('self: abort resets the peer', () => {
   run(world, () => (b.signals & Signal.RESET) !== 0);
   assert.ok(b.signals & Signal.RESET);
   assert.deepEqual([a.tcb.state, b.tcb.state], ['CLOSED', 'CLOSED']);
+});
+
+test('self: what arrives after the end is answered with RST', () => {
+  const world = openWorld('self');
+  const [a, b] = world.ends;
+  deliver(world, 0, 2000);
+  destroyTcb(b.tcb);
+  a.toSend += 5000;
+  run(world, () => (a.signals & Signal.RESET) !== 0);
+  assert.ok(a.signals & Signal.RESET);
 });
 
 function give(tcb: Tcb, nowUs: number, flags: number, seq: number): Reason {

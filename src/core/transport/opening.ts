@@ -69,12 +69,12 @@ function ownMss(options: TcbOptions): number {
 export function handlePassive(tcb: Tcb, nowUs: number, segment: Segment): Reason {
   const { flags } = segment;
   const self = tcb.options.opening === 'self';
-  if (tcb.state === 'CLOSED' && (self || tcb.begun)) return Reason.BAD_STATE;
   if (flags & TcpFlag.RST) return Reason.TCP_FLAG;
   if (flags & TcpFlag.ACK) {
     if (self) resetAt(tcb, segment.ack);
     return Reason.BAD_STATE;
   }
+  if (tcb.state === 'CLOSED' && (self || tcb.begun)) return Reason.BAD_STATE;
   if ((flags & TcpFlag.SYN) === 0) return Reason.BAD_STATE;
   takeSyn(tcb, nowUs, segment);
   tcb.state = 'SYN-RECEIVED';
