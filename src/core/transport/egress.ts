@@ -36,9 +36,6 @@ export function egress(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch
   else if (isSynchronized(tcb)) {
     emitStream(tcb, nowUs, lower, batch);
     armTimers(tcb, nowUs);
-  } else if (tcb.state === 'SYN-RECEIVED' && tcb.ackNow) {
-    fillHeader(tcb, nowUs);
-    emitAck(tcb, lower, batch);
   }
   return batch.packets > 0;
 }

@@ -86,7 +86,7 @@ function handleSynchronized(
   if (flags & TcpFlag.RST) return handleReset(tcb, nowUs, seq);
   if (trusted && isOldTimestamp(tcb, nowUs)) return refuse(tcb, nowUs, Reason.STALE);
   if (segment.hasTimestamps && ((segment.tsval - tcb.tsNewest) | 0) > 0) tcb.tsNewest = segment.tsval;
-  if (!isAcceptable(tcb, seq, length)) return handleUnacceptable(tcb, nowUs, seq, length);
+  if (!isAcceptable(tcb, seq, length)) return handleUnacceptable(tcb, nowUs, seq, length, trusted);
   if (flags & TcpFlag.SYN) return refuse(tcb, nowUs, Reason.TCP_FLAG);
   if ((flags & TcpFlag.ACK) === 0) return Reason.BAD_SEGMENT;
   tcb.lastReceivedUs = nowUs;
@@ -112,8 +112,8 @@ function isAcceptable(tcb: Tcb, seq: number, length: number): boolean {
 }
 
 /** A repetition of what was acknowledged, a probe, or beyond the window: answered with an ACK that says where we are. */
-function handleUnacceptable(tcb: Tcb, nowUs: number, seq: number, length: number): Reason {
-  if (tcb.state === 'SYN-RECEIVED') return refuse(tcb, nowUs, Reason.STALE);
+function handleUnacceptable(tcb: Tcb, nowUs: number, seq: number, length: number, trusted: boolean): Reason {
+  if (tcb.state === 'SYN-RECEIVED') return trusted ? handleEarlyProbe(tcb, nowUs, seq) : Reason.STALE;
   const left = ackNumber(tcb);
   const end = seq + length;
   if (length > 0 && end <= left) noteDuplicate(tcb, seq, end);
@@ -124,6 +124,18 @@ function handleUnacceptable(tcb: Tcb, nowUs: number, seq: number, length: number
   if (length > 0 || fin || seq === left - 1) tcb.ackNow = true;
   else challenge(tcb, nowUs);
   return length > 0 && end <= left ? Reason.DUPLICATE : Reason.STALE;
+}
+
+/**
+ * SYN-RECEIVED: the number of the peer's SYN with an ACK of ours is its crossing SYN-ACK, or a probe of a peer whose ACK
+ * was lost and which has nothing to send. RFC 9293 answers it; taking it as the ACK that it is saves that round trip.
+ */
+function handleEarlyProbe(tcb: Tcb, nowUs: number, seq: number): Reason {
+  if (seq !== -1 || (segment.flags & TcpFlag.ACK) === 0) return Reason.STALE;
+  if (!acknowledgesSyn(tcb, nowUs, segment)) return Reason.STALE;
+  establish(tcb, nowUs, segment);
+  tcb.ackNow = true;
+  return Reason.OK;
 }
 
 function refuse(tcb: Tcb, nowUs: number, reason: Reason): Reason {

@@ -50,6 +50,18 @@ test('above SAL: the server is established by data as well as by a bare ACK', ()
   assert.equal(b.tcb.state, 'ESTABLISHED');
 });
 
+test('above SAL: a client whose ACK was lost and which has nothing to send establishes the server by its keep-alive', () => {
+  const keepAlive = { idleUs: 5_000_000, intervalUs: 1_000_000, probes: 5 };
+  const world = makeWorld(1, {}, { keepAlive });
+  let lost = 0;
+  world.links[0].drop = () => lost++ < 1;
+  const [, b] = world.ends;
+  open(world);
+  assert.equal(b.tcb.state, 'ESTABLISHED');
+  assert.ok(lost > 1);
+  deliver(world, 1, 5000);
+});
+
 test('above SAL: a repeated SYN is the same but for its time', () => {
   const tcb = makeTcb();
   const segment = createSegment();
