@@ -12,7 +12,9 @@ const binary = join(folder, 'node_modules', name, 'bin', 'node');
 
 if (!existsSync(binary)) {
   say(`npm install ${name}@24 into .out/node24`);
-  spawnSync('npm', ['install', '--prefix', folder, '--no-save', '--no-audit', '--no-fund', `${name}@24`], { stdio: ['ignore', 2, 2] });
+  spawnSync('npm', ['install', '--prefix', folder, '--no-save', '--no-audit', '--no-fund', `${name}@24`], {
+    stdio: ['ignore', 2, 2],
+  });
 }
 if (!existsSync(binary)) {
   console.error(`there is no Node 24 for ${process.platform}-${process.arch} as the package ${name}`);
