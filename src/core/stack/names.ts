@@ -138,7 +138,7 @@ export function pollAnnouncements(stack: StackState): void {
   }
   for (const binding of stack.unregistering) {
     binding.released ||= isUnregistered(stack.registrar, binding.prefix, binding.protocol);
-    if (!binding.released || !drained(stack, binding)) continue;
+    if (!drained(stack, binding) || !binding.released) continue;
     stack.unregistering.delete(binding);
     stack.sockets.delete(binding.socket);
     emitEvent(stack, { kind: 'closed', socket: binding.socket, reason: Reason.OK, detail: '' });
