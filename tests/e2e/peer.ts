@@ -130,8 +130,9 @@ export class Peer {
     return this.call('look', { connection });
   }
 
-  async residentBytes(): Promise<number> {
-    return (await this.call<{ resident: number }>('memory')).resident;
+  /** Bytes, after a collection. */
+  memory(): Promise<{ resident: number; live: number }> {
+    return this.call('memory');
   }
 }
 
