@@ -4,9 +4,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ServiceId } from '../../src/core/base/index.ts';
 import { type Event, Protocol, type SocketId, type Stack } from '../../src/core/stack/index.ts';
-import type { SimHost } from '../../src/sim/index.ts';
+import { baseHeaderBytes, emitBase, emitService, serviceBytes } from '../../src/core/wire/index.ts';
+import { makeLocator, type SimHost, send } from '../../src/sim/index.ts';
 import { kindOf, sentOf } from './packets.ts';
-import { createWorld, runFor, service } from './world.ts';
+import { addMember, createWorld, runFor, service } from './world.ts';
 
 type Received = Extract<Event, { kind: 'datagram' }>;
 
@@ -81,4 +82,34 @@ test('datagrams: one to a name that nobody has is dropped and counted, the socke
   world.client.driver.handle({ kind: 'datagram', socket: client.socket, bytes: Uint8Array.of(8), to: service });
   runFor(world, 1_000_000);
   assert.deepEqual(server.received[0]?.bytes, Uint8Array.of(8));
+});
+
+/** An unbound datagram without payload that says it comes from `from`. */
+function forge(to: ServiceId, from: ServiceId): Uint8Array {
+  const bytes = new Uint8Array(baseHeaderBytes + serviceBytes(true));
+  const view = new DataView(bytes.buffer);
+  emitService(view, baseHeaderBytes, to, from);
+  emitBase(view, 0, bytes.length, Protocol.UDP, bytes.length, 0, 0);
+  return bytes;
+}
+
+test('datagrams: who claims to be a service is not sent what is meant for it', () => {
+  const world = createWorld({ delayUs: 5_000 });
+  const server = openSocket(world.server, service);
+  const client = openSocket(world.client);
+  runFor(world, 1_000_000);
+  const ask = () =>
+    world.client.driver.handle({ kind: 'datagram', socket: client.socket, bytes: Uint8Array.of(1), to: service });
+  ask();
+  runFor(world, 100_000);
+  const to = server.received[0]?.from;
+  assert.ok(to !== undefined);
+  const forged = forge(to, service);
+  const { station: mallory } = addMember(world.simulation, 'mallory', '10.0.0.66');
+  send(world.simulation.network, mallory, makeLocator('10.0.0.1', 40_000), forged);
+  runFor(world, 100_000);
+  assert.equal(client.received.length, 1, 'labels prove nothing: the forged datagram itself arrives');
+  ask();
+  runFor(world, 100_000);
+  assert.equal(server.received.length, 2, 'the answer of the forger did not divert the next request');
 });

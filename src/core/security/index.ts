@@ -3,8 +3,10 @@ export {
   controlLabel,
   directoryLabel,
   isLabel,
+  isPrivateName,
   labelServiceId,
   memberServiceId,
+  privateName,
 } from './names.ts';
 export {
   type ByteSink,

@@ -2,7 +2,14 @@
 // it, so that two programs agree on it with no directory. Nothing here is authenticated; self-certifying names are
 // ssID 1. Labels are restricted to what a DNS name may hold, because `http://LABEL.svc/` must be able to carry them.
 
-import { memberOffset, type Primitives, type ServiceId, ssIdBytes } from '../base/index.ts';
+import {
+  memberOffset,
+  type Primitives,
+  type Random,
+  type ServiceId,
+  serviceIdBytes,
+  ssIdBytes,
+} from '../base/index.ts';
 
 /** Registrations, searches and every other control message go to this name. */
 export const controlLabel = 'caracal.control';
@@ -48,4 +55,18 @@ export function memberServiceId(service: ServiceId, member: number): ServiceId {
   const id = service.slice();
   new DataView(id.buffer).setUint32(memberOffset, member);
   return id as ServiceId;
+}
+
+/** Names that a stack made up carry this member, so that they are told from names that others resolve. */
+const privateMember = 0xffffffff;
+
+/** ssID 0, 160 random bits, the private member: nobody else has it, and nobody can guess it. */
+export function privateName(random: Random): ServiceId {
+  const id = new Uint8Array(32);
+  for (let at = ssIdBytes; at < memberOffset; at++) id[at] = random.uint32() & 0xff;
+  return memberServiceId(serviceIdBytes(id), privateMember);
+}
+
+export function isPrivateName(id: Uint8Array): boolean {
+  return new DataView(id.buffer, id.byteOffset).getUint32(memberOffset) === privateMember;
 }

@@ -1,9 +1,11 @@
 // Datagrams, of two kinds. Unbound: every packet carries the destination's name and the sender's, and is routed like a
-// first packet; replies go to the sender's name, which was learned with its locator. Connected: a flow with the
+// first packet; replies go to the sender's name. Where a made-up name was last heard from is remembered, that of any
+// other name never: whoever claims to be `clock` must not be sent what is meant for it. Connected: a flow with the
 // handshake of a stream and no transport above it; each packet carries its number and goes straight to the other end.
 // Unreliable by contract: where a queue is full or a name unknown, the datagram is dropped and counted.
 
 import { formatServiceId, type Locator, Reason, randomId, type ServiceId } from '../base/index.ts';
+import { isPrivateName } from '../security/index.ts';
 import { getExpiring, setExpiring, type Target } from '../tables/index.ts';
 import { countDrop } from './counters.ts';
 import { buildConnectedDatagram, buildUnboundDatagram, sendPacket } from './packets.ts';
@@ -92,7 +94,8 @@ export function receiveUnbound(
 ): Reason {
   const socket = stack.sockets.get(target.socket);
   if (socket?.kind !== 'datagram-socket') return Reason.BAD_STATE;
-  if (from !== undefined) setExpiring(stack.learned, formatServiceId(from), sender, stack.nowUs + learnedUs);
+  if (from !== undefined && isPrivateName(from))
+    setExpiring(stack.learned, formatServiceId(from), sender, stack.nowUs + learnedUs);
   emitEvent(stack, { kind: 'datagram', socket: socket.socket, bytes, from });
   return Reason.OK;
 }

@@ -10,6 +10,7 @@ import {
   registerService,
   unregisterService,
 } from '../control/index.ts';
+import { privateName } from '../security/index.ts';
 import { findRule, findTarget, getExpiring, insertTarget, removeTarget, setExpiring } from '../tables/index.ts';
 import { dropHalfOpen, halfOpenOf } from './accept.ts';
 import { sendWithdraw } from './control-egress.ts';
@@ -53,7 +54,7 @@ export function listen(stack: StackState, input: Extract<Input, { kind: 'listen'
 
 /** A datagram socket: with a name to be found by, or with one made up that only its correspondents know. */
 export function openDatagramSocket(stack: StackState, input: Extract<Input, { kind: 'datagram-socket' }>): SocketId {
-  const service = input.service ?? privateName(stack);
+  const service = input.service ?? privateName(stack.random);
   const socket: DatagramSocket = {
     kind: 'datagram-socket',
     socket: nextSocketId(stack),
@@ -70,13 +71,6 @@ export function openDatagramSocket(stack: StackState, input: Extract<Input, { ki
   };
   bind(stack, socket);
   return socket.socket;
-}
-
-/** ssID 0 and 160 random bits: nobody else has it, and nobody can guess it. */
-function privateName(stack: StackState): ServiceId {
-  const id = new Uint8Array(32);
-  for (let at = 8; at < 28; at++) id[at] = stack.random.uint32() & 0xff;
-  return makePrefix(id, 256).id;
 }
 
 function bind(stack: StackState, binding: Binding): void {
