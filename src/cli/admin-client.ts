@@ -1,5 +1,6 @@
 // The router's admin API as the commands use it (src/router/admin.ts is the other side): JSON over a connection to the
-// service `caracal.router`, found as every service is: the router in use resolves its own name to itself. An answer of the API that is not 2xx becomes an error with its message.
+// service `caracal.router`, found as every service is: the router in use resolves its own name to itself. An answer of
+// the API that is not 2xx becomes an error with its message.
 
 import { text } from 'node:stream/consumers';
 import { formatServiceId, labelId } from '../index.ts';
@@ -12,6 +13,8 @@ const service = formatServiceId(labelId(routerService));
 
 const startRouter = 'caracal router   (or set CARACAL_ROUTER=ADDRESS:PORT)';
 const idleMs = 10_000;
+/** Four SYNs: a router that is there answers the first. */
+const connectMs = 3_000;
 
 /** Undefined when no router can be found; throws CliError for every other failure. */
 export async function askRouter<T>(method: string, path: string, body?: unknown): Promise<T | undefined> {
@@ -22,6 +25,7 @@ export async function askRouter<T>(method: string, path: string, body?: unknown)
       path,
       method,
       idleMs,
+      connectMs,
       ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
     });
     answer = { status: response.statusCode ?? 0, text: await text(response) };

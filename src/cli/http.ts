@@ -13,18 +13,20 @@ export interface ServiceRequest {
   readonly body?: string;
   /** No byte for so long: given up. */
   readonly idleMs?: number;
+  /** As long may connecting take; the stack's own bound if absent. */
+  readonly connectMs?: number;
 }
 
 /** Resolves with the head of the answer; its body is the caller's to read. Rejects as the connection fails. */
 export function requestService(options: ServiceRequest): Promise<IncomingMessage> {
-  const { service, path, method = 'GET', headers = {}, body, idleMs = 30_000 } = options;
+  const { service, path, method = 'GET', headers = {}, body, idleMs = 30_000, connectMs } = options;
   return new Promise((resolve, reject) => {
     const outgoing: ClientRequest = request({
       method,
       path,
       headers: { host: `${service}.svc`, connection: 'close', ...headers },
       createConnection: () => {
-        const socket = connect(service);
+        const socket = connect({ service, connectTimeout: connectMs });
         // The request listens only a turn later: a failure before that would go unheard.
         socket.once('error', reject);
         return socket;
