@@ -100,7 +100,7 @@ test('[A5] dials that race with a close are served or refused at once, never lef
   const { ECONNREFUSED = 0, ECONNRESET = 0, ...others } = failures;
   assert.deepEqual(others, {});
   assert.equal(served + ECONNREFUSED + ECONNRESET, 600);
-  assert.ok(ECONNRESET <= 32, `${ECONNRESET} resets`);
+  assert.equal(ECONNRESET, 0);
   assert.ok(Date.now() - from < 6000, `took ${Date.now() - from} ms`);
 });
 
