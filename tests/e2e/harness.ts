@@ -2,10 +2,10 @@
 // says what it waited for; every child belongs to one test and is ended by its pid when that test is over, whatever
 // happened. Nothing is found by name, so that two runs on one machine do not meet.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -186,7 +186,20 @@ export class Stage {
 
   /** The command line, as a user starts it. */
   caracal(args: readonly string[], options: StartOptions = {}): Child {
-    return this.start(process.execPath, [join(root, 'bin', 'caracal.js'), ...args], options);
+    const home = options.nobody && isRoot ? this.installed() : root;
+    return this.start(process.execPath, [join(home, 'bin', 'caracal.js'), ...args], options);
+  }
+
+  /** A copy of what a user installs that everybody may read: the clone itself may be root's alone. */
+  private installed(): string {
+    const home = join(this.folder, 'installed');
+    if (existsSync(home)) return home;
+    const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    const packages = [...Object.keys(dependencies), '@koromix'].map((name) => join('node_modules', name));
+    for (const path of ['package.json', 'bin', join('dist', 'src'), ...packages])
+      cpSync(join(root, path), join(home, path), { recursive: true });
+    execFileSync('chmod', ['-R', 'a+rX', home]);
+    return home;
   }
 
   /** Runs a command of the command line to its end. */
