@@ -23,7 +23,7 @@ import {
   sourceHasRouter,
 } from '../wire/index.ts';
 import { acceptSyn, establish, refuseSyn, type Syn } from './accept.ts';
-import { handleFin, handleReset, repeatReset } from './close.ts';
+import { echoesNonce, handleFin, handleReset, repeatReset } from './close.ts';
 import { handleControlMessage } from './control-plane.ts';
 import { countDrop } from './counters.ts';
 import { receiveConnected, receiveUnbound } from './datagrams.ts';
@@ -152,9 +152,7 @@ function receiveControl(stack: StackState, connection: Connection): Reason {
 }
 
 function receiveOpeningAck(stack: StackState, connection: Connection): Reason {
-  const { control } = stack.work;
-  const { localNonce } = connection;
-  if (control.nonceHi !== localNonce.hi || control.nonceLo !== localNonce.lo) return Reason.BAD_NONCE;
+  if (!echoesNonce(connection, stack.work.control)) return Reason.BAD_NONCE;
   if (connection.state === 'SYN-RECEIVED') establish(stack, connection);
   return Reason.OK;
 }
