@@ -36,7 +36,7 @@ export function routeFirstPacket(
 ): Route {
   const rule = lookup(stack.services, protocol, service, 0);
   if (rule === undefined) return routeUnknown(stack, service, protocol);
-  const target = chooseTarget(rule, protocol, flow, nonce, rank);
+  const target = chooseTarget(rule, protocol, flow.hi, flow.lo, nonce.hi, nonce.lo, rank);
   if (target === undefined) return refuse(rule, undefined, Reason.NO_INSTANCE, 'no instance serves this protocol');
   if (target.action === 'drop') return refuse(rule, target, Reason.POLICY_DROP, 'a rule drops it');
   if (target.action === 'delay') return refuse(rule, target, Reason.TRY_LATER, 'a rule holds it back');
@@ -51,11 +51,13 @@ export function routeFirstPacket(
 export function chooseTarget(
   rule: Rule,
   protocol: number,
-  flow: FlowId,
-  nonce: FlowId,
+  flowHi: number,
+  flowLo: number,
+  nonceHi: number,
+  nonceLo: number,
   rank: number,
 ): Target | undefined {
-  return choose(rule, protocol, flow.hi ^ nonce.lo, flow.lo ^ nonce.hi, rank);
+  return choose(rule, protocol, flowHi ^ nonceLo, flowLo ^ nonceHi, rank);
 }
 
 function refuse(rule: Rule, target: Target | undefined, reason: Reason, detail: string): Route {
