@@ -20,13 +20,14 @@ const mayImport: Record<string, readonly string[]> = {
   'core/control': ['core/base', 'core/wire', 'core/tables'],
   'core/stack': ['core'],
   core: ['core'],
-  io: ['core'],
-  sim: ['core'],
-  sockets: ['core'],
-  router: ['core', 'io', 'sim', 'sockets'],
-  controller: ['core', 'io', 'sim', 'sockets'],
-  cli: ['core', 'io', 'sim', 'sockets', 'router', 'controller', '.'],
-  '.': ['core', 'io', 'sim', 'sockets', 'router', 'controller'],
+  crypto: ['core'],
+  io: ['core', 'crypto'],
+  sim: ['core', 'crypto'],
+  sockets: ['core', 'crypto'],
+  router: ['core', 'crypto', 'io', 'sim', 'sockets'],
+  controller: ['core', 'crypto', 'io', 'sim', 'sockets'],
+  cli: ['core', 'crypto', 'io', 'sim', 'sockets', 'router', 'controller', '.'],
+  '.': ['core', 'crypto', 'io', 'sim', 'sockets', 'router', 'controller'],
 };
 
 /** Packages, and the only folder that may know each. */

@@ -1,9 +1,9 @@
 // A simulated host: a stack with seeded randomness, a station on the network and the driver between them. Two stacks on
 // one machine are two hosts with the same address and different ports, as two processes would be.
 
-import { createHash } from 'node:crypto';
 import { type Locator, type Primitives, seededRandom } from '../core/base/index.ts';
 import type { StackOptions } from '../core/stack/index.ts';
+import { createCrypto } from '../crypto/index.ts';
 import { createDriver, type DrivenStack, type SimDriver } from './driver.ts';
 import { attachStation, moveStation, type Network, type Station } from './network.ts';
 
@@ -39,7 +39,7 @@ export function createHost<S extends DrivenStack>(network: Network, options: Hos
     controller: false,
     leaseUs: 5_000_000,
     ...options.options,
-    primitives: createPrimitives(network.random.uint32()),
+    primitives: createPrimitives(network.random.uint32(), () => network.clock.nowUs),
     maxPacketBytes: () => linkBytes,
   });
   let driver: SimDriver | undefined;
@@ -63,11 +63,18 @@ export function moveHost(network: Network, host: SimHost, address: string, port:
   host.driver.handle({ kind: 'bound', locals });
 }
 
-export function createPrimitives(seed: number): Primitives {
+/** The virtual clock's zero on the calendar. */
+export const simulatedEpochSeconds = 1_800_000_000;
+
+/** One for all hosts: it keeps nothing but keys. */
+const crypto = createCrypto();
+
+export function createPrimitives(seed: number, nowUs: () => number = () => 0): Primitives {
   return {
+    ...crypto,
     random: seededRandom(seed),
-    sha256: (data) => new Uint8Array(createHash('sha256').update(data).digest()),
     allocate: (bytes) => new Uint8Array(bytes),
+    unixSeconds: () => simulatedEpochSeconds + Math.floor(nowUs() / 1e6),
   };
 }
 

@@ -1,6 +1,14 @@
 export { type Clock, cancel, createClock, nextTimerUs, schedule, step, type Timer } from './clock.ts';
 export { createDriver, type DrivenStack, type DriverCounters, type DriverOptions, type SimDriver } from './driver.ts';
-export { createHost, createPrimitives, type HostOptions, makeLocator, moveHost, type SimHost } from './host.ts';
+export {
+  createHost,
+  createPrimitives,
+  type HostOptions,
+  makeLocator,
+  moveHost,
+  type SimHost,
+  simulatedEpochSeconds,
+} from './host.ts';
 export {
   carry,
   createLink,

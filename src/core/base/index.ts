@@ -1,3 +1,4 @@
+export { type Aead, aeadKeyBytes, aeadTagBytes, type Crypto, type KeyIndex, type Mac } from './crypto.ts';
 export { type FlowId, formatFlowId, noFlow, randomId, sameFlow } from './flow-id.ts';
 export { formatLocator, isLoopback, type Locator, multicastLocator, sameLocator } from './locator.ts';
 export type { Primitives } from './primitives.ts';

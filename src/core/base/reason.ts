@@ -19,6 +19,14 @@ export const Reason = {
   CLOSED: 12,
   TIMED_OUT: 13,
   UNREACHABLE: 14,
+  COOKIE_REQUIRED: 15,
+  NOT_AUTHORIZED: 16,
+  EXPIRED: 17,
+  REVOKED: 18,
+  BAD_SIGNATURE: 19,
+  OUT_OF_DATE: 20,
+  NONCE_REQUIRED: 21,
+  UNTRUSTED: 22,
   // Never sent: counters only.
   TRUNCATED: 64,
   BAD_VERSION: 65,
@@ -40,6 +48,8 @@ export const Reason = {
   DUPLICATE: 81,
   TCP_FLAG: 82,
   QUEUE_FULL: 83,
+  NOT_AUTHENTIC: 84,
+  UNTAGGED: 85,
 } as const;
 
 export type Reason = (typeof Reason)[keyof typeof Reason];
