@@ -8,6 +8,7 @@ export {
   memberServiceId,
   privateName,
 } from './names.ts';
+export { createRecordCipher, rekey, type SealedCipher } from './record-cipher.ts';
 export {
   type ByteSink,
   type ByteSource,
@@ -15,6 +16,7 @@ export {
   createRecordResult,
   createRecordWriter,
   nullCipher,
+  type Piece,
   type RecordCipher,
   type RecordReader,
   type RecordResult,
@@ -22,6 +24,7 @@ export {
   type RecordWriter,
   readRecord,
   recordBytesFor,
+  updateKey,
   writeClose,
   writeRecords,
 } from './records.ts';
