@@ -1,1 +1,2 @@
 export { createCrypto } from './crypto.ts';
+export { KeySlab } from './key-slab.ts';

@@ -1,3 +1,4 @@
+export { type CryptoReport, createCrypto, cryptoReport } from './choose-crypto.ts';
 export { createLink, linkReport } from './choose-link.ts';
 export { nowUs } from './clock.ts';
 export {

@@ -5,7 +5,7 @@
 
 import { randomFillSync } from 'node:crypto';
 import type { Primitives, Random } from '../core/base/index.ts';
-import { createCrypto } from '../crypto/index.ts';
+import { createCrypto } from './choose-crypto.ts';
 
 const poolWords = 1_024;
 const slabBytes = 65_536;

@@ -1,7 +1,7 @@
 // `caracal doctor`: what this machine gives the stack and what it lacks, with what to do about it.
 
 import type { Command } from 'commander';
-import { type LinkReport, linkReport, Multicast, runtimeDirectory } from '../../io/index.ts';
+import { cryptoReport, type LinkReport, linkReport, Multicast, runtimeDirectory } from '../../io/index.ts';
 import { askRouter } from '../admin-client.ts';
 import { readAliases } from '../aliases.ts';
 import { CliError, reasonOf } from '../errors.ts';
@@ -22,7 +22,7 @@ const multicastWaitMs = 500;
 export function registerDoctor(program: Command): void {
   program
     .command('doctor')
-    .description('check this machine: link, buffers, multicast, router, alias file')
+    .description('check this machine: link, buffers, cryptography, multicast, router, alias file')
     .option('--json', 'print one object as the last line', false)
     .addHelpText(
       'after',
@@ -48,7 +48,7 @@ async function run({ json }: { json: boolean }): Promise<void> {
       advice: 'unset CARACAL_LINK, or CARACAL_LINK=dgram',
     });
   }
-  checks.push(await checkMulticast(), await checkRouter(), checkAliases(), checkRuntimeDirectory());
+  checks.push(checkCrypto(), await checkMulticast(), await checkRouter(), checkAliases(), checkRuntimeDirectory());
   const failed = checks.filter(({ status }) => status === 'fail').length;
   if (json) printJson({ ok: failed === 0, checks });
   else for (const check of checks) print(formatCheck(check));
@@ -98,6 +98,19 @@ function checkBuffers(link: LinkReport): Check {
     return { name: 'buffers', status: 'ok', detail };
   const advice = 'as root: sysctl -w net.core.rmem_max=8388608 net.core.wmem_max=8388608';
   return { name: 'buffers', status: 'warn', detail: `${detail}: small for fast networks`, advice };
+}
+
+function checkCrypto(): Check {
+  try {
+    const { kind, why, version } = cryptoReport();
+    const detail = `${kind === 'openssl' ? "Node's OpenSSL" : 'node:crypto'}: ${why} (OpenSSL ${version})`;
+    if (kind === 'openssl' || why === 'asked for') return { name: 'crypto', status: 'ok', detail };
+    const advice =
+      "a node binary from nodejs.org, which exports its OpenSSL's symbols, and the package koffi, for speed";
+    return { name: 'crypto', status: 'warn', detail, advice };
+  } catch (error) {
+    return { name: 'crypto', status: 'fail', detail: reasonOf(error), advice: 'unset CARACAL_CRYPTO' };
+  }
 }
 
 /** Sends one packet to a group on this machine and waits to hear it. */

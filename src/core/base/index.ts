@@ -16,6 +16,7 @@ export {
   parsePrefix,
   parseServiceId,
   prefixContains,
+  prefixWithin,
   type ServiceId,
   serviceBits,
   serviceIdBytes,

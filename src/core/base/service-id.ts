@@ -110,3 +110,8 @@ export function prefixContains(prefix: Prefix, id: Uint8Array): boolean {
   const rest = prefix.bits & 7;
   return rest === 0 || (((prefix.id[whole] ?? 0) ^ (id[whole] ?? 0)) & (0xff00 >>> rest) & 0xff) === 0;
 }
+
+/** Whether every name of `inner` is one of `outer`: a prefix is within itself. */
+export function prefixWithin(outer: Prefix, inner: Prefix): boolean {
+  return outer.bits <= inner.bits && prefixContains(outer, inner.id);
+}

@@ -1,4 +1,39 @@
 export {
+  type Certificate,
+  type CertificateFields,
+  CertificateKind,
+  certificateBytes,
+  certificateVersion,
+  createCertificate,
+  encodeCertificate,
+  parseCertificate,
+  verifyCertificate,
+} from './certificate.ts';
+export {
+  type CredentialCache,
+  type CredentialVerdict,
+  clockSkewSeconds,
+  createCredentialCache,
+  maxChainCertificates,
+  maxCredentialBytes,
+  parseCredential,
+  type Verified,
+  verifyCached,
+  verifyCredential,
+} from './credential.ts';
+export {
+  anonymousIdentity,
+  bindIdentity,
+  createInstanceKeys,
+  type Grant,
+  type Identity,
+  type InstanceKeys,
+  instanceKeys,
+  issueCredential,
+  issueDelegation,
+  randomBytes,
+} from './identity.ts';
+export {
   checkLabel,
   controlLabel,
   directoryLabel,
@@ -6,8 +41,14 @@ export {
   isPrivateName,
   labelServiceId,
   memberServiceId,
+  type NameKind,
+  nameKind,
   privateName,
+  selfCertifyingId,
+  systemId,
+  systemServiceId,
 } from './names.ts';
+export { createRecordCipher, rekey, type SealedCipher } from './record-cipher.ts';
 export {
   type ByteSink,
   type ByteSource,
@@ -15,6 +56,7 @@ export {
   createRecordResult,
   createRecordWriter,
   nullCipher,
+  type Piece,
   type RecordCipher,
   type RecordReader,
   type RecordResult,
@@ -22,6 +64,22 @@ export {
   type RecordWriter,
   readRecord,
   recordBytesFor,
+  updateKey,
   writeClose,
   writeRecords,
 } from './records.ts';
+export {
+  applyRevocationList,
+  createRevocations,
+  encodeRevocationList,
+  isRevoked,
+  maxRevocationIssuers,
+  maxRevocationListBytes,
+  maxRevokedSerials,
+  type RevocationFields,
+  type RevocationList,
+  type Revocations,
+  readRevocationList,
+} from './revocation.ts';
+export { formatShared, isKeyId, parseShared, type SharedName } from './shared-name.ts';
+export { createTrust, expectedKeyId, type Judgement, judge, mayRegister, ssIdText, type Trust } from './trust.ts';

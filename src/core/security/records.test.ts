@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { createCrypto } from '../../crypto/index.ts';
+import { createRecordCipher } from './record-cipher.ts';
 import {
   createRecordReader,
   createRecordResult,
   createRecordWriter,
   nullCipher,
-  type RecordCipher,
+  type Piece,
   type RecordReader,
   readRecord,
   recordBytesFor,
+  updateKey,
   writeClose,
   writeRecords,
 } from './records.ts';
@@ -17,14 +20,24 @@ import {
 const headerBytes = 12;
 const allocate = (bytes: number) => new Uint8Array(bytes);
 
-/** A byte pipe as the engine is one: a sink in front, a source behind. */
+/** A byte pipe as the engine is one: a sink in front, a source behind. Pieces are short, so that records span many. */
 class Pipe {
   bytes = new Uint8Array(0);
   get readableBytes() {
     return this.bytes.length;
   }
-  enqueue(bytes: Uint8Array, offset: number, length: number) {
-    this.bytes = Uint8Array.of(...this.bytes, ...bytes.subarray(offset, offset + length));
+  extend(length: number) {
+    const at = this.bytes.length;
+    const longer = new Uint8Array(at + length);
+    longer.set(this.bytes);
+    this.bytes = longer;
+    return at;
+  }
+  piece(at: number, length: number, out: Piece) {
+    assert.ok(at + length <= this.bytes.length, 'stays inside');
+    out.block = this.bytes;
+    out.start = at;
+    out.length = Math.min(length, 37 - (at % 37));
   }
   copy(at: number, target: Uint8Array, targetOffset: number, length: number) {
     assert.ok(at + length <= this.bytes.length, 'reads only what is readable');
@@ -35,31 +48,10 @@ class Pipe {
   }
 }
 
-function checksum(header: Uint8Array, body: Uint8Array): number {
-  let sum = 7;
-  for (const byte of [...header, ...body]) sum = (Math.imul(sum, 31) + byte) >>> 0;
-  return sum;
-}
-
-/** Shows where a real cipher stands: it changes the body, covers the header, and appends a tag. Protects nothing. */
-const toyCipher: RecordCipher = {
-  tagBytes: 4,
-  seal(header, plain, offset, length, sink) {
-    const body = plain.slice(offset, offset + length).map((byte) => byte ^ 0x55);
-    sink.enqueue(body, 0, length);
-    const tag = new Uint8Array(4);
-    new DataView(tag.buffer).setUint32(0, checksum(header, body));
-    sink.enqueue(tag, 0, 4);
-  },
-  open(header, source, at, plain) {
-    const tag = new Uint8Array(4);
-    source.copy(at, plain, 0, plain.length);
-    source.copy(at + plain.length, tag, 0, 4);
-    if (new DataView(tag.buffer).getUint32(0) !== checksum(header, plain)) return false;
-    for (let i = 0; i < plain.length; i++) plain[i]! ^= 0x55;
-    return true;
-  },
-};
+const { aead } = createCrypto();
+const key = Uint8Array.from({ length: 32 }, (_, i) => i);
+const gcm = () => createRecordCipher(aead, aead.importKey(key));
+const clear = () => nullCipher;
 
 /** Reads records until one is not authentic or not whole; the verdicts and the plaintext. */
 function readAll(reader: RecordReader, pipe: Pipe) {
@@ -76,7 +68,7 @@ function readAll(reader: RecordReader, pipe: Pipe) {
 }
 
 describe('records', () => {
-  for (const [name, cipher] of Object.entries({ nullCipher, toyCipher })) {
+  for (const [name, cipher] of Object.entries({ clear, gcm })) {
     it(`${name}: any writes in any sizes come out in order, then the close`, () => {
       fc.assert(
         fc.property(
@@ -84,11 +76,11 @@ describe('records', () => {
           fc.integer({ min: 1, max: 200 }),
           (writes, bodyBytes) => {
             const pipe = new Pipe();
-            const writer = createRecordWriter(cipher);
+            const writer = createRecordWriter(cipher());
             for (const bytes of writes)
               assert.equal(writeRecords(writer, bytes, 0, bodyBytes, 1e6, pipe), bytes.length);
             writeClose(writer, pipe);
-            const { verdicts, plain } = readAll(createRecordReader(cipher), pipe);
+            const { verdicts, plain } = readAll(createRecordReader(cipher()), pipe);
             assert.deepEqual(
               plain,
               writes.flatMap((bytes) => [...bytes]),
@@ -115,9 +107,9 @@ describe('records', () => {
 
   it('a record is needed whole, tag included', () => {
     const pipe = new Pipe();
-    writeRecords(createRecordWriter(toyCipher), new Uint8Array(20).fill(1), 0, 100, 100, pipe);
+    writeRecords(createRecordWriter(gcm()), new Uint8Array(20).fill(1), 0, 100, 100, pipe);
     const whole = pipe.bytes;
-    const reader = createRecordReader(toyCipher);
+    const reader = createRecordReader(gcm());
     const result = createRecordResult();
     for (let length = 0; length < whole.length; length++) {
       pipe.bytes = whole.slice(0, length);
@@ -132,9 +124,9 @@ describe('records', () => {
   it('one wrong bit anywhere: the record is refused, and the right bytes in its place are taken', () => {
     const plain = new Uint8Array(40).map((_, i) => i);
     const pipe = new Pipe();
-    writeRecords(createRecordWriter(toyCipher), plain, 0, 100, 100, pipe);
+    writeRecords(createRecordWriter(gcm()), plain, 0, 100, 100, pipe);
     const whole = pipe.bytes;
-    const reader = createRecordReader(toyCipher);
+    const reader = createRecordReader(gcm());
     const result = createRecordResult();
     for (let bit = 0; bit < whole.length * 8; bit++) {
       pipe.bytes = whole.slice();
@@ -178,6 +170,8 @@ describe('records', () => {
       [1, 1, 0, 1],
       [1, 0, 0, 0],
       [2, 0, 0, 1],
+      [4, 0, 0, 3],
+      [5, 0, 0, 1],
     ];
     for (const header of headers) {
       const pipe = new Pipe();
@@ -188,14 +182,70 @@ describe('records', () => {
     }
   });
 
+  it('padding: the length of the data does not show, and the data come out as they were', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 3000 }), fc.constantFrom(1, 16, 256, 1000), (length, multiple) => {
+        const pipe = new Pipe();
+        const writer = createRecordWriter(gcm(), multiple);
+        const plain = Uint8Array.from({ length }, (_, i) => i);
+        assert.equal(writeRecords(writer, plain, 0, 4096, 1e6, pipe), length);
+        assert.equal((pipe.bytes.length - 28) % multiple, 0);
+        const read = readAll(createRecordReader(gcm()), pipe);
+        assert.deepEqual(read.plain, [...plain]);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('padding: the largest record holds no more than the format can, and no space is overrun', () => {
+    const pipe = new Pipe();
+    const writer = createRecordWriter(gcm(), 1000);
+    assert.equal(writeRecords(writer, new Uint8Array(70_000), 0, 65_536, 65_564, pipe), 65_532);
+    assert.equal(pipe.bytes.length, 65_564);
+    assert.equal(readAll(createRecordReader(gcm()), pipe).plain.length, 65_532);
+  });
+
+  it('a length of data that passes its padded body is not authentic, whatever the tag says', () => {
+    const pipe = new Pipe();
+    const writer = createRecordWriter(nullCipher, 16);
+    writeRecords(writer, Uint8Array.of(1), 0, 100, 100, pipe);
+    pipe.bytes[15] = 13;
+    assert.deepEqual(readAll(createRecordReader(nullCipher), pipe).verdicts, ['bad']);
+  });
+
+  it('keys: after an update both ends go on under the next one, and the old one opens nothing', () => {
+    const pipe = new Pipe();
+    const writer = createRecordWriter(gcm());
+    const send = (byte: number) => writeRecords(writer, Uint8Array.of(byte), 0, 10, 100, pipe);
+    send(1);
+    updateKey(writer, pipe);
+    send(2);
+    updateKey(writer, pipe);
+    send(3);
+    assert.deepEqual(readAll(createRecordReader(gcm()), pipe).plain, [1, 2, 3]);
+    const deaf = createRecordReader(gcm());
+    deaf.expected = 5;
+    send(4);
+    assert.deepEqual(readAll(deaf, pipe).verdicts, ['bad']);
+  });
+
+  it('keys: the writer changes them by itself at the limit', () => {
+    const limited = Object.assign(gcm(), { recordLimit: 3 });
+    const pipe = new Pipe();
+    const writer = createRecordWriter(limited);
+    for (let i = 0; i < 8; i++) writeRecords(writer, Uint8Array.of(i), 0, 10, 1000, pipe);
+    assert.equal(writer.next, 10);
+    assert.deepEqual(readAll(createRecordReader(gcm()), pipe).plain, [0, 1, 2, 3, 4, 5, 6, 7]);
+  });
+
   it('writing stops where the space ends, without crumbs', () => {
     const pipe = new Pipe();
-    const writer = createRecordWriter(toyCipher);
+    const writer = createRecordWriter(gcm());
     const plain = new Uint8Array(10_000);
-    assert.equal(writeRecords(writer, plain, 0, 4096, 4096 + 16 + 1000, pipe), 4096);
-    assert.equal(writeRecords(writer, plain, 4096, 4096, 2000, pipe), 1984);
-    assert.equal(writeRecords(writer, plain, 9990, 4096, 25, pipe), 0);
-    assert.equal(writeRecords(writer, plain, 9990, 4096, 26, pipe), 10);
+    assert.equal(writeRecords(writer, plain, 0, 4096, 4096 + 28 + 1000, pipe), 4096);
+    assert.equal(writeRecords(writer, plain, 4096, 4096, 2000, pipe), 1972);
+    assert.equal(writeRecords(writer, plain, 9990, 4096, 37, pipe), 0);
+    assert.equal(writeRecords(writer, plain, 9990, 4096, 38, pipe), 10);
     assert.equal(writeRecords(writer, plain, 10_000, 4096, 1e6, pipe), 0);
     assert.equal(writer.next, 3);
   });

@@ -1,6 +1,7 @@
 // Records, the unit of authentication in a stream (docs/protocol.md, "Records"): 12 bytes of header, up to 64 KiB of
 // body, the cipher's tag. The engine acknowledges only what `readRecord` found authentic, so a forged segment costs a
 // retransmission and never the flow. Invariant: a number is used once per direction, in order; it is the cipher's nonce.
+// Bodies are sealed straight into the send buffer and opened straight out of the receive buffer: no copy of their own.
 // One record per segment was rejected: the calls into the cipher, not the bytes, are what costs (DESIGN section 6).
 
 import { Reason } from '../base/index.ts';
@@ -8,59 +9,87 @@ import {
   createRecordHeader,
   emitRecordHeader,
   maxRecordBodyBytes,
+  paddedLengthBytes,
   parseRecordHeader,
   type RecordHeader,
   RecordType,
   recordHeaderBytes,
 } from '../wire/index.ts';
 
-/** Where a writer puts bytes, in order: the engine's send buffer, which copies them. */
+/** A stretch of a buffer in place, within one block. */
+export interface Piece {
+  block: Uint8Array;
+  start: number;
+  length: number;
+}
+
+/** Where a writer puts bytes, in order: the engine's send buffer. */
 export interface ByteSink {
-  enqueue(bytes: Uint8Array, offset: number, length: number): void;
+  /** Adds room for `length` bytes, whose content `piece` then gives access to; answers where it begins. */
+  extend(length: number): number;
+  /** The first stretch of `length` bytes at `at`, into `out`; go on at `at + out.length`. */
+  piece(at: number, length: number, out: Piece): void;
 }
 
 /** The engine's contiguous received bytes that are not yet accepted; `at` counts from the first of them. */
 export interface ByteSource {
   readonly readableBytes: number;
   copy(at: number, target: Uint8Array, targetOffset: number, length: number): void;
+  piece(at: number, length: number, out: Piece): void;
 }
 
-/** Seals and opens one record. The 12 header bytes are associated data and hold the record number. */
+/** Seals and opens the body of one record in pieces. The 12 header bytes are associated data. */
 export interface RecordCipher {
   readonly tagBytes: number;
-  /** Enqueues the sealed body (`length` bytes) and then the tag (`tagBytes`); leaves `plain` as it is. */
-  seal(header: Uint8Array, plain: Uint8Array, offset: number, length: number, sink: ByteSink): void;
-  /** Opens the body of `plain.length` bytes that stands at `at`, its tag behind it, into `plain`. False: not authentic. */
-  open(header: Uint8Array, source: ByteSource, at: number, plain: Uint8Array): boolean;
+  /** Records under one key, after which the writer must change it. */
+  readonly recordLimit: number;
+  beginSeal(header: Uint8Array, recordNumber: number): void;
+  beginOpen(header: Uint8Array, recordNumber: number): void;
+  /** Source and target may be the same bytes. */
+  update(source: Uint8Array, sourceOffset: number, target: Uint8Array, targetOffset: number, length: number): void;
+  /** Writes `tagBytes`. */
+  finishSeal(tag: Uint8Array): void;
+  /** False: not authentic. */
+  finishOpen(tag: Uint8Array): boolean;
+  /** From the next record on another key, which follows from this one; this one is forgotten. */
+  nextKey(): void;
 }
 
 /** No protection: bodies travel as they are. */
 export const nullCipher: RecordCipher = {
   tagBytes: 0,
-  seal(_header, plain, offset, length, sink) {
-    sink.enqueue(plain, offset, length);
+  recordLimit: Infinity,
+  beginSeal() {},
+  beginOpen() {},
+  update(source, sourceOffset, target, targetOffset, length) {
+    target.set(source.subarray(sourceOffset, sourceOffset + length), targetOffset);
   },
-  open(_header, source, at, plain) {
-    source.copy(at, plain, 0, plain.length);
-    return true;
-  },
+  finishSeal() {},
+  finishOpen: () => true,
+  nextKey() {},
 };
 
 const smallestBulkBody = 4096;
 /** A full buffer leaves small gaps; records shorter than this are not made to fill them. */
 const shortestFiller = 1024;
+const mostTagBytes = 16;
 const empty = new Uint8Array(0);
+const zeros = new Uint8Array(4096);
 
 export interface RecordWriter {
-  cipher: RecordCipher;
+  readonly cipher: RecordCipher;
+  /** Bodies are filled up to a multiple of this; 0: not at all. */
+  readonly paddingBytes: number;
   /** Number of the next record. */
   next: number;
+  /** Of the first record under the present key. */
+  keyedFrom: number;
   readonly header: Uint8Array;
   readonly headerView: DataView;
 }
 
 export interface RecordReader {
-  cipher: RecordCipher;
+  readonly cipher: RecordCipher;
   /** Number that the next record must have. */
   expected: number;
   /** The close record was read: nothing may follow. */
@@ -70,9 +99,13 @@ export interface RecordReader {
   readonly parsed: RecordHeader;
 }
 
-export function createRecordWriter(cipher: RecordCipher): RecordWriter {
+const tag = new Uint8Array(mostTagBytes);
+const lengthField = new Uint8Array(paddedLengthBytes);
+const piece: Piece = { block: empty, start: 0, length: 0 };
+
+export function createRecordWriter(cipher: RecordCipher, paddingBytes = 0): RecordWriter {
   const header = new Uint8Array(recordHeaderBytes);
-  return { cipher, next: 0, header, headerView: new DataView(header.buffer) };
+  return { cipher, paddingBytes, next: 0, keyedFrom: 0, header, headerView: new DataView(header.buffer) };
 }
 
 export function createRecordReader(cipher: RecordCipher): RecordReader {
@@ -102,15 +135,19 @@ export function writeRecords(
   spaceBytes: number,
   sink: ByteSink,
 ): number {
-  const overhead = recordHeaderBytes + writer.cipher.tagBytes;
-  const largest = Math.min(bodyBytes, maxRecordBodyBytes);
+  const { cipher, paddingBytes } = writer;
+  const overhead = recordHeaderBytes + cipher.tagBytes;
+  const extra = paddingBytes > 0 ? paddedLengthBytes : 0;
+  const largest = Math.min(bodyBytes, maxRecordBodyBytes) - extra;
   let at = offset;
   while (at < plain.length) {
     const wanted = Math.min(largest, plain.length - at);
-    const body = Math.min(wanted, spaceBytes - overhead);
+    const body = Math.min(wanted, spaceBytes - overhead - extra);
     if (body < Math.min(wanted, shortestFiller)) break;
-    writeRecord(writer, RecordType.DATA, plain, at, body, sink);
-    spaceBytes -= overhead + body;
+    if (writer.next - writer.keyedFrom >= cipher.recordLimit) spaceBytes -= updateKey(writer, sink);
+    if (extra > 0) writePadded(writer, plain, at, body, sink);
+    else writeRecord(writer, RecordType.DATA, plain, at, body, sink);
+    spaceBytes -= overhead + extra + body;
     at += body;
   }
   return at - offset;
@@ -119,6 +156,14 @@ export function writeRecords(
 /** The empty record after which nothing follows: `recordHeaderBytes` and the tag. */
 export function writeClose(writer: RecordWriter, sink: ByteSink): void {
   writeRecord(writer, RecordType.CLOSE, empty, 0, 0, sink);
+}
+
+/** What follows is sealed under the next key. Answers the bytes written. */
+export function updateKey(writer: RecordWriter, sink: ByteSink): number {
+  writeRecord(writer, RecordType.UPDATE, empty, 0, 0, sink);
+  writer.cipher.nextKey();
+  writer.keyedFrom = writer.next;
+  return recordHeaderBytes + writer.cipher.tagBytes;
 }
 
 /**
@@ -155,13 +200,34 @@ export function readRecord(
   const { bodyBytes } = parsed;
   result.bytes = recordHeaderBytes + bodyBytes + cipher.tagBytes;
   if (readableBytes < result.bytes) return 'need';
-  const plain = bodyBytes === 0 ? empty : allocate(bodyBytes);
-  if (!cipher.open(header, source, recordHeaderBytes, plain)) return 'bad';
+  const body = bodyBytes === 0 ? empty : allocate(bodyBytes);
+  if (!open(reader, source, body)) return 'bad';
+  const plain = parsed.type === RecordType.PADDED ? unpadded(body) : body;
+  if (plain === undefined) return 'bad';
   reader.expected++;
   result.plain = plain;
-  if (parsed.type === RecordType.DATA) return 'data';
+  if (parsed.type === RecordType.UPDATE) cipher.nextKey();
+  if (parsed.type !== RecordType.CLOSE) return 'data';
   reader.closed = true;
   return 'close';
+}
+
+function open({ header, cipher, parsed }: RecordReader, source: ByteSource, body: Uint8Array): boolean {
+  cipher.beginOpen(header, parsed.recordNumber);
+  for (let at = 0; at < body.length; at += piece.length) {
+    source.piece(recordHeaderBytes + at, body.length - at, piece);
+    cipher.update(piece.block, piece.start, body, at, piece.length);
+  }
+  if (cipher.tagBytes > 0) source.copy(recordHeaderBytes + body.length, tag, 0, cipher.tagBytes);
+  return cipher.finishOpen(tag);
+}
+
+/** The data of a padded body; undefined when its length is none. */
+function unpadded(body: Uint8Array): Uint8Array | undefined {
+  const length = new DataView(body.buffer, body.byteOffset).getUint32(0);
+  return length <= body.length - paddedLengthBytes
+    ? body.subarray(paddedLengthBytes, paddedLengthBytes + length)
+    : undefined;
 }
 
 function writeRecord(
@@ -172,15 +238,71 @@ function writeRecord(
   length: number,
   sink: ByteSink,
 ): void {
-  const { header, headerView, cipher } = writer;
-  emitRecordHeader(headerView, 0, type, length, writer.next++);
-  sink.enqueue(header, 0, recordHeaderBytes);
-  cipher.seal(header, plain, offset, length, sink);
+  const at = beginRecord(writer, type, length, sink);
+  sealInto(writer.cipher, plain, offset, length, sink, at);
+  endRecord(writer, sink, at + length);
 }
 
-/** Whether the header just read is that of this stream's next record. Only a close record has no body. */
+/** Length, data, zeros up to the next multiple; a body that would pass the largest one is left as long as it is. */
+function writePadded(writer: RecordWriter, plain: Uint8Array, offset: number, length: number, sink: ByteSink): void {
+  const { cipher, paddingBytes } = writer;
+  const bare = paddedLengthBytes + length;
+  const bodyBytes = Math.min(Math.max(bare, Math.ceil(bare / paddingBytes) * paddingBytes), maxRecordBodyBytes);
+  let at = beginRecord(writer, RecordType.PADDED, bodyBytes, sink);
+  new DataView(lengthField.buffer).setUint32(0, length);
+  sealInto(cipher, lengthField, 0, paddedLengthBytes, sink, at);
+  sealInto(cipher, plain, offset, length, sink, at + paddedLengthBytes);
+  const end = at + bodyBytes;
+  for (at += bare; at < end; ) {
+    const fill = Math.min(zeros.length, end - at);
+    sealInto(cipher, zeros, 0, fill, sink, at);
+    at += fill;
+  }
+  endRecord(writer, sink, end);
+}
+
+/** Writes the header and makes room for body and tag; answers where the body goes. */
+function beginRecord(writer: RecordWriter, type: number, bodyBytes: number, sink: ByteSink): number {
+  const { header, headerView, cipher } = writer;
+  const recordNumber = writer.next++;
+  emitRecordHeader(headerView, 0, type, bodyBytes, recordNumber);
+  const at = sink.extend(recordHeaderBytes + bodyBytes + cipher.tagBytes);
+  writeInto(sink, at, header, recordHeaderBytes);
+  cipher.beginSeal(header, recordNumber);
+  return at + recordHeaderBytes;
+}
+
+function endRecord({ cipher }: RecordWriter, sink: ByteSink, at: number): void {
+  cipher.finishSeal(tag);
+  writeInto(sink, at, tag, cipher.tagBytes);
+}
+
+function sealInto(
+  cipher: RecordCipher,
+  plain: Uint8Array,
+  offset: number,
+  length: number,
+  sink: ByteSink,
+  at: number,
+): void {
+  for (let done = 0; done < length; done += piece.length) {
+    sink.piece(at + done, length - done, piece);
+    cipher.update(plain, offset + done, piece.block, piece.start, piece.length);
+  }
+}
+
+function writeInto(sink: ByteSink, at: number, bytes: Uint8Array, length: number): void {
+  for (let done = 0; done < length; done += piece.length) {
+    sink.piece(at + done, length - done, piece);
+    for (let i = 0; i < piece.length; i++) piece.block[piece.start + i] = bytes[done + i] ?? 0;
+  }
+}
+
+/** Whether the header just read is that of this stream's next record. Only close and update have no body. */
 function belongsHere({ headerView, parsed, expected, closed }: RecordReader): boolean {
   if (parseRecordHeader(headerView, 0, recordHeaderBytes, parsed) !== Reason.OK) return false;
   if (closed || parsed.recordNumber !== expected) return false;
-  return (parsed.type === RecordType.CLOSE) === (parsed.bodyBytes === 0);
+  const bare = parsed.type === RecordType.CLOSE || parsed.type === RecordType.UPDATE;
+  const least = parsed.type === RecordType.PADDED ? paddedLengthBytes : 1;
+  return bare ? parsed.bodyBytes === 0 : parsed.bodyBytes >= least;
 }

@@ -32,7 +32,7 @@ export function queueClose(stack: StackState, connection: Connection): void {
   const { tcb, writer } = connection;
   if (connection.closeQueued || tcb === undefined || writer === undefined) return;
   connection.closeQueued = true;
-  writeClose(writer, pointSink(stack.work, connection, stack.nowUs));
+  writeClose(writer, pointSink(stack.work, connection));
   finish(tcb, stack.nowUs);
   markReady(stack, connection);
 }

@@ -15,15 +15,17 @@ import { type Output, type OutputKind, Protocol } from './types.ts';
 /** SAL as the transport sees it, pointed at one connection per batch. */
 export interface FlowLower extends Lower {
   headerBytes: number;
+  trustedHeaderBytes: number;
   connection: Connection | undefined;
 }
 
 export function createFlowLower(): FlowLower {
   return {
     headerBytes: streamHeaderBytes,
+    trustedHeaderBytes: streamHeaderBytes,
     opening: 'lower',
     connection: undefined,
-    emitHeader(view, offset, segmentBytes) {
+    emitHeader({ view }, offset, segmentBytes) {
       const { connection, headerBytes } = this;
       if (connection === undefined) return;
       const { remoteFlow } = connection;
@@ -90,6 +92,7 @@ function egressStream(stack: StackState, connection: Connection, batch: PacketBa
   const { lower } = stack;
   lower.connection = connection;
   lower.headerBytes = connection.confirmed ? streamHeaderBytes : openingHeaderBytes;
+  lower.trustedHeaderBytes = lower.headerBytes;
   batch.bytes = 0;
   batch.packets = 0;
   batch.packetBytes = 0;

@@ -30,7 +30,7 @@ export function write(stack: StackState, connection: Connection, bytes: Uint8Arr
   if (tcb === undefined || writer === undefined || connection.localEnd || connection.over !== undefined) return 0;
   const space = sendSpace(tcb);
   const bodyBytes = Math.min(recordBytesFor(tcb.congestion.cwndBytes), Math.max(4096, tcb.maxSndWnd >> 1));
-  const taken = writeRecords(writer, bytes, offset, bodyBytes, space, pointSink(stack.work, connection, stack.nowUs));
+  const taken = writeRecords(writer, bytes, offset, bodyBytes, space, pointSink(stack.work, connection));
   connection.bytesOut += taken;
   if (offset + taken < bytes.length) {
     connection.writeBlocked = true;
@@ -90,7 +90,7 @@ function readRecords(stack: StackState, connection: Connection, tcb: Tcb): void 
     }
     consumeBytes(tcb, stack.nowUs, result.bytes - result.plain.length);
     connection.bytesIn += result.plain.length;
-    connection.unread.push(result.plain);
+    if (result.plain.length > 0) connection.unread.push(result.plain);
   }
 }
 

@@ -3,7 +3,7 @@
 
 import { type ControlMessage, createControlMessage, maxControlBytes } from '../control/index.ts';
 import { type ByteSink, type ByteSource, createRecordResult, type RecordResult } from '../security/index.ts';
-import { copyReadable, enqueue, type Tcb } from '../transport/index.ts';
+import { copyReadable, extend, readablePiece, sendPiece, type Tcb } from '../transport/index.ts';
 import {
   type Control,
   createControl,
@@ -23,7 +23,6 @@ import type { Connection } from './state.ts';
 /** The transport's send buffer as the record layer sees it, pointed at one connection at a time. */
 export interface ConnectionSink extends ByteSink {
   connection: Connection | undefined;
-  nowUs: number;
 }
 
 /** The transport's received bytes as the record layer sees them. */
@@ -73,12 +72,14 @@ export function createWorkspace(): Workspace {
 function createSink(): ConnectionSink {
   return {
     connection: undefined,
-    nowUs: 0,
-    enqueue(bytes, offset, length) {
+    extend(length) {
       const { connection } = this;
-      if (connection?.tcb === undefined) return;
-      enqueue(connection.tcb, this.nowUs, bytes, offset, length);
+      if (connection?.tcb === undefined) return 0;
       connection.sentBytes += length;
+      return extend(connection.tcb, length);
+    },
+    piece(at, length, out) {
+      if (this.connection?.tcb !== undefined) sendPiece(this.connection.tcb, at, length, out);
     },
   };
 }
@@ -90,13 +91,15 @@ function createReceived(): ConnectionSource {
     copy(at, target, targetOffset, length) {
       if (this.tcb !== undefined) copyReadable(this.tcb, at, target, targetOffset, length);
     },
+    piece(at, length, out) {
+      if (this.tcb !== undefined) readablePiece(this.tcb, at, length, out);
+    },
   };
 }
 
 /** The send buffer of `connection`, for the record writer. */
-export function pointSink(work: Workspace, connection: Connection, nowUs: number): ByteSink {
+export function pointSink(work: Workspace, connection: Connection): ByteSink {
   work.sink.connection = connection;
-  work.sink.nowUs = nowUs;
   return work.sink;
 }
 

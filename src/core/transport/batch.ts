@@ -13,12 +13,23 @@ import { advertise } from './window.ts';
 export const maxBatchSegments = 64;
 
 export const header: Segment = createSegment();
+/** Of the batch under construction: its last segment is trusted. */
+let lastTrusted = false;
 
 export function beginBatch(batch: PacketBatch): void {
   batch.bytes = 0;
   batch.packetBytes = 0;
   batch.packets = 0;
   batch.probe = false;
+  lastTrusted = false;
+}
+
+export function endsTrusted(): boolean {
+  return lastTrusted;
+}
+
+export function headerBytesOf(lower: Lower, trusted: boolean): number {
+  return trusted ? lower.trustedHeaderBytes : lower.headerBytes;
 }
 
 /** Everything that the segments of this batch have in common. */
@@ -54,28 +65,30 @@ export function appendSegment(
   offset: number,
   length: number,
   flags: number,
+  trusted: boolean,
 ): void {
   const start = batch.bytes;
-  const at = start + lower.headerBytes;
+  const at = start + headerBytesOf(lower, trusted);
   header.seq = wireSeq(tcb.iss, offset);
   header.flags = flags;
   const headerBytes = emitSegment(batch.view, at, header);
   if (length > 0) copyBlocks(tcb.sendBuffer, offset, batch.buffer, at + headerBytes, length);
-  finishPacket(tcb, lower, batch, headerBytes + length);
+  finishPacket(tcb, lower, batch, headerBytes + length, trusted);
 }
 
 /** A segment without data: an ACK with all its SACK blocks, or a probe for one. */
 export function appendBare(tcb: Tcb, lower: Lower, batch: PacketBatch, offset: number): void {
   fillSack(tcb, header);
-  appendSegment(tcb, lower, batch, offset, 0, TcpFlag.ACK);
+  appendSegment(tcb, lower, batch, offset, 0, TcpFlag.ACK, true);
   header.sackBlocks = 0;
 }
 
 /** The segment of `segmentBytes` stands in its place: the lower header goes in front. */
-export function finishPacket(tcb: Tcb, lower: Lower, batch: PacketBatch, segmentBytes: number): void {
+export function finishPacket(tcb: Tcb, lower: Lower, batch: PacketBatch, segmentBytes: number, trusted: boolean): void {
   const start = batch.bytes;
-  lower.emitHeader(batch.view, start, segmentBytes);
-  const packetBytes = lower.headerBytes + segmentBytes;
+  lower.emitHeader(batch, start, segmentBytes, trusted);
+  lastTrusted = trusted || lower.trustedHeaderBytes === lower.headerBytes;
+  const packetBytes = headerBytesOf(lower, trusted) + segmentBytes;
   if (batch.packets === 0) batch.packetBytes = packetBytes;
   batch.packets++;
   batch.bytes = start + packetBytes;

@@ -77,6 +77,13 @@ export function writeBlocks(
   }
 }
 
+/** Brings in the blocks of [offset, offset + length), whose content `pieceAt` then gives access to. */
+export function extendBlocks(pool: BlockPool, buffer: BlockBuffer, offset: number, length: number): void {
+  buffer.end = Math.max(buffer.end, offset + length);
+  for (let at = offset; at < offset + length; at = (Math.floor(at / blockBytes) + 1) * blockBytes)
+    blockFor(pool, buffer, at);
+}
+
 /** Copies out what was written before; the caller knows which bytes are there. */
 export function copyBlocks(
   buffer: BlockBuffer,

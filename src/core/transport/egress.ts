@@ -1,11 +1,22 @@
 // Filling a batch with what a connection may send now: control segments (self mode), a path MTU probe alone, lost data,
 // new data, then a bare ACK if one is due, as the last and shorter packet. The window, the congestion window and the
 // pacer decide how much; called again until it answers false. Data segments carry no SACK, so that all of a batch
-// are equal; an ACK that has SACK to tell goes bare behind them.
+// are equal; an ACK that has SACK to tell goes bare behind them. Every batch ends with a trusted segment, so that the
+// peer learns once per batch, by something that it believes, what was acknowledged and when it was sent.
 
 import { emitSegment, maxTcpHeaderBytes, TcpFlag } from '../wire/index.ts';
 import { ackSent, hasSackInfo } from './ack.ts';
-import { appendBare, appendSegment, beginBatch, fillHeader, finishPacket, header, roomFor } from './batch.ts';
+import {
+  appendBare,
+  appendSegment,
+  beginBatch,
+  endsTrusted,
+  fillHeader,
+  finishPacket,
+  header,
+  headerBytesOf,
+  roomFor,
+} from './batch.ts';
 import { noteRetransmission } from './delivery.ts';
 import { nextProbe } from './mtu-search.ts';
 import { emitSyn } from './opening.ts';
@@ -43,10 +54,10 @@ export function egress(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch
 function emitStream(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch): void {
   fillHeader(tcb, nowUs);
   if (hasDataToSend(tcb)) emitData(tcb, nowUs, lower, batch);
-  if (batch.packets > 0) ackSent(tcb, !hasSackInfo(tcb));
+  if (endsTrusted()) ackSent(tcb, !hasSackInfo(tcb));
   if (batch.probe) return;
   if (tcb.probeDue) emitProbe(tcb, lower, batch);
-  else if (tcb.ackNow) emitAck(tcb, lower, batch);
+  else if (tcb.ackNow || (batch.packets > 0 && !endsTrusted())) emitAck(tcb, lower, batch);
 }
 
 function hasDataToSend(tcb: Tcb): boolean {
@@ -55,7 +66,7 @@ function hasDataToSend(tcb: Tcb): boolean {
 }
 
 function emitData(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch): void {
-  const payload = dataBytes(tcb, lower.headerBytes);
+  const payload = dataBytes(tcb, lower.trustedHeaderBytes);
   if (pipeBytes(tcb) === 0) restart(tcb, nowUs);
   if (tcb.tlpDue) emitTailProbe(tcb, nowUs, lower, batch, payload);
   const budget = pacingBudget(tcb.pacer, nowUs);
@@ -74,7 +85,10 @@ function restart(tcb: Tcb, nowUs: number): void {
   if (undeliveredBytes(tcb) === 0) tcb.lastProgressUs = nowUs;
 }
 
-/** Repeats lost data as far as the window of congestion goes; answers the payload sent. */
+/**
+ * Repeats lost data as far as the window of congestion goes; answers the payload sent. In trusted segments: their times
+ * are echoed, which tells a repetition that arrived from an original that was late.
+ */
 function emitLost(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch, payload: number, budget: number): number {
   const { scoreboard } = tcb;
   let sent = 0;
@@ -105,12 +119,12 @@ function repeat(
   tcb.lastSentUs = nowUs;
 }
 
-/** One segment of [start, end), whose last number may be our FIN. */
+/** One trusted segment of [start, end), whose last number may be our FIN. */
 function appendStretch(tcb: Tcb, lower: Lower, batch: PacketBatch, start: number, end: number): void {
   const dataEnd = Math.min(end, tcb.sndEnd);
   let flags: number = dataEnd === tcb.sndEnd ? TcpFlag.ACK | TcpFlag.PSH : TcpFlag.ACK;
   if (end > tcb.sndEnd) flags = TcpFlag.ACK | TcpFlag.FIN;
-  appendSegment(tcb, lower, batch, start, dataEnd - start, flags);
+  appendSegment(tcb, lower, batch, start, dataEnd - start, flags, true);
 }
 
 /** New data in equal segments, then perhaps a shorter one, then perhaps the FIN. */
@@ -119,13 +133,15 @@ function emitNew(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch, payl
   const start = scoreboard.end;
   const unsent = unsentBytes(tcb);
   const window = usableWindow(tcb);
-  const room = roomFor(batch, packetBytesOf(tcb, lower, payload));
+  // Equal sizes: behind repetitions, which are trusted, and alone a full segment is trusted, too.
+  const trusted = batch.packets > 0 || Math.min(unsent, window) < 2 * payload;
+  const room = roomFor(batch, packetBytesOf(tcb, lower, payload, trusted));
   let count = Math.min(Math.floor(Math.min(unsent, window) / payload), room);
   if (count > 0) count = Math.min(count, countInWindow(tcb, payload), Math.max(1, Math.floor(budget / payload)));
   if (budget <= 0) count = 0;
   for (let i = 0; i < count; i++) {
     const at = scoreboard.end + i * payload;
-    appendSegment(tcb, lower, batch, at, payload, dataFlags(tcb, at + payload));
+    appendSegment(tcb, lower, batch, at, payload, dataFlags(tcb, at + payload), trusted);
   }
   const bytes = count * payload;
   noteSent(tcb, nowUs, bytes);
@@ -180,11 +196,11 @@ function fitsWindow(tcb: Tcb, bytes: number): boolean {
 }
 
 function fits(tcb: Tcb, lower: Lower, batch: PacketBatch, bytes: number): boolean {
-  return roomFor(batch, packetBytesOf(tcb, lower, bytes)) > 0;
+  return roomFor(batch, packetBytesOf(tcb, lower, bytes, true)) > 0;
 }
 
-function packetBytesOf(tcb: Tcb, lower: Lower, bytes: number): number {
-  return lower.headerBytes + dataHeaderBytes(tcb) + bytes;
+function packetBytesOf(tcb: Tcb, lower: Lower, bytes: number, trusted: boolean): number {
+  return headerBytesOf(lower, trusted) + dataHeaderBytes(tcb) + bytes;
 }
 
 /** RFC 8985 section 7.3: new data if the window allows it, otherwise the last segment once more; cwnd or not. */
@@ -195,7 +211,7 @@ function emitTailProbe(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch
   const fresh = Math.min(payload, unsentBytes(tcb), usableWindow(tcb));
   tcb.tlpRetransmitted = fresh === 0;
   if (fresh > 0) {
-    appendSegment(tcb, lower, batch, scoreboard.end, fresh, dataFlags(tcb, scoreboard.end + fresh));
+    appendSegment(tcb, lower, batch, scoreboard.end, fresh, dataFlags(tcb, scoreboard.end + fresh), true);
     noteSent(tcb, nowUs, fresh);
   } else repeatTail(tcb, nowUs, lower, batch, payload);
   tcb.tlpEnd = scoreboard.end;
@@ -216,7 +232,7 @@ function emitMtuProbe(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch)
   const { mtu } = tcb;
   if (mtu.inFlight || (!mtu.searching && nowUs < mtu.deadlineUs) || tcb.recovery !== 'open') return false;
   const size = mtu.searching ? mtu.candidateBytes : mtu.maxBytes;
-  const bytes = size - lower.headerBytes - dataHeaderBytes(tcb);
+  const bytes = size - lower.trustedHeaderBytes - dataHeaderBytes(tcb);
   if (unsentBytes(tcb) < bytes || usableWindow(tcb) < bytes || tcb.scoreboard.lostBytes > 0) return false;
   // It may exceed the window by itself: room for so much at once may never come.
   if (size > batch.buffer.length || pipeBytes(tcb) >= tcb.congestion.cwndBytes) return false;
@@ -224,7 +240,7 @@ function emitMtuProbe(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch)
   if (tcb.mtuProbeBytes !== size) return false;
   batch.probe = true;
   const { scoreboard } = tcb;
-  appendSegment(tcb, lower, batch, scoreboard.end, bytes, dataFlags(tcb, scoreboard.end + bytes));
+  appendSegment(tcb, lower, batch, scoreboard.end, bytes, dataFlags(tcb, scoreboard.end + bytes), true);
   appendSent(scoreboard, tcb.pool.columns, bytes, nowUs, Run.PROBE | Run.BLAMELESS);
   tcb.counters.bytesSent += bytes;
   tcb.lastSentUs = nowUs;
@@ -234,7 +250,7 @@ function emitMtuProbe(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch)
 }
 
 function emitAck(tcb: Tcb, lower: Lower, batch: PacketBatch): void {
-  if (batch.packets > 0 && roomFor(batch, lower.headerBytes + maxTcpHeaderBytes) === 0) return;
+  if (batch.packets > 0 && roomFor(batch, lower.trustedHeaderBytes + maxTcpHeaderBytes) === 0) return;
   appendBare(tcb, lower, batch, tcb.scoreboard.end);
   tcb.counters.acksOut++;
   ackSent(tcb, true);
@@ -242,16 +258,16 @@ function emitAck(tcb: Tcb, lower: Lower, batch: PacketBatch): void {
 
 /** probe.ts: one number below what the peer expects, so that it must answer. */
 function emitProbe(tcb: Tcb, lower: Lower, batch: PacketBatch): void {
-  if (batch.packets > 0 && roomFor(batch, lower.headerBytes + maxTcpHeaderBytes) === 0) return;
+  if (batch.packets > 0 && roomFor(batch, lower.trustedHeaderBytes + maxTcpHeaderBytes) === 0) return;
   tcb.probeDue = false;
   appendBare(tcb, lower, batch, tcb.sndUna - 1);
   tcb.counters.probesOut++;
 }
 
 function emitOpening(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch): void {
-  const segmentBytes = emitSyn(tcb, nowUs, batch.view, lower.headerBytes);
+  const segmentBytes = emitSyn(tcb, nowUs, batch.view, lower.trustedHeaderBytes);
   tcb.timers.stateUs = nowUs + tcb.rtt.rtoUs * 2 ** (tcb.synCount - 1);
-  finishPacket(tcb, lower, batch, segmentBytes);
+  finishPacket(tcb, lower, batch, segmentBytes, true);
   tcb.counters.segmentsOut--;
 }
 
@@ -262,5 +278,5 @@ function emitReset(tcb: Tcb, lower: Lower, batch: PacketBatch): void {
   header.ack = tcb.resetFlags & TcpFlag.ACK ? tcb.resetAck : 0;
   header.flags = tcb.resetFlags;
   tcb.resetFlags = 0;
-  finishPacket(tcb, lower, batch, emitSegment(batch.view, lower.headerBytes, header));
+  finishPacket(tcb, lower, batch, emitSegment(batch.view, lower.trustedHeaderBytes, header), true);
 }

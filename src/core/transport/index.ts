@@ -8,7 +8,7 @@ export { connect, emitSyn, listen } from './opening.ts';
 export { setOptions, type TcbChanges } from './options.ts';
 export { setPathLimit, tooBig } from './path-mtu.ts';
 export { acceptBytes, consumeBytes, copyReadable, readableBytes, readablePiece, rejectBytes } from './receive.ts';
-export { awaitSpace, enqueue, sendSpace, unsentBytes } from './send.ts';
+export { awaitSpace, enqueue, extend, sendPiece, sendSpace, unsentBytes } from './send.ts';
 export { createTcb, destroyTcb, finished, pipeBytes, type Tcb, type TcbCounters } from './tcb.ts';
 export { handleTimeout, nextDeadlineUs } from './timers.ts';
 export {

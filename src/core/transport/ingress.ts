@@ -85,15 +85,14 @@ function handleSynchronized(
   const seq = fromWire(tcb.irs, segment.seq, tcb.rcvNxt);
   if (flags & TcpFlag.RST) return handleReset(tcb, nowUs, seq);
   if (trusted && isOldTimestamp(tcb, nowUs)) return refuse(tcb, nowUs, Reason.STALE);
-  if (segment.hasTimestamps && ((segment.tsval - tcb.tsNewest) | 0) > 0) tcb.tsNewest = segment.tsval;
+  if (trusted && segment.hasTimestamps && ((segment.tsval - tcb.tsNewest) | 0) > 0) tcb.tsNewest = segment.tsval;
   if (!isAcceptable(tcb, seq, length)) return handleUnacceptable(tcb, nowUs, seq, length, trusted);
   if (flags & TcpFlag.SYN) return refuse(tcb, nowUs, Reason.TCP_FLAG);
   if ((flags & TcpFlag.ACK) === 0) return Reason.BAD_SEGMENT;
-  tcb.lastReceivedUs = nowUs;
-  tcb.unanswered = 0;
+  if (trusted) noteHeard(tcb, nowUs);
   if (trusted) noteTimestamp(tcb, nowUs, seq, length);
   if (tcb.state === 'SYN-RECEIVED') {
-    if (!acknowledgesSyn(tcb, nowUs, segment)) return Reason.STALE;
+    if (!trusted || !acknowledgesSyn(tcb, nowUs, segment)) return Reason.STALE;
     establish(tcb, nowUs, segment);
   }
   if (trusted) {
@@ -118,12 +117,17 @@ function handleUnacceptable(tcb: Tcb, nowUs: number, seq: number, length: number
   const end = seq + length;
   if (length > 0 && end <= left) noteDuplicate(tcb, seq, end);
   const fin = (segment.flags & TcpFlag.FIN) !== 0;
-  if (fin && tcb.state === 'TIME-WAIT') enterTimeWait(tcb, nowUs);
-  tcb.lastReceivedUs = nowUs;
-  tcb.unanswered = 0;
-  if (length > 0 || fin || seq === left - 1) tcb.ackNow = true;
+  if (fin && trusted && tcb.state === 'TIME-WAIT') enterTimeWait(tcb, nowUs);
+  if (trusted) noteHeard(tcb, nowUs);
+  if (length > 0 || (trusted && (fin || seq === left - 1))) tcb.ackNow = true;
   else challenge(tcb, nowUs);
   return length > 0 && end <= left ? Reason.DUPLICATE : Reason.STALE;
+}
+
+/** The peer is alive: only what it has vouched for says so. */
+function noteHeard(tcb: Tcb, nowUs: number): void {
+  tcb.lastReceivedUs = nowUs;
+  tcb.unanswered = 0;
 }
 
 /**
@@ -165,10 +169,14 @@ function isOldTimestamp(tcb: Tcb, nowUs: number): boolean {
 
 /** RFC 7323 section 4.3, with rcvNxt in the place of the last ACK: it moves on while the layer above checks. */
 function noteTimestamp(tcb: Tcb, nowUs: number, seq: number, length: number): void {
-  if (!tcb.timestamps || seq > tcb.lastRcvNxtAcked) return;
-  tcb.tsRecent = segment.tsval;
-  tcb.tsRecentUs = nowUs;
-  if (length >= tcb.rcvMss) sampleReceiverRtt(tcb, (tsvalAt(tcb, nowUs) - segment.tsecr) | 0);
+  if (!tcb.timestamps) return;
+  if (seq <= tcb.lastRcvNxtAcked) {
+    tcb.tsRecent = segment.tsval;
+    tcb.tsRecentUs = nowUs;
+  }
+  // Of a bulk transfer only the segment behind the data of a batch is trusted.
+  if (Math.max(length, tcb.rcvSinceAck) >= tcb.rcvMss)
+    sampleReceiverRtt(tcb, (tsvalAt(tcb, nowUs) - segment.tsecr) | 0);
 }
 
 /** Payload within the window, and perhaps a FIN behind it. */

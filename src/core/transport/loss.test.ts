@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { Signal } from './index.ts';
 import { deliver, makeWorld, open, pass, run, type Seen, type World, watch } from './two-ends.test.ts';
 
-const mss = 1152;
+const mss = 1132;
 
 /** Open, with an estimate of the round trip (20 ms) and nothing in flight. */
 function warm(...args: Parameters<typeof makeWorld>): World {

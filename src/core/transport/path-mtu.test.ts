@@ -17,7 +17,7 @@ test('probe: one packet finds that the path carries the maximum', () => {
   const { tcb } = world.ends[0];
   deliver(world, 0, 100_000);
   assert.equal(tcb.mtu.currentBytes, 1472);
-  assert.equal(tcb.mssBytes, 1472 - 16 - 32);
+  assert.equal(tcb.mssBytes, 1472 - 36 - 32);
   assert.equal(world.log?.filter(({ probe }) => probe).length, 1);
   assert.ok(world.log?.some(({ bytes, probe }) => bytes === 1472 && !probe));
 });

@@ -2,7 +2,7 @@
 // Minshall's variant; silly-window avoidance, RFC 9293 section 3.8.6.2.1). The send buffer follows the congestion
 // window: twice what may be in flight keeps the sender busy without hoarding what the network cannot take.
 
-import { writeBlocks } from './blocks.ts';
+import { extendBlocks, type Piece, pieceAt, writeBlocks } from './blocks.ts';
 import { deliveredEdge, type Tcb, undeliveredBytes } from './tcb.ts';
 import { Signal } from './types.ts';
 
@@ -26,9 +26,22 @@ export function enqueue(tcb: Tcb, _nowUs: number, source: Uint8Array, offset: nu
   if (tcb.finQueued || (tcb.begun && tcb.state === 'CLOSED')) return 0;
   writeBlocks(tcb.pool, tcb.sendBuffer, tcb.sndEnd, source, offset, length);
   tcb.sndEnd += length;
-  const limit = sendLimit(tcb);
-  if (limit - queuedBytes(tcb) < limit / lowWaterShare) tcb.spaceLow = true;
+  noteSpace(tcb);
   return length;
+}
+
+/** Queues `length` bytes that the caller then writes in place, with `sendPiece`; answers where they begin. */
+export function extend(tcb: Tcb, length: number): number {
+  const at = tcb.sndEnd;
+  extendBlocks(tcb.pool, tcb.sendBuffer, at, length);
+  tcb.sndEnd += length;
+  noteSpace(tcb);
+  return at;
+}
+
+/** Queued bytes in place: the first stretch of `length` bytes from `at` on, into `out`. */
+export function sendPiece(tcb: Tcb, at: number, length: number, out: Piece): void {
+  pieceAt(tcb.sendBuffer, at, length, out);
 }
 
 /** The caller found less room than it needed, be it that the limit fell with the window: WRITABLE is owed. */
@@ -64,6 +77,11 @@ export function maySendSmall(tcb: Tcb, bytes: number): boolean {
   if (!last) return tcb.overrideSws || bytes >= tcb.maxSndWnd / 2;
   if (!tcb.options.nagle || tcb.finQueued || undeliveredBytes(tcb) === 0) return true;
   return tcb.sndSml <= deliveredEdge(tcb);
+}
+
+function noteSpace(tcb: Tcb): void {
+  const limit = sendLimit(tcb);
+  if (limit - queuedBytes(tcb) < limit / lowWaterShare) tcb.spaceLow = true;
 }
 
 function sendLimit(tcb: Tcb): number {

@@ -29,8 +29,9 @@ const sink = new Uint8Array(65_536);
 
 const lower: Lower = {
   headerBytes,
+  trustedHeaderBytes: headerBytes,
   opening: 'lower',
-  emitHeader(view, offset, segmentBytes) {
+  emitHeader({ view }, offset, segmentBytes) {
     view.setUint32(offset, segmentBytes);
   },
 };

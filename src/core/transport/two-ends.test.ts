@@ -92,13 +92,20 @@ export interface World {
 export const headerBytes = 16;
 const maxBatchBytes = 65_507;
 
+/** As above SAL: trusted segments have a longer header, and say so. */
 const lower: Lower = {
   headerBytes,
+  trustedHeaderBytes: headerBytes + 20,
   opening: 'lower',
-  emitHeader(view, offset, segmentBytes) {
+  emitHeader({ view }, offset, segmentBytes, trusted) {
     view.setUint16(offset, segmentBytes);
+    view.setUint8(offset + 2, trusted ? 1 : 0);
   },
 };
+
+export function headerBytesAt(view: DataView, offset: number): number {
+  return view.getUint8(offset + 2) === 1 ? lower.trustedHeaderBytes : lower.headerBytes;
+}
 
 export const calm: Impairments = {
   delayUs: 10_000,
@@ -118,7 +125,7 @@ export function tcbOptions(changes: Partial<TcbOptions> = {}): TcbOptions {
     iss: 12_345,
     packetBytes: 1200,
     maxPacketBytes: 1200,
-    headerBytes,
+    headerBytes: lower.trustedHeaderBytes,
     sendBufferBytes: 16 * 1024 * 1024,
     receiveBufferBytes: 16 * 1024 * 1024,
     nagle: false,
@@ -270,7 +277,8 @@ function arrive(world: World, flight: Flight): void {
   const { tcb } = world.ends[flight.to]!;
   const { packet } = flight;
   const view = new DataView(packet.buffer);
-  handleSegment(tcb, world.nowUs, view, packet, headerBytes, packet.length - headerBytes);
+  const at = headerBytesAt(view, 0);
+  handleSegment(tcb, world.nowUs, view, packet, at, packet.length - at, at !== headerBytes);
 }
 
 /** The application: reads what it may, writes what fits. */
@@ -360,8 +368,9 @@ function transmit(world: World, from: number): void {
     const start = i * batch.packetBytes;
     const packet = batchBuffer.slice(start, Math.min(batch.bytes, start + batch.packetBytes));
     const view = new DataView(packet.buffer);
-    assert.equal(view.getUint16(0), packet.length - headerBytes, 'equal sizes but for the last');
-    assert.equal(parseSegment(view, headerBytes, packet.length - headerBytes, parsed), 0);
+    const at = headerBytesAt(view, 0);
+    assert.equal(view.getUint16(0), packet.length - at, 'equal sizes but for the last');
+    assert.equal(parseSegment(view, at, packet.length - at, parsed), 0);
     world.log?.push({ atUs: world.nowUs, from, bytes: packet.length, probe: batch.probe });
     if (links[from]!.drop?.(packet, sent[from]!++)) continue;
     offer(world, from, packet);
@@ -440,7 +449,8 @@ export interface Seen {
 /** Reads a packet that `from` sent. */
 export function read(world: World, from: number, packet: Uint8Array): Seen {
   const view = new DataView(packet.buffer);
-  parseSegment(view, headerBytes, packet.length - headerBytes, parsed);
+  const at = headerBytesAt(view, 0);
+  parseSegment(view, at, packet.length - at, parsed);
   const { iss } = world.ends[from]!.tcb;
   const other = world.ends[1 - from]!.tcb.iss;
   const blocks: [number, number][] = [];
@@ -448,7 +458,7 @@ export function read(world: World, from: number, packet: Uint8Array): Seen {
     blocks.push([(parsed.sackStart[i]! - other - 1) | 0, (parsed.sackEnd[i]! - other - 1) | 0]);
   return {
     seq: (parsed.seq - iss - 1) | 0,
-    bytes: packet.length - headerBytes - parsed.dataOffsetBytes,
+    bytes: packet.length - at - parsed.dataOffsetBytes,
     flags: parsed.flags,
     ack: (parsed.ack - other - 1) | 0,
     windowRaw: parsed.windowRaw,

@@ -7,18 +7,23 @@
 
 /** What carries segments. One per connection; every member may change between two calls of `egress`. */
 export interface Lower {
-  /** Bytes to leave in front of each segment of this batch. */
+  /** Bytes to leave in front of a segment. */
   readonly headerBytes: number;
+  /**
+   * The same for a trusted segment: one whose ACK, window, timestamps and FIN the peer will believe. It costs more than
+   * others, so each batch has one, its last. Equal where nothing tells them apart (plain TCP): then all are trusted.
+   */
+  readonly trustedHeaderBytes: number;
   /**
    * Who opens and aborts. `lower`: SAL drives SYN and SYN-ACK (`emitSyn`), owns RST and TIME-WAIT.
    * `self`: plain TCP, with its own SYN retransmission, RST and TIME-WAIT.
    */
   readonly opening: 'lower' | 'self';
   /**
-   * Writes the lower header in front of the segment of `segmentBytes` that stands, complete, at `offset + headerBytes`;
-   * a lower layer that wants a TCP checksum fills it in here.
+   * Writes the lower header at `offset`, in front of the segment of `segmentBytes` that stands there complete; a lower
+   * layer that wants a TCP checksum or a tag fills it in here.
    */
-  emitHeader(view: DataView, offset: number, segmentBytes: number): void;
+  emitHeader(batch: PacketBatch, offset: number, segmentBytes: number, trusted: boolean): void;
 }
 
 /** Room for packets to one destination, owned by the caller and reused: equal sizes, only the last may be shorter. */
@@ -73,7 +78,7 @@ export interface TcbOptions {
   readonly packetBytes: number;
   /** The most that a path MTU search may reach: what the outgoing link allows. */
   readonly maxPacketBytes: number;
-  /** Steady-state lower header, for computing the MSS. */
+  /** Lower header of a trusted segment, for computing the MSS: any segment may have to be repeated as one. */
   readonly headerBytes: number;
   readonly sendBufferBytes: number;
   readonly receiveBufferBytes: number;

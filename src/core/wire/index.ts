@@ -85,6 +85,7 @@ export {
   createRecordHeader,
   emitRecordHeader,
   maxRecordBodyBytes,
+  paddedLengthBytes,
   parseRecordHeader,
   type RecordHeader,
   RecordType,

@@ -8,8 +8,15 @@ import { readUint53, writeUint53 } from './bytes.ts';
 export const recordHeaderBytes = 12;
 export const maxRecordBodyBytes = 65536;
 
-/** `CLOSE`: nothing follows in this direction. */
-export const RecordType = { DATA: 1, CLOSE: 2 } as const;
+/**
+ * `CLOSE`: nothing follows in this direction. `PADDED`: data whose length does not show. `UPDATE`: what follows is
+ * under the next key. 3 stays unassigned.
+ */
+export const RecordType = { DATA: 1, CLOSE: 2, PADDED: 4, UPDATE: 5 } as const;
+/** In front of the data of a PADDED record: their length. */
+export const paddedLengthBytes = 4;
+
+const known = [false, true, true, false, true, true];
 
 export interface RecordHeader {
   /** `RecordType`. */
@@ -42,7 +49,7 @@ export function parseRecordHeader(view: DataView, offset: number, length: number
   const type = word >>> 24;
   const bodyBytes = word & 0xffffff;
   const recordNumber = readUint53(view, offset + 4);
-  if (type !== RecordType.DATA && type !== RecordType.CLOSE) return Reason.BAD_RECORD;
+  if (known[type] !== true) return Reason.BAD_RECORD;
   if (bodyBytes > maxRecordBodyBytes || recordNumber < 0) return Reason.BAD_RECORD;
   out.type = type;
   out.bodyBytes = bodyBytes;
