@@ -5,44 +5,40 @@
 
 import { strict as assert } from 'node:assert';
 import {
-  type ByteSink,
-  type ByteSource,
   createRecordReader,
   createRecordResult,
   createRecordWriter,
   nullCipher,
-  type RecordCipher,
+  type Piece,
   type RecordReader,
   type RecordWriter,
   readRecord,
+  updateKey,
   writeClose,
   writeRecords,
 } from '../../../src/core/security/index.ts';
 import { maxRecordBodyBytes, recordHeaderBytes } from '../../../src/core/wire/index.ts';
-import { checkingCipher } from '../checking-cipher.ts';
+import { createCheckingCipher } from '../checking-cipher.ts';
 import { fillContent, firstStrange } from '../content.ts';
-import { below, createOperations, more, oneOf, open, u8, u16 } from '../operations.ts';
+import { createOperations, more, oneOf, open, u8, u16 } from '../operations.ts';
 
 export const maxBytes = 256;
 
 export function fuzz(data: Uint8Array): void {
   open(operations, data);
-  const pipe = createPipe(below(operations, 2) === 0 ? nullCipher : checkingCipher);
+  const pipe = createPipe(u8(operations));
   while (more(operations)) oneOf(operations, steps)(pipe);
-  pipe.arrived = pipe.sentBytes;
   settle(pipe);
-  if (pipe.cipher === nullCipher && pipe.damaged) return;
+  if (!pipe.noticing && pipe.damaged) return;
   assert.equal(pipe.readBytes, pipe.plainBytes, 'everything arrives');
   assert.equal(pipe.reader.closed, pipe.closed);
 }
 
 interface Pipe {
-  readonly cipher: RecordCipher;
   readonly writer: RecordWriter;
   readonly reader: RecordReader;
-  /** What left the writer, and what of it the reader sees. */
-  readonly sent: Uint8Array;
-  readonly seen: Uint8Array;
+  /** The cipher tells damage. */
+  readonly noticing: boolean;
   sentBytes: number;
   /** Of `seen`: up to where it has come, and from where it is not accepted yet. */
   arrived: number;
@@ -56,20 +52,24 @@ interface Pipe {
 const operations = createOperations();
 const result = createRecordResult();
 const roomBytes = 1 << 17;
+/** What the writer made, and what of it the reader sees. */
 const sent = new Uint8Array(roomBytes);
 const seen = new Uint8Array(roomBytes);
 const plain = new Uint8Array(roomBytes);
 fillContent(plain, 0, roomBytes, 0, 0);
-const bodySizes = [1, 2, 100, 1024, 4096, 16_384, maxRecordBodyBytes, maxRecordBodyBytes + 1];
-const steps = [write, write, write, arrive, arrive, look, look, damage, damage, close];
+const bodySizes = [16, 17, 100, 1024, 4096, 16_384, maxRecordBodyBytes, maxRecordBodyBytes + 1];
+const paddings = [0, 0, 16, 1000];
+/** More than a record's overhead and filling, a key update and a close record. */
+const slackBytes = 1200;
+const steps = [write, write, write, arrive, arrive, look, look, damage, damage, update, close];
 
-function createPipe(cipher: RecordCipher): Pipe {
+function createPipe(choice: number): Pipe {
+  const noticing = (choice & 1) !== 0;
+  const cipher = () => (noticing ? createCheckingCipher() : nullCipher);
   return {
-    cipher,
-    writer: createRecordWriter(cipher),
-    reader: createRecordReader(cipher),
-    sent,
-    seen,
+    writer: createRecordWriter(cipher(), paddings[(choice >> 1) & 3]),
+    reader: createRecordReader(cipher()),
+    noticing,
     sentBytes: 0,
     arrived: 0,
     accepted: 0,
@@ -80,12 +80,38 @@ function createPipe(cipher: RecordCipher): Pipe {
   };
 }
 
-function sinkOf(pipe: Pipe): ByteSink {
+/** Blocks of an odd size, so that records span them anywhere. */
+function pieceOf(bytes: Uint8Array, at: number, length: number, out: Piece): void {
+  out.block = bytes;
+  out.start = at;
+  out.length = Math.min(length, 331 - (at % 331));
+}
+
+function sinkOf(pipe: Pipe) {
   return {
-    enqueue(bytes, offset, length) {
-      pipe.sent.set(bytes.subarray(offset, offset + length), pipe.sentBytes);
-      pipe.seen.set(bytes.subarray(offset, offset + length), pipe.sentBytes);
+    extend(length: number): number {
       pipe.sentBytes += length;
+      return pipe.sentBytes - length;
+    },
+    piece(at: number, length: number, out: Piece): void {
+      assert.ok(length > 0 && at >= 0 && at + length <= pipe.sentBytes, 'nothing is written outside of the record');
+      pieceOf(sent, at, length, out);
+    },
+  };
+}
+
+function sourceOf({ accepted, arrived }: Pipe) {
+  const check = (at: number, length: number) =>
+    assert.ok(at >= 0 && accepted + at + length <= arrived, 'nothing is read that has not arrived');
+  return {
+    readableBytes: arrived - accepted,
+    copy(at: number, target: Uint8Array, targetOffset: number, length: number): void {
+      check(at, length);
+      target.set(seen.subarray(accepted + at, accepted + at + length), targetOffset);
+    },
+    piece(at: number, length: number, out: Piece): void {
+      check(at, length);
+      pieceOf(seen, accepted + at, length, out);
     },
   };
 }
@@ -99,56 +125,56 @@ function readLength(): number {
 function write(pipe: Pipe): void {
   if (pipe.closed) return;
   const wanted = readLength();
-  const bodyBytes = oneOf(operations, bodySizes);
-  const spaceBytes = Math.min(2 * readLength(), roomBytes - pipe.sentBytes - 64);
-  const before = pipe.sentBytes;
+  // Filling is not counted as space, so a record is at least as long as what it is filled up to.
+  const bodyBytes = Math.max(pipe.writer.paddingBytes, oneOf(operations, bodySizes));
+  const spaceBytes = Math.min(2 * readLength(), ((roomBytes - pipe.sentBytes) >> 2) - slackBytes);
   const slice = plain.subarray(0, Math.min(roomBytes, pipe.plainBytes + wanted));
   const taken = writeRecords(pipe.writer, slice, pipe.plainBytes, bodyBytes, spaceBytes, sinkOf(pipe));
-  assert.ok(taken >= 0 && taken <= wanted);
-  assert.ok(pipe.sentBytes - before <= Math.max(0, spaceBytes), 'records keep to the space that there is');
+  assert.ok(taken >= 0 && taken <= wanted && taken <= Math.max(0, spaceBytes));
+  assert.ok(pipe.sentBytes <= roomBytes);
   pipe.plainBytes += taken;
 }
 
+function update(pipe: Pipe): void {
+  if (pipe.closed || pipe.sentBytes + slackBytes > roomBytes) return;
+  updateKey(pipe.writer, sinkOf(pipe));
+}
+
 function close(pipe: Pipe): void {
-  if (pipe.closed || pipe.sentBytes + 64 > roomBytes || u8(operations) < 192) return;
+  if (pipe.closed || pipe.sentBytes + slackBytes > roomBytes || u8(operations) < 192) return;
   pipe.closed = true;
   writeClose(pipe.writer, sinkOf(pipe));
 }
 
 function arrive(pipe: Pipe): void {
-  pipe.arrived = Math.min(pipe.sentBytes, pipe.arrived + readLength());
+  arriveUpTo(pipe, pipe.arrived + readLength());
 }
 
-/** Changes a byte that has not been accepted yet. */
+function arriveUpTo(pipe: Pipe, at: number): void {
+  const until = Math.min(pipe.sentBytes, at);
+  seen.set(sent.subarray(pipe.arrived, until), pipe.arrived);
+  pipe.arrived = until;
+}
+
+/** Changes a byte that has arrived and is not accepted yet. */
 function damage(pipe: Pipe): void {
-  const within = pipe.sentBytes - pipe.accepted;
+  const within = pipe.arrived - pipe.accepted;
   if (within === 0) return;
-  const at = u16(operations) % within;
   pipe.damaged = true;
-  pipe.seen[pipe.accepted + at]! ^= 1 << (u8(operations) & 7);
+  seen[pipe.accepted + (u16(operations) % within)]! ^= 1 << (u8(operations) & 7);
 }
 
 function look(pipe: Pipe): void {
   const source = sourceOf(pipe);
   const verdict = readRecord(pipe.reader, source, allocate, result);
   const { bytes } = result;
-  if (verdict === 'need') return assert.ok(bytes > source.readableBytes || source.readableBytes < recordHeaderBytes);
+  if (verdict === 'need') return assert.ok(bytes > source.readableBytes);
   assert.ok(bytes > 0 && bytes <= source.readableBytes);
-  if (verdict === 'bad' || verdict === 'malformed') return repeat(pipe, bytes);
+  if (verdict === 'bad' || verdict === 'malformed') return repeat(pipe);
+  assert.ok(bytes >= recordHeaderBytes);
   pipe.accepted += bytes;
   takePlain(pipe);
   assert.equal(verdict === 'close', pipe.reader.closed);
-}
-
-function sourceOf(pipe: Pipe): ByteSource {
-  const { accepted, arrived } = pipe;
-  return {
-    readableBytes: arrived - accepted,
-    copy(at, target, targetOffset, length) {
-      assert.ok(at >= 0 && accepted + at + length <= arrived, 'nothing is read that has not arrived');
-      target.set(pipe.seen.subarray(accepted + at, accepted + at + length), targetOffset);
-    },
-  };
 }
 
 function allocate(bytes: number): Uint8Array {
@@ -157,11 +183,9 @@ function allocate(bytes: number): Uint8Array {
 }
 
 /** What was refused is sent again. */
-function repeat(pipe: Pipe, bytes: number): void {
+function repeat(pipe: Pipe): void {
   assert.ok(pipe.damaged, 'what nobody touched is not refused');
-  const { accepted } = pipe;
-  pipe.seen.set(pipe.sent.subarray(accepted, accepted + bytes), accepted);
-  pipe.arrived = accepted;
+  pipe.arrived = pipe.accepted;
 }
 
 function takePlain(pipe: Pipe): void {
@@ -169,19 +193,19 @@ function takePlain(pipe: Pipe): void {
   const from = pipe.readBytes;
   pipe.readBytes += got.length;
   assert.ok(pipe.readBytes <= pipe.accepted, 'never more than arrived');
-  if (pipe.cipher === nullCipher && pipe.damaged) return;
+  if (!pipe.noticing && pipe.damaged) return;
   assert.equal(firstStrange(got, 0, got.length, 0, from), -1, 'what is read is what was written');
 }
 
 /** All that is left, as often as it takes. */
 function settle(pipe: Pipe): void {
-  const noticed = pipe.cipher !== nullCipher || !pipe.damaged;
+  arriveUpTo(pipe, pipe.sentBytes);
   while (pipe.accepted < pipe.sentBytes) {
     const { accepted, arrived } = pipe;
     look(pipe);
     if (pipe.accepted > accepted) continue;
-    if (!noticed) return;
-    if (pipe.arrived === arrived && arrived === pipe.sentBytes) repeat(pipe, arrived - accepted);
-    pipe.arrived = pipe.sentBytes;
+    if (!pipe.noticing && pipe.damaged) return;
+    if (pipe.arrived === arrived) repeat(pipe);
+    arriveUpTo(pipe, pipe.sentBytes);
   }
 }

@@ -68,6 +68,7 @@ interface World {
 
 const operations = createOperations();
 const headerBytes = 16;
+const tagBytes = 20;
 const buffer = new Uint8Array(65_536);
 const batch: PacketBatch = {
   buffer,
@@ -83,13 +84,15 @@ const segment = createSegment();
 const parsed = createSegment();
 const pausesUs = [1, 500, 1_000, 10_000, 25_000, 200_000, 1_000_000, 60_000_000];
 const mostBatches = 3000;
+const mostPackets = 64;
 /** Streams of content. */
 const ours = 1;
 const theirs = 2;
 const forgedByte = 0xee;
 
-const lower: Lower = { headerBytes, opening: 'lower', emitHeader() {} };
-const self: Lower = { headerBytes, opening: 'self', emitHeader() {} };
+/** As above SAL, where a tag in front of some segments is what the peer trusts them for; and as plain TCP. */
+const lower: Lower = { headerBytes, trustedHeaderBytes: headerBytes + tagBytes, opening: 'lower', emitHeader };
+const self: Lower = { headerBytes, trustedHeaderBytes: headerBytes, opening: 'self', emitHeader };
 
 const steps = [
   receive,
@@ -265,6 +268,11 @@ function expire(world: World): void {
   assert.ok(nextDeadlineUs(tcb) > nowUs, 'a deadline that has come does not come again at once');
 }
 
+/** Says how long it is, so that the segment behind it is found. */
+function emitHeader({ view }: PacketBatch, offset: number, _segmentBytes: number, trusted: boolean): void {
+  view.setUint8(offset, trusted ? 1 : 0);
+}
+
 function send({ tcb, nowUs }: World): void {
   for (let batches = 0; egress(tcb, nowUs, tcb.options.opening === 'self' ? self : lower, batch); batches++) {
     assert.ok(batches < mostBatches, 'sending ends');
@@ -275,14 +283,18 @@ function send({ tcb, nowUs }: World): void {
 function checkBatch(tcb: Tcb): void {
   assert.ok(batch.bytes <= buffer.length && batch.packets > 0);
   const size = batch.packetBytes;
+  const extra = tcb.options.opening === 'lower' ? tagBytes : 0;
   let at = 0;
+  let trusted = false;
   for (let i = 0; i < batch.packets; i++) {
     const bytes = Math.min(size, batch.bytes - at);
-    assert.ok(bytes > headerBytes);
-    checkSegment(tcb, at + headerBytes, bytes - headerBytes);
+    trusted = buffer[at] === 1;
+    const header = headerBytes + (trusted ? extra : 0);
+    checkSegment(tcb, at + header, bytes - header);
     at += bytes;
   }
   assert.equal(at, batch.bytes, 'equal packets, the last one may be shorter');
+  assert.ok(trusted || extra === 0 || batch.packets === mostPackets, 'the last one is trusted, if there is room for it');
 }
 
 function checkSegment(tcb: Tcb, at: number, bytes: number): void {
