@@ -294,7 +294,10 @@ function checkBatch(tcb: Tcb): void {
     at += bytes;
   }
   assert.equal(at, batch.bytes, 'equal packets, the last one may be shorter');
-  assert.ok(trusted || extra === 0 || batch.packets === mostPackets, 'the last one is trusted, if there is room for it');
+  assert.ok(
+    trusted || extra === 0 || batch.packets === mostPackets,
+    'the last one is trusted, if there is room for it',
+  );
 }
 
 function checkSegment(tcb: Tcb, at: number, bytes: number): void {
