@@ -4,7 +4,7 @@
 
 import { type Random, randomBelow, seededRandom } from '../../src/core/base/index.ts';
 import { begin, collect, countEdges, createSeen, exceeded, StepLimit } from './coverage.ts';
-import { createMutator, type Mutator, mutate } from './mutate.ts';
+import { createMutator, load, type Mutator, mutate } from './mutate.ts';
 import type { Target } from './target.ts';
 
 export interface CampaignOptions {
@@ -118,11 +118,6 @@ function choose({ pool, uses, random }: Campaign): Uint8Array {
   const chosen = cost(a) <= cost(b) ? a : b;
   uses[chosen]!++;
   return pool[chosen]!;
-}
-
-function load(mutator: Mutator, data: Uint8Array): void {
-  mutator.length = Math.min(data.length, mutator.bytes.length);
-  for (let i = 0; i < mutator.length; i++) mutator.bytes[i] = data[i]!;
 }
 
 function keep({ pool, uses, mutator }: Campaign): void {

@@ -32,10 +32,15 @@ export function createMutator(random: Random, maxBytes: number, dictionary?: Dic
 
 /** Fills the mutator with a changed copy of `parent`; `others` (not empty) is where pieces come from. */
 export function mutate(m: Mutator, parent: Uint8Array, others: readonly Uint8Array[]): void {
-  m.length = 0;
-  insertAt(m, 0, parent, 0, parent.length);
+  load(m, parent);
   const rounds = 1 << randomBelow(m.random, mostRoundsLog2);
   for (let i = 0; i < rounds; i++) pick(mutations, m.random)(m, others);
+}
+
+/** Fills the mutator with `data`, as much of it as there is room for. */
+export function load(m: Mutator, data: Uint8Array): void {
+  m.length = Math.min(data.length, m.bytes.length);
+  for (let i = 0; i < m.length; i++) m.bytes[i] = data[i]!;
 }
 
 type Mutation = (m: Mutator, others: readonly Uint8Array[]) => void;
@@ -202,7 +207,7 @@ function insertAt(m: Mutator, where: number, source: Uint8Array, start: number, 
 /** Moves what stands at `where` up by `bytes` and answers `where`; -1 when there is no room. */
 function open(m: Mutator, where: number, bytes: number): number {
   if (m.length + bytes > m.bytes.length) return -1;
-  m.bytes.copyWithin(where + bytes, where, m.length);
+  if (where < m.length) m.bytes.copyWithin(where + bytes, where, m.length);
   m.length += bytes;
   return where;
 }
