@@ -3,14 +3,21 @@
 // verdict says which root key speaks and for which names; whether that key is the one that a name demands is
 // trust.ts's to judge. A SYN-ACK holds three, so the depth is fixed; signatures are checked last, being the dear part.
 
-import { type Crypto, type FlowId, formatServiceId, type Prefix, prefixWithin, Reason } from '../base/index.ts';
+import {
+  type Crypto,
+  type FlowId,
+  formatServiceId,
+  type Prefix,
+  prefixWithin,
+  Reason,
+  sameBytes,
+} from '../base/index.ts';
 import {
   type Certificate,
   CertificateKind,
   certificateBytes,
   createCertificate,
   parseCertificate,
-  sameBytes,
   verifyCertificate,
 } from './certificate.ts';
 import { isRevoked, type Revocations } from './revocation.ts';

@@ -5,15 +5,25 @@ import { type ControlMessage, createControlMessage, maxControlBytes } from '../c
 import { type ByteSink, type ByteSource, createRecordResult, type RecordResult } from '../security/index.ts';
 import { copyReadable, extend, readablePiece, sendPiece, type Tcb } from '../transport/index.ts';
 import {
+  type Challenge,
   type Control,
+  type Cookie,
+  createChallenge,
   createControl,
+  createCookie,
   createDatagramHeader,
   createFinal,
+  createHandshake,
+  createMac,
   createPacket,
   createService,
   createSource,
   type DatagramHeader,
   type Final,
+  type Handshake,
+  type Mac,
+  macTagBytes,
+  maxTcpHeaderBytes,
   type Packet,
   type Service,
   type Source,
@@ -40,6 +50,16 @@ export interface Workspace {
   readonly service: Service;
   readonly source: Source;
   readonly final: Final;
+  readonly handshake: Handshake;
+  readonly cookie: Cookie;
+  readonly challenge: Challenge;
+  readonly mac: Mac;
+  /** The tag that a packet carries, and the one that it should. */
+  readonly shownTag: Uint8Array;
+  readonly tag: Uint8Array;
+  /** A SYN of the transport. */
+  readonly segment: Uint8Array;
+  readonly segmentView: DataView;
   readonly datagram: DatagramHeader;
   readonly message: ControlMessage;
   readonly answer: ControlMessage;
@@ -51,6 +71,7 @@ export interface Workspace {
 
 export function createWorkspace(): Workspace {
   const bytes = new Uint8Array(0);
+  const segment = new Uint8Array(maxTcpHeaderBytes);
   return {
     bytes,
     view: new DataView(bytes.buffer),
@@ -59,6 +80,14 @@ export function createWorkspace(): Workspace {
     service: createService(),
     source: createSource(),
     final: createFinal(),
+    handshake: createHandshake(),
+    cookie: createCookie(),
+    challenge: createChallenge(),
+    mac: createMac(),
+    shownTag: new Uint8Array(macTagBytes),
+    tag: new Uint8Array(macTagBytes),
+    segment,
+    segmentView: new DataView(segment.buffer),
     datagram: createDatagramHeader(),
     message: createControlMessage(),
     answer: createControlMessage(),
