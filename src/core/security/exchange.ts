@@ -121,13 +121,20 @@ export interface AnswerOptions {
 }
 
 /** The server's message; undefined for an offer that no honest client makes. */
-export function answerOffer(crypto: Crypto, options: AnswerOptions, offer: Uint8Array): Answer | undefined {
+export function answerOffer(primitives: Crypto, options: AnswerOptions, offer: Uint8Array): Answer | undefined {
   const { prologue, pattern, staticKey, ephemeralKey, hello } = options;
   const name = patternName(pattern);
-  const state = createHandshakeState({ crypto, pattern: name, initiator: false, prologue, staticKey, ephemeralKey });
+  const state = createHandshakeState({
+    primitives,
+    pattern: name,
+    initiator: false,
+    prologue,
+    staticKey,
+    ephemeralKey,
+  });
   if (readMessage(state, offer) === undefined) return undefined;
   const message = writeMessage(state, encodeHello(hello));
-  return { state, message, answerKey: answerKeyOf(crypto, state) };
+  return { state, message, answerKey: answerKeyOf(primitives, state) };
 }
 
 export interface ReadAnswer {
@@ -148,7 +155,7 @@ export function readAnswer(
   if (pattern !== ExchangePattern.NX && pattern !== ExchangePattern.XX) return undefined;
   if (pattern === ExchangePattern.XX && staticKey === undefined) return undefined;
   const state = createHandshakeState({
-    crypto: primitives,
+    primitives,
     pattern: patternName(pattern),
     initiator: true,
     prologue,
@@ -195,8 +202,8 @@ function patternName(pattern: number): 'NX' | 'XX' {
   return pattern === ExchangePattern.XX ? 'XX' : 'NX';
 }
 
-function answerKeyOf(crypto: Crypto, state: HandshakeState): Uint8Array {
-  return deriveKey(crypto, chainingKey(state), 'caracal answer');
+function answerKeyOf(primitives: Crypto, state: HandshakeState): Uint8Array {
+  return deriveKey(primitives, chainingKey(state), 'caracal answer');
 }
 
 function introduction(state: HandshakeState, message: Uint8Array): Introduction | undefined {

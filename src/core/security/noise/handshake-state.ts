@@ -25,7 +25,7 @@ export interface KeyPair {
 }
 
 export interface HandshakeOptions {
-  readonly crypto: Crypto;
+  readonly primitives: Crypto;
   readonly pattern: PatternName | Pattern;
   readonly initiator: boolean;
   readonly prologue: Uint8Array;
@@ -63,9 +63,9 @@ export function generateKeyPair(primitives: Pick<Primitives, 'random' | 'x25519P
 }
 
 export function createHandshakeState(options: HandshakeOptions): HandshakeState {
-  const { crypto, initiator, prologue, staticKey, ephemeralKey, remoteStatic } = options;
+  const { primitives, initiator, prologue, staticKey, ephemeralKey, remoteStatic } = options;
   const pattern = typeof options.pattern === 'string' ? patterns[options.pattern] : options.pattern;
-  const symmetric = createSymmetricState(crypto, `Noise_${pattern.name}_25519_AESGCM_SHA256`);
+  const symmetric = createSymmetricState(primitives, `Noise_${pattern.name}_25519_AESGCM_SHA256`);
   mixHash(symmetric, prologue);
   const known = (isKnown: boolean | undefined, isOurs: boolean): void => {
     const key = isOurs ? staticKey?.publicKey : remoteStatic;
@@ -112,7 +112,7 @@ export function readMessage(state: HandshakeState, message: Uint8Array): Uint8Ar
 /** What the exchange agreed on; the state is over. */
 export function split(state: HandshakeState): SplitKeys {
   const { symmetric } = state;
-  const [initiatorKey, responderKey] = hkdf2(symmetric.crypto, symmetric.chainingKey, new Uint8Array(0));
+  const [initiatorKey, responderKey] = hkdf2(symmetric.primitives, symmetric.chainingKey, new Uint8Array(0));
   const keys = { initiatorKey, responderKey, chainingKey: symmetric.chainingKey, handshakeHash: symmetric.hash };
   abandon(state);
   return keys;
@@ -179,7 +179,7 @@ function mixShared(state: HandshakeState, token: Token): boolean {
   const own = first === 'e' ? state.ephemeralKey : state.staticKey;
   const remote = second === 'e' ? state.remoteEphemeral : state.remoteStatic;
   if (own === undefined || remote === undefined) return false;
-  const shared = state.symmetric.crypto.x25519(own.scalar, remote);
+  const shared = state.symmetric.primitives.x25519(own.scalar, remote);
   if (shared === undefined) return false;
   mixKey(state.symmetric, shared);
   shared.fill(0);

@@ -7,13 +7,13 @@ import type { Crypto } from '../../base/index.ts';
 type Hmac = Pick<Crypto, 'hmac'>;
 
 /** Two outputs of 32 bytes each. */
-export function hkdf2(crypto: Hmac, chainingKey: Uint8Array, input: Uint8Array): [Uint8Array, Uint8Array] {
-  const secret = crypto.hmac(chainingKey, input);
-  const first = crypto.hmac(secret, Uint8Array.of(1));
+export function hkdf2(primitives: Hmac, chainingKey: Uint8Array, input: Uint8Array): [Uint8Array, Uint8Array] {
+  const secret = primitives.hmac(chainingKey, input);
+  const first = primitives.hmac(secret, Uint8Array.of(1));
   const both = new Uint8Array(33);
   both.set(first);
   both[32] = 2;
-  const second = crypto.hmac(secret, both);
+  const second = primitives.hmac(secret, both);
   secret.fill(0);
   both.fill(0);
   return [first, second];
@@ -23,12 +23,12 @@ export function hkdf2(crypto: Hmac, chainingKey: Uint8Array, input: Uint8Array):
  * 32 bytes for one purpose, which `label` names. Split derives from the chaining key with empty input; a label is never
  * empty, so no label gives one of its keys.
  */
-export function deriveKey(crypto: Hmac, chainingKey: Uint8Array, label: string): Uint8Array {
-  const secret = crypto.hmac(
+export function deriveKey(primitives: Hmac, chainingKey: Uint8Array, label: string): Uint8Array {
+  const secret = primitives.hmac(
     chainingKey,
     Uint8Array.from(label, (character) => character.charCodeAt(0)),
   );
-  const key = crypto.hmac(secret, Uint8Array.of(1));
+  const key = primitives.hmac(secret, Uint8Array.of(1));
   secret.fill(0);
   return key;
 }

@@ -5,7 +5,7 @@ import { aeadTagBytes, type Crypto, type KeyIndex } from '../../base/index.ts';
 import { hkdf2 } from './hkdf.ts';
 
 export interface SymmetricState {
-  readonly crypto: Crypto;
+  readonly primitives: Crypto;
   chainingKey: Uint8Array;
   hash: Uint8Array;
   /** -1: no key yet, messages are in the clear. */
@@ -13,28 +13,28 @@ export interface SymmetricState {
   counter: number;
 }
 
-export function createSymmetricState(crypto: Crypto, protocolName: string): SymmetricState {
+export function createSymmetricState(primitives: Crypto, protocolName: string): SymmetricState {
   const name = Uint8Array.from(protocolName, (character) => character.charCodeAt(0));
   const hash = new Uint8Array(32);
   if (name.length <= hash.length) hash.set(name);
-  else hash.set(crypto.sha256(name));
-  return { crypto, chainingKey: hash.slice(), hash, key: -1, counter: 0 };
+  else hash.set(primitives.sha256(name));
+  return { primitives, chainingKey: hash.slice(), hash, key: -1, counter: 0 };
 }
 
 export function mixHash(state: SymmetricState, data: Uint8Array): void {
   const both = new Uint8Array(32 + data.length);
   both.set(state.hash);
   both.set(data, 32);
-  state.hash = state.crypto.sha256(both);
+  state.hash = state.primitives.sha256(both);
 }
 
 export function mixKey(state: SymmetricState, input: Uint8Array): void {
-  const { crypto } = state;
-  const [chainingKey, key] = hkdf2(crypto, state.chainingKey, input);
+  const { primitives } = state;
+  const [chainingKey, key] = hkdf2(primitives, state.chainingKey, input);
   state.chainingKey.fill(0);
   state.chainingKey = chainingKey;
   releaseKey(state);
-  state.key = crypto.aead.importKey(key);
+  state.key = primitives.aead.importKey(key);
   state.counter = 0;
   key.fill(0);
 }
@@ -48,7 +48,7 @@ export function encryptAndHash(state: SymmetricState, plain: Uint8Array): Uint8A
   const sealed = new Uint8Array(plain.length + overheadBytes(state));
   if (state.key < 0) sealed.set(plain);
   else {
-    const { aead } = state.crypto;
+    const { aead } = state.primitives;
     aead.beginSeal(state.key, state.counter++, state.hash);
     aead.update(plain, 0, sealed, 0, plain.length);
     aead.finishSeal(sealed, plain.length);
@@ -64,7 +64,7 @@ export function decryptAndHash(state: SymmetricState, sealed: Uint8Array): Uint8
   const plain = new Uint8Array(length);
   if (state.key < 0) plain.set(sealed);
   else {
-    const { aead } = state.crypto;
+    const { aead } = state.primitives;
     aead.beginOpen(state.key, state.counter, state.hash);
     aead.update(sealed, 0, plain, 0, length);
     if (!aead.finishOpen(sealed, length)) return undefined;
@@ -75,6 +75,6 @@ export function decryptAndHash(state: SymmetricState, sealed: Uint8Array): Uint8
 }
 
 export function releaseKey(state: SymmetricState): void {
-  if (state.key >= 0) state.crypto.aead.releaseKey(state.key);
+  if (state.key >= 0) state.primitives.aead.releaseKey(state.key);
   state.key = -1;
 }
