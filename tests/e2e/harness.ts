@@ -174,6 +174,7 @@ export class Stage {
       NODE_TEST_CONTEXT: undefined,
       CARACAL_ALIASES: undefined,
       CARACAL_LINK: undefined,
+      CARACAL_CRYPTO: undefined,
       CARACAL_ROUTER: this.routerAddress,
     };
   }
