@@ -42,7 +42,8 @@ export interface ConnectionSource extends ByteSource {
 }
 
 export interface Workspace {
-  /** The datagram being handled. */
+  /** The datagram being handled: as it was given, and as it is read. */
+  given: Uint8Array;
   bytes: Uint8Array;
   view: DataView;
   readonly packet: Packet;
@@ -73,6 +74,7 @@ export function createWorkspace(): Workspace {
   const bytes = new Uint8Array(0);
   const segment = new Uint8Array(maxTcpHeaderBytes);
   return {
+    given: bytes,
     bytes,
     view: new DataView(bytes.buffer),
     packet: createPacket(),
@@ -132,9 +134,13 @@ export function pointSink(work: Workspace, connection: Connection): ByteSink {
   return work.sink;
 }
 
-/** Points the workspace at a received datagram; the view is made anew only when the buffer is another one. */
-export function openDatagram(work: Workspace, bytes: Uint8Array): void {
-  if (work.bytes === bytes) return;
-  work.bytes = bytes;
-  work.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/**
+ * Points the workspace at a received datagram; the views are made anew only when the buffer is another one. Node's own
+ * class of bytes has a `slice` that does not copy, so whatever comes in is looked at as plain bytes.
+ */
+export function openDatagram(work: Workspace, given: Uint8Array): void {
+  if (work.given === given) return;
+  work.given = given;
+  work.bytes = new Uint8Array(given.buffer, given.byteOffset, given.byteLength);
+  work.view = new DataView(given.buffer, given.byteOffset, given.byteLength);
 }
