@@ -28,6 +28,7 @@ export {
   type Verified,
   verifyCached,
   verifyCredential,
+  verifyDelegation,
 } from './credential.ts';
 export {
   type Answer,
