@@ -12,13 +12,18 @@ import { registerExpose } from './commands/expose.ts';
 import { registerFlows } from './commands/flows.ts';
 import { registerForward } from './commands/forward.ts';
 import { registerGet } from './commands/get.ts';
+import { registerGrant } from './commands/grant.ts';
 import { registerId } from './commands/id.ts';
+import { registerKeygen } from './commands/keygen.ts';
 import { registerListen } from './commands/listen.ts';
 import { registerLs } from './commands/ls.ts';
 import { registerPing } from './commands/ping.ts';
+import { registerRevoke } from './commands/revoke.ts';
 import { registerRouter } from './commands/router.ts';
 import { registerRules } from './commands/rules.ts';
 import { registerServe } from './commands/serve.ts';
+import { registerTrust } from './commands/trust.ts';
+import { registerVerify } from './commands/verify.ts';
 import { ExitCode, exitCodeOf, formatError } from './errors.ts';
 import { colourful, note, paint } from './output.ts';
 import { readVersion } from './package.ts';
@@ -37,6 +42,11 @@ const registrations: readonly ((program: Command) => void)[] = [
   registerFlows,
   registerRules,
   registerId,
+  registerKeygen,
+  registerGrant,
+  registerRevoke,
+  registerVerify,
+  registerTrust,
   registerDoctor,
   registerDemo,
   registerBench,

@@ -4,8 +4,14 @@
 
 import { statSync } from 'node:fs';
 import { Reason, reasonName } from '../core/base/index.ts';
-import { bindIdentity, type Identity, verifyCredential } from '../core/security/index.ts';
-import { readCertificateFile } from './certificate-file.ts';
+import {
+  bindIdentity,
+  type Certificate,
+  type Identity,
+  parseCredential,
+  verifyCredential,
+} from '../core/security/index.ts';
+import { formatTime, readCertificateFile } from './certificate-file.ts';
 import { KeysError } from './errors.ts';
 import { besideFile } from './files.ts';
 import { readKeyFile } from './key-file.ts';
@@ -30,7 +36,8 @@ export function loadIdentity(path: string, options: IdentityOptions = {}): Ident
   const identity = bindIdentity(key.keys, credential);
   if (identity === undefined) throw identityError(`${certificatePath} is not for the key in ${path}`, renew);
   const { reason, verified } = verifyCredential(primitives, credential, unixSeconds());
-  if (verified === undefined) throw identityError(`${certificatePath} is not valid: ${whyNot(reason)}`, renew);
+  if (verified === undefined)
+    throw identityError(`${certificatePath} is not valid: ${whyNot(reason, credential)}`, renew);
   return identity;
 }
 
@@ -65,16 +72,23 @@ export function watchIdentity(
   return { close: () => clearInterval(timer) };
 }
 
-/** The words of a verdict's reason. */
-export function whyNot(reason: Reason): string {
+/** Why `verifyCredential` or `verifyDelegation` refused these certificates, in words. */
+export function whyNot(reason: Reason, chain: Uint8Array): string {
+  if (reason === Reason.EXPIRED) return whenValid(parseCredential(chain) ?? []);
   const words = new Map<Reason, string>([
     [Reason.BAD_MESSAGE, 'it is malformed'],
     [Reason.NOT_AUTHORIZED, 'its certificates do not hold together: one may not sign the next'],
-    [Reason.EXPIRED, 'it is not valid at this time: it has expired, or it is not valid yet'],
     [Reason.REVOKED, 'it was revoked'],
-    [Reason.BAD_SIGNATURE, 'a signature is none: it was changed, or forged'],
+    [Reason.BAD_SIGNATURE, 'a signature does not verify: it was changed, or forged'],
   ]).get(reason);
-  return words === undefined ? reasonName(reason) : `${words} (${reasonName(reason)})`;
+  return words ?? reasonName(reason);
+}
+
+function whenValid(chain: readonly Certificate[]): string {
+  const end = Math.min(...chain.map(({ notAfterSeconds }) => notAfterSeconds));
+  if (end < unixSeconds()) return `it has expired, at ${formatTime(end)}`;
+  const begin = Math.max(...chain.map(({ notBeforeSeconds }) => notBeforeSeconds));
+  return `it is not valid before ${formatTime(begin)}`;
 }
 
 function identityError(problem: string, next: string): KeysError {
