@@ -85,7 +85,8 @@ Examples:
   caracal get svc://web/index.html      fetch from any live instance of it
   caracal forward 8080 web              curl http://127.0.0.1:8080/
 
-Environment: CARACAL_ROUTER=ADDRESS:PORT, CARACAL_ALIASES=FILE, CARACAL_LINK=dgram|offload, NO_COLOR.
+Environment: CARACAL_ROUTER=ADDRESS:PORT, CARACAL_ALIASES=FILE, CARACAL_TRUST=FILE, CARACAL_KNOWN=FILE,
+CARACAL_LINK=dgram|offload, NO_COLOR.
 Exit codes: 0 ok, 1 failed, 2 wrong usage.  More: docs/operations.md`,
     );
   for (const register of registrations) register(program);
