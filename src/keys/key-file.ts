@@ -11,13 +11,13 @@ import {
   formatServiceId,
   makePrefix,
   parseServiceId,
+  randomBytes,
 } from '../core/base/index.ts';
 import {
   createInstanceKeys,
   formatShared,
   type InstanceKeys,
   instanceKeys,
-  randomBytes,
   selfCertifyingId,
   systemId,
 } from '../core/security/index.ts';
