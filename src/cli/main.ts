@@ -27,6 +27,7 @@ import { registerVerify } from './commands/verify.ts';
 import { ExitCode, exitCodeOf, formatError } from './errors.ts';
 import { colourful, note, paint } from './output.ts';
 import { readVersion } from './package.ts';
+import { noteWarnings } from './security.ts';
 
 const registrations: readonly ((program: Command) => void)[] = [
   registerRouter,
@@ -55,6 +56,7 @@ const registrations: readonly ((program: Command) => void)[] = [
 /** Runs one command line and answers the exit code. Never throws. */
 export async function run(argv: readonly string[]): Promise<number> {
   quietWhenReaderLeaves();
+  noteWarnings();
   try {
     await createProgram().parseAsync(argv as string[]);
     return Number(process.exitCode ?? ExitCode.OK);
@@ -86,7 +88,7 @@ Examples:
   caracal forward 8080 web              curl http://127.0.0.1:8080/
 
 Environment: CARACAL_ROUTER=ADDRESS:PORT, CARACAL_ALIASES=FILE, CARACAL_TRUST=FILE, CARACAL_KNOWN=FILE,
-CARACAL_LINK=dgram|offload, NO_COLOR.
+CARACAL_IDENTITY=FILE, CARACAL_FORBID_INSECURE=1, CARACAL_LINK=dgram|offload, NO_COLOR.
 Exit codes: 0 ok, 1 failed, 2 wrong usage.  More: docs/operations.md`,
     );
   for (const register of registrations) register(program);

@@ -22,7 +22,7 @@ import { deleteExpiring, getExpiring, setExpiring, type Target } from '../tables
 import { destroyTcb, emitSyn, handleSegment, type Tcb } from '../transport/index.ts';
 import { type Control, parseHandshake } from '../wire/index.ts';
 import { admitSyn, countPeer, settleSynDebt } from './limits.ts';
-import { buildRefusal, buildResetFor, buildSynAck, sendPacket } from './packets.ts';
+import { buildConnectionReset, buildRefusal, buildSynAck, sendPacket } from './packets.ts';
 import { judgeClient, proofOf } from './proof.ts';
 import {
   arm,
@@ -260,7 +260,7 @@ function establishMutual(stack: StackState, connection: Connection, exchange: Ex
   const tagged = isTagged(stack, connection);
   const reason = tagged ? judgeClient(stack, connection, client) : Reason.NOT_AUTHENTIC;
   if (reason === Reason.OK) return admitPeer(stack, connection, exchange);
-  if (tagged) sendPacket(stack, buildResetFor(stack.work.control, reason), connection.peer);
+  if (tagged) sendPacket(stack, buildConnectionReset(stack, connection, reason), connection.peer);
   dropHalfOpen(stack, connection);
   return reason;
 }

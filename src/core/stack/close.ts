@@ -2,7 +2,7 @@
 // the first end to see both directions over sends SAL's FIN with the final offsets, the other answers FIN|ACK and keeps
 // the flow in TIME-WAIT to answer repeats. Abort: RST. Both carry the flow's tag. TIME-WAIT lives here and only here.
 
-import { Reason, sameFlow } from '../base/index.ts';
+import { Reason, reasonName, sameFlow } from '../base/index.ts';
 import { writeClose } from '../security/index.ts';
 import { finish } from '../transport/index.ts';
 import { type Control, ControlFlag, type Final } from '../wire/index.ts';
@@ -137,7 +137,13 @@ export function handleReset(stack: StackState, connection: Connection, control: 
   if (connection.state === 'SYN-SENT') return Reason.BAD_STATE;
   if (connection.state === 'TIME-WAIT') return Reason.OK;
   releaseFlow(stack, connection);
-  const why = control.reason === Reason.CLOSED ? 'the listener closed' : 'the peer aborted the connection';
+  const why = resetDetail(control.reason);
   conclude(stack, connection, control.reason === Reason.OK ? Reason.ABORTED : (control.reason as Reason), why);
   return Reason.OK;
+}
+
+function resetDetail(reason: number): string {
+  if (reason === Reason.CLOSED) return 'the listener closed';
+  if (reason === Reason.NOT_AUTHORIZED) return 'the service refuses whom it does not know';
+  return reason === Reason.ABORTED ? 'the peer aborted the connection' : `the peer says: ${reasonName(reason)}`;
 }
