@@ -46,7 +46,7 @@ const misuseCodes = new Set(['ERR_INVALID_SERVICE_NAME', 'ERR_INVALID_SERVICE_ID
 
 /** The parts of "connect ECONNREFUSED svc://web: no instance is registered; try: caracal ls". */
 function serviceMessage(error: unknown): { why: string; next: string | undefined } | undefined {
-  const match = /^\w+ E[A-Z]+ svc:\/\/\S+: (.*?)(?:; try: (.*))?$/s.exec(messageOf(error));
+  const match = /^\w+ E[A-Z_]+ svc:\/\/\S+: (.*?)(?:; try: (.*))?$/s.exec(messageOf(error));
   return match === null ? undefined : { why: match[1] ?? '', next: match[2] };
 }
 
