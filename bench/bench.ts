@@ -1,7 +1,7 @@
 // The contract of one benchmark: what its two processes do. `run.ts` starts them, once per repeat and transport, so
 // that no run inherits another's heap, connections or compiled code.
 
-import type { Transport } from './transports.ts';
+import type { Transport } from './transport.ts';
 
 export interface Options {
   /** Measured time of one repeat; warming up comes on top. */
@@ -15,16 +15,48 @@ export interface Sample {
   readonly figures?: Readonly<Record<string, number>>;
 }
 
+/** Of a run, by transport; those that were left out of it are missing. */
+export type Samples = ReadonlyMap<string, readonly Sample[]>;
+
 export interface Bench {
   readonly unit: string;
-  /** First ours, then whom it is compared with. */
-  readonly transports: readonly [string, ...string[]];
+  /** In the order in which they run. */
+  readonly transports: readonly string[];
+  /** Which medians are divided by which. */
+  readonly ratios: readonly (readonly [string, string])[];
   /** Binds, answers where; goes on until the process ends. May report the sample when this end sees it. */
   server(transport: Transport, options: Options, report: (sample: Sample) => void): Promise<string>;
   /** Answers the sample, or nothing if the server reports it. */
   client(transport: Transport, address: string, options: Options): Promise<Sample | undefined>;
-  /** From the samples of the first transport and of the second to figures that are not medians of samples. */
-  figures?(ours: readonly Sample[], peers: readonly Sample[]): Record<string, unknown>;
+  /** Figures that are not medians of samples. */
+  figures?(samples: Samples): Record<string, unknown>;
+}
+
+/** A connection's: encrypted beside encrypted, clear beside clear. */
+export const connectionTransports = {
+  transports: ['caracal', 'tls', 'caracal-insecure', 'net'],
+  ratios: [
+    ['caracal', 'tls'],
+    ['caracal', 'net'],
+    ['caracal-insecure', 'net'],
+  ],
+} as const;
+
+const suffixes: Readonly<Record<string, string>> = { 'caracal-insecure': 'Insecure', tls: 'Tls', net: 'Net' };
+
+/** One figure of each transport: `p99Us` of caracal, `p99UsTls` and so on of the others. */
+export function figureOfEach(
+  name: string,
+  samples: Samples,
+  value: (samples: readonly Sample[]) => number,
+): Record<string, number> {
+  return Object.fromEntries(
+    [...samples].map(([transport, list]) => [`${name}${suffixes[transport] ?? ''}`, value(list)]),
+  );
+}
+
+export function medianFigure(samples: readonly Sample[], name: string): number {
+  return median(samples.map(({ figures }) => figures?.[name] ?? Number.NaN));
 }
 
 /** 0 <= fraction <= 1; the smallest value that has at least that share at or below it. */

@@ -1,15 +1,16 @@
 // Connections per second: each is opened, ended by the client, and counts when its 'close' has come; 16 in flight.
-// Ours are opened by name, so each passes the router first; `net` is given the address.
+// Every connect is a full handshake. Ours are opened by name, so each passes the router first; `tls` and `net` are given
+// the address.
 
-import type { Bench, Sample } from './bench.ts';
-import type { Connection } from './transports.ts';
+import { type Bench, connectionTransports, type Sample } from './bench.ts';
+import type { Connection } from './transport.ts';
 
 const inFlight = 16;
 const warmUpConnects = 500;
 
 export const connect: Bench = {
   unit: 'connects/s',
-  transports: ['caracal', 'net'],
+  ...connectionTransports,
 
   server(transport) {
     return transport.listen((connection) => {
@@ -24,18 +25,20 @@ export const connect: Bench = {
     let until = 0n;
     return new Promise<Sample>((resolve, reject) => {
       const next = (): void => {
-        const connection: Connection = transport.connect(address);
-        connection.on('error', reject).on('connect', () => connection.end());
-        connection.resume().on('close', () => {
-          const now = process.hrtime.bigint();
-          completed++;
-          if (completed === warmUpConnects) {
-            from = now;
-            until = now + BigInt(Math.round(seconds * 1e9));
-          }
-          if (until === 0n || now < until) next();
-          else resolve({ value: ((completed - warmUpConnects) * 1e9) / Number(now - from) });
-        });
+        const connection: Connection = transport.connect(address, () => connection.end());
+        connection
+          .on('error', reject)
+          .resume()
+          .on('close', () => {
+            const now = process.hrtime.bigint();
+            completed++;
+            if (completed === warmUpConnects) {
+              from = now;
+              until = now + BigInt(Math.round(seconds * 1e9));
+            }
+            if (until === 0n || now < until) next();
+            else resolve({ value: ((completed - warmUpConnects) * 1e9) / Number(now - from) });
+          });
       };
       for (let i = 0; i < inFlight; i++) next();
     });

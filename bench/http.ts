@@ -1,8 +1,8 @@
 // Requests per second of node:http over kept-alive connections, a body of 1 KiB, 16 in flight: the same server and the
-// same client code on both sides, only the agent and the way of listening differ.
+// same client code everywhere, only the agent and the way of listening differ.
 
 import { get } from 'node:http';
-import type { Bench, Sample } from './bench.ts';
+import { type Bench, connectionTransports, type Sample } from './bench.ts';
 
 const bodyBytes = 1024;
 const inFlight = 16;
@@ -10,7 +10,7 @@ const warmUpRequests = 1000;
 
 export const http: Bench = {
   unit: 'requests/s',
-  transports: ['caracal', 'net'],
+  ...connectionTransports,
 
   server(transport) {
     const body = Buffer.alloc(bodyBytes, 'x');

@@ -2,8 +2,8 @@
 // all but one of a first hundred connections went, so that code and pools that are paid once do not count; both readings
 // follow a garbage collection (node runs with --expose-gc).
 
-import { type Bench, median, type Sample } from './bench.ts';
-import type { Connection } from './transports.ts';
+import { type Bench, connectionTransports, figureOfEach, median } from './bench.ts';
+import type { Connection } from './transport.ts';
 
 const connections = 10_000;
 const first = 100;
@@ -12,7 +12,7 @@ const settleMs = 1500;
 
 export const idle: Bench = {
   unit: 'bytes/connection',
-  transports: ['caracal', 'net'],
+  ...connectionTransports,
 
   async server(transport, _options, report) {
     const held = new Set<Connection>();
@@ -50,13 +50,12 @@ export const idle: Bench = {
         const next = (): void => {
           if (started === count) return;
           started++;
-          const connection = transport.connect(address);
-          opened.push(connection);
-          connection.on('error', reject).resume();
-          connection.on('connect', () => {
+          const connection = transport.connect(address, () => {
             if (++established === count) resolve();
             else next();
           });
+          opened.push(connection);
+          connection.on('error', reject).resume();
         };
         for (let i = 0; i < inFlight; i++) next();
       });
@@ -68,8 +67,8 @@ export const idle: Bench = {
     return undefined;
   },
 
-  figures(ours, peers) {
-    const value = (samples: readonly Sample[]): number => Math.round(median(samples.map((sample) => sample.value)));
-    return { connections, bytesPerConnection: value(ours), bytesPerConnectionNet: value(peers) };
-  },
+  figures: (samples) => ({
+    connections,
+    ...figureOfEach('bytesPerConnection', samples, (list) => Math.round(median(list.map(({ value }) => value)))),
+  }),
 };

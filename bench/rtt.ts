@@ -1,14 +1,14 @@
 // Latency of one connection: a message of 64 bytes goes out when the echo of the last one is back. The value is the
 // p50 of a repeat; the tail is a ratio of its own.
 
-import { type Bench, median, quantile, type Sample } from './bench.ts';
+import { type Bench, connectionTransports, figureOfEach, medianFigure, quantile, type Sample } from './bench.ts';
 
 const messageBytes = 64;
 const warmUpRounds = 2000;
 
 export const rtt: Bench = {
   unit: 'us',
-  transports: ['caracal', 'net'],
+  ...connectionTransports,
 
   server(transport) {
     return transport.listen((connection) => {
@@ -19,7 +19,7 @@ export const rtt: Bench = {
   },
 
   client(transport, address, { seconds }) {
-    const connection = transport.connect(address);
+    const connection = transport.connect(address, () => send());
     connection.setNoDelay(true);
     const message = Buffer.alloc(messageBytes, 'm');
     const rounds: number[] = [];
@@ -27,13 +27,12 @@ export const rtt: Bench = {
     let sentAt = 0n;
     let left = warmUpRounds;
     let until = 0n;
+    const send = (): void => {
+      sentAt = process.hrtime.bigint();
+      connection.write(message);
+    };
     return new Promise<Sample>((resolve, reject) => {
-      const send = (): void => {
-        sentAt = process.hrtime.bigint();
-        connection.write(message);
-      };
-      connection.on('error', reject).on('connect', send);
-      connection.on('data', (bytes: Buffer) => {
+      connection.on('error', reject).on('data', (bytes: Buffer) => {
         missing -= bytes.length;
         if (missing > 0) return;
         missing += messageBytes;
@@ -48,9 +47,13 @@ export const rtt: Bench = {
     });
   },
 
-  figures(ours, peers) {
-    const p99 = (samples: readonly Sample[]): number =>
-      median(samples.map(({ figures }) => figures?.['p99'] ?? Number.NaN));
-    return { messageBytes, p99Us: p99(ours), p99UsNet: p99(peers), p99Ratio: p99(ours) / p99(peers) };
+  figures(samples) {
+    const p99 = (transport: string): number => medianFigure(samples.get(transport) ?? [], 'p99');
+    return {
+      messageBytes,
+      ...figureOfEach('p99Us', samples, (list) => medianFigure(list, 'p99')),
+      p99Ratio: p99('caracal') / p99('net'),
+      p99RatioTls: p99('caracal') / p99('tls'),
+    };
   },
 };

@@ -2,7 +2,7 @@
 // meanwhile meets all of them alike. The router that ours needs stands beside the server.
 
 import { Child, root, sleep } from '../tests/e2e/harness.ts';
-import type { Bench, Options, Sample } from './bench.ts';
+import type { Bench, Options, Sample, Samples } from './bench.ts';
 import { median } from './bench.ts';
 import type { Place } from './place.ts';
 
@@ -24,15 +24,22 @@ export interface Result {
 
 const sampleDeadlineMs = 120_000;
 
-export async function runBench(name: string, bench: Bench, place: Place, options: Options): Promise<Result> {
+/** `transports`: all of the bench's or some of them. */
+export async function runBench(
+  name: string,
+  bench: Bench,
+  transports: readonly string[],
+  place: Place,
+  options: Options,
+): Promise<Result> {
   const env: NodeJS.ProcessEnv = { ...process.env, BENCH_ADDRESS: place.serverAddress };
   const routerArgs = ['router', '--host', place.serverAddress, '--port', '0'];
   const router = startNode(place.server, env, [`${root}/bin/caracal.js`, ...routerArgs]);
-  const samples = new Map<string, Sample[]>(bench.transports.map((transport) => [transport, []]));
+  const samples = new Map<string, Sample[]>(transports.map((transport) => [transport, []]));
   try {
     env['CARACAL_ROUTER'] = (await router.line(/^ready router on (\S+)/m))[1];
     for (let repeat = 0; repeat < options.repeats; repeat++) {
-      for (const transport of bench.transports) {
+      for (const transport of transports) {
         const sample = await runOnce(name, transport, place, env, options);
         samples.get(transport)?.push(sample);
         process.stderr.write(
@@ -83,7 +90,7 @@ function startNode(namespace: string | undefined, env: NodeJS.ProcessEnv, args: 
   return new Child(command, rest, { env, cwd: root });
 }
 
-function summarize(name: string, bench: Bench, place: Place, samples: ReadonlyMap<string, readonly Sample[]>): Result {
+function summarize(name: string, bench: Bench, place: Place, samples: Samples): Result {
   const rows = [...samples].map(([transport, list]): Row => {
     const values = list.map(({ value }) => value);
     return {
@@ -93,19 +100,18 @@ function summarize(name: string, bench: Bench, place: Place, samples: ReadonlyMa
       max: round(Math.max(...values)),
     };
   });
-  const [ours, ...peers] = rows;
-  const ratios = peers.map((peer) => [
-    `${ours?.transport}/${peer.transport}`,
-    round((ours?.median ?? 0) / peer.median),
-  ]);
-  const [first = [], second = []] = [...samples.values()];
+  const medians = new Map(rows.map((row) => [row.transport, row.median]));
+  const ratios = bench.ratios.flatMap(([ours, peer]) => {
+    const [a, b] = [medians.get(ours), medians.get(peer)];
+    return a === undefined || b === undefined ? [] : [[`${ours}/${peer}`, round(a / b)]];
+  });
   return {
     bench: name,
     where: place.where,
     unit: bench.unit,
     rows,
     ratios: Object.fromEntries(ratios),
-    figures: roundAll(bench.figures?.(first, second) ?? {}),
+    figures: roundAll(bench.figures?.(samples) ?? {}),
   };
 }
 
@@ -114,12 +120,12 @@ function round(value: number): number {
   return Number(value.toPrecision(4));
 }
 
+/** A figure of a transport that was left out is no number, and left out as well. */
 function roundAll(figures: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(figures).map(([key, value]) => [
-      key,
-      typeof value === 'number' && !Number.isInteger(value) ? round(value) : value,
-    ]),
+    Object.entries(figures)
+      .filter(([, value]) => !Number.isNaN(value))
+      .map(([key, value]) => [key, typeof value === 'number' && !Number.isInteger(value) ? round(value) : value]),
   );
 }
 

@@ -1,15 +1,15 @@
 // Bulk throughput of one connection, from server to client: the client counts the bytes that its 'data' events bring
 // in the measured time. Chunks of 256 KiB: at that size `net` is at its best here, so the comparison is with that.
 
-import { type Bench, median } from './bench.ts';
-import type { Connection } from './transports.ts';
+import { type Bench, connectionTransports, figureOfEach, medianFigure } from './bench.ts';
+import type { Connection } from './transport.ts';
 
 const chunkBytes = 256 * 1024;
 const warmUpMs = 700;
 
 export const stream: Bench = {
   unit: 'Gbit/s',
-  transports: ['caracal', 'net'],
+  ...connectionTransports,
 
   server(transport) {
     const chunk = Buffer.alloc(chunkBytes, 'caracal');
@@ -38,10 +38,9 @@ export const stream: Bench = {
     };
   },
 
-  figures: (ours, peers) => ({
+  figures: (samples) => ({
     chunkBytes,
-    receiverCpu: median(ours.map(({ figures }) => figures?.['receiverCpu'] ?? Number.NaN)),
-    receiverCpuNet: median(peers.map(({ figures }) => figures?.['receiverCpu'] ?? Number.NaN)),
+    ...figureOfEach('receiverCpu', samples, (list) => medianFigure(list, 'receiverCpu')),
   }),
 };
 

@@ -2,9 +2,10 @@
 // own stack (another router, no discovery, tests); everybody else shares the default one, made at the first socket.
 
 import type { Locator } from './core/base/index.ts';
-import { createStack, type Stack } from './core/stack/index.ts';
+import { createStack, type Limits, type Stack } from './core/stack/index.ts';
 import { createDriver as createIoDriver, type IoDriver, parseAddress } from './io/index.ts';
-import { namesInUse, setDefaultDriver } from './sockets/index.ts';
+import { currentTrust } from './keys/index.ts';
+import { isInsecureForbidden, namesInUse, setDefaultDriver } from './sockets/index.ts';
 
 export {
   formatPrefix,
@@ -14,7 +15,9 @@ export {
   parseServiceId,
   type ServiceId,
 } from './core/base/index.ts';
-export type { Driver, FlowInfo } from './core/stack/index.ts';
+export type { Identity } from './core/security/index.ts';
+export type { Driver, FlowInfo, Limits, PeerProof } from './core/stack/index.ts';
+export { type IdentityOptions, loadIdentity, watchIdentity } from './keys/index.ts';
 export {
   Agent,
   aliasPath,
@@ -36,6 +39,7 @@ export {
   parseTarget,
   type RemoteInfo,
   resolveService,
+  type SecurityOptions,
   type ServeOptions,
   Server,
   type ServerOptions,
@@ -62,6 +66,8 @@ export interface DriverOptions {
   readonly address?: string;
   /** Lease asked for registrations, microseconds. Default 5 s. */
   readonly leaseUs?: number;
+  /** What strangers and peers may make this process hold; what is missing has its default. */
+  readonly limits?: Partial<Limits>;
   /** A network of its own: `GROUP:PORT` of discovery, no router on this machine. Default: $CARACAL_DISCOVERY. */
   readonly discovery?: string;
 }
@@ -83,6 +89,9 @@ export function createDriver(options: DriverOptions = {}): IoDriver<Stack> {
       forwarding: false,
       controller: false,
       leaseUs: options.leaseUs ?? defaultLeaseUs,
+      trust: currentTrust().trust,
+      forbidInsecure: isInsecureForbidden(),
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
     },
     link: {
       ...(options.link === undefined ? {} : { kind: options.link }),

@@ -21,13 +21,14 @@ const mayImport: Record<string, readonly string[]> = {
   'core/stack': ['core'],
   core: ['core'],
   crypto: ['core'],
+  keys: ['core', 'crypto'],
   io: ['core', 'crypto'],
   sim: ['core', 'crypto'],
-  sockets: ['core', 'crypto'],
-  router: ['core', 'crypto', 'io', 'sim', 'sockets'],
-  controller: ['core', 'crypto', 'io', 'sim', 'sockets'],
-  cli: ['core', 'crypto', 'io', 'sim', 'sockets', 'router', 'controller', '.'],
-  '.': ['core', 'crypto', 'io', 'sim', 'sockets', 'router', 'controller'],
+  sockets: ['core', 'crypto', 'keys'],
+  router: ['core', 'crypto', 'keys', 'io', 'sim', 'sockets'],
+  controller: ['core', 'crypto', 'keys', 'io', 'sim', 'sockets'],
+  cli: ['core', 'crypto', 'keys', 'io', 'sim', 'sockets', 'router', 'controller', '.'],
+  '.': ['core', 'crypto', 'keys', 'io', 'sim', 'sockets', 'router', 'controller'],
 };
 
 /** Packages, and the only folder that may know each. */

@@ -7,6 +7,7 @@ import { formatServiceId, labelId } from '../index.ts';
 import { routerService } from '../router/index.ts';
 import { CliError, codeOf, explain } from './errors.ts';
 import { requestService } from './http.ts';
+import { securityOf } from './security.ts';
 
 /** By its id: the directory that a name would be looked up in is the router's own. */
 const service = formatServiceId(labelId(routerService));
@@ -26,6 +27,7 @@ export async function askRouter<T>(method: string, path: string, body?: unknown)
       method,
       idleMs,
       connectMs,
+      security: securityOf({}),
       ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
     });
     answer = { status: response.statusCode ?? 0, text: await text(response) };

@@ -6,6 +6,8 @@ import {
   parseDurationUs,
   parseHostPort,
   parseInteger,
+  parseLifetimeSeconds,
+  parseMoment,
   parsePort,
   parseServiceUrl,
 } from './arguments.ts';
@@ -33,6 +35,20 @@ describe('cli arguments', () => {
       checkRouterAddress(text);
     for (const text of ['', 'router.example:5', '::1', '192.0.2.1:0', '192.0.2.1:x', 'not an address'])
       assert.throws(() => checkRouterAddress(text), usage, text);
+  });
+
+  it('lifetimes and moments', () => {
+    assert.deepEqual(
+      ['1s', '90m', '24h', '825d'].map((text) => parseLifetimeSeconds(text, '--for')),
+      [1, 5_400, 86_400, 71_280_000],
+    );
+    for (const text of ['0s', '826d', '24', '1.5h', '-1h', '1w', '', 'h'])
+      assert.throws(() => parseLifetimeSeconds(text, '--for'), usage, text);
+    assert.equal(parseMoment('now', 'T', 7), 7);
+    assert.equal(parseMoment('1800000000', 'T', 7), 1_800_000_000);
+    assert.equal(parseMoment('2027-01-15T08:00:00Z', 'T', 7), 1_800_000_000);
+    for (const text of ['', 'yesterday', '12:00', '-5', '2027-99-99', '1960-01-01'])
+      assert.throws(() => parseMoment(text, 'T', 7), usage, text);
   });
 
   it('numbers and times', () => {

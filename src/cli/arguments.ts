@@ -61,6 +61,34 @@ export function parseDurationUs(text: string, what: string, leastUs: number, mos
   return us;
 }
 
+const lifetimeUnits = new Map([
+  ['s', 1],
+  ['m', 60],
+  ['h', 3_600],
+  ['d', 86_400],
+]);
+/** No certificate is valid for longer, as on the web. */
+const mostLifetimeDays = 825;
+
+/** `90m`, `24h`, `7d` as seconds, at most 825 days. */
+export function parseLifetimeSeconds(text: string, what: string): number {
+  const match = /^(\d{1,9})([smhd])$/.exec(text);
+  const seconds = Number(match?.[1] ?? Number.NaN) * (lifetimeUnits.get(match?.[2] ?? '') ?? Number.NaN);
+  if (!(seconds >= 1 && seconds <= mostLifetimeDays * 86_400))
+    throw usageError(`${what} is a time such as 90m, 24h or 7d (at most ${mostLifetimeDays}d), not "${text}"`);
+  return seconds;
+}
+
+/** `now`, Unix seconds, or a date such as 2026-03-01T12:00:00Z, as Unix seconds. */
+export function parseMoment(text: string, what: string, nowSeconds: number): number {
+  if (text === 'now') return nowSeconds;
+  if (/^\d{1,12}$/.test(text)) return Number(text);
+  const seconds = Math.floor(Date.parse(text) / 1000);
+  if (Number.isNaN(seconds) || !/^\d{4}-\d\d-\d\d/.test(text) || seconds < 0)
+    throw usageError(`${what} is "now", Unix seconds or a date such as 2026-03-01T12:00:00Z, not "${text}"`);
+  return seconds;
+}
+
 export interface ServiceUrl {
   readonly service: string;
   /** Path and query, as it goes into the request line. */

@@ -9,6 +9,7 @@ import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'no
 import type { IncomingMessage } from 'node:http';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { SecurityOptions } from '../index.ts';
 import { parseServiceUrl, type ServiceUrl } from './arguments.ts';
 import { CliError, explain, reasonOf } from './errors.ts';
 import { requestService } from './http.ts';
@@ -46,14 +47,15 @@ const maxRedirects = 10;
 export async function download(
   url: ServiceUrl,
   target: { readonly path: string } | { readonly stream: Writable | undefined },
+  security: SecurityOptions = {},
 ): Promise<DownloadResult> {
   const started = performance.now();
-  if (!('path' in target)) return fetchInto(streamSink(target.stream), url, started);
+  if (!('path' in target)) return fetchInto(streamSink(target.stream), url, security, started);
   const { path } = target;
   const partial = await openPartial(path, url);
   let result: DownloadResult;
   try {
-    result = await fetchInto(partial.sink, url, started);
+    result = await fetchInto(partial.sink, url, security, started);
     await partial.handle.sync();
   } finally {
     await partial.handle.close();
@@ -66,12 +68,17 @@ export async function download(
   return result;
 }
 
-async function fetchInto(sink: Sink, url: ServiceUrl, started: number): Promise<DownloadResult> {
+async function fetchInto(
+  sink: Sink,
+  url: ServiceUrl,
+  security: SecurityOptions,
+  started: number,
+): Promise<DownloadResult> {
   let where = url;
   for (let breaks = 0, redirects = 0; ; ) {
     const before = sink.bytes;
     try {
-      const response = await requestService({ ...where, headers: requestHeaders(sink) });
+      const response = await requestService({ ...where, security, headers: requestHeaders(sink) });
       const moved = redirectOf(where, response);
       if (moved !== undefined) {
         response.destroy();

@@ -1,6 +1,8 @@
 // What the command line says when something fails: what, why, and the next command to try; on stderr, so that stdout
 // stays data. Exit codes: 0 ok, 1 failed, 2 the command was used wrongly (docs/operations.md, "Exit codes").
 
+import { KeysError } from '../keys/index.ts';
+
 export const ExitCode = { OK: 0, FAILED: 1, USAGE: 2 } as const;
 
 export class CliError extends Error {
@@ -26,6 +28,7 @@ export function usageError(message: string, next?: string): CliError {
  */
 export function explain(error: unknown, doing: string, next?: string): CliError {
   if (error instanceof CliError) return error;
+  if (error instanceof KeysError) return keysError(error);
   if (isMisuse(error)) return usageError(messageOf(error));
   const advice = serviceMessage(error)?.next ?? next;
   return new CliError(`cannot ${doing}: ${reasonOf(error)}`, {
@@ -34,11 +37,16 @@ export function explain(error: unknown, doing: string, next?: string): CliError 
   });
 }
 
+/** Key files say what, why and the next command themselves. */
+function keysError({ problem, next, cause }: KeysError): CliError {
+  return new CliError(problem, { cause, ...(next === undefined ? {} : { next }) });
+}
+
 const misuseCodes = new Set(['ERR_INVALID_SERVICE_NAME', 'ERR_INVALID_SERVICE_ID']);
 
 /** The parts of "connect ECONNREFUSED svc://web: no instance is registered; try: caracal ls". */
 function serviceMessage(error: unknown): { why: string; next: string | undefined } | undefined {
-  const match = /^\w+ E[A-Z]+ svc:\/\/\S+: (.*?)(?:; try: (.*))?$/s.exec(messageOf(error));
+  const match = /^\w+ E[A-Z_]+ svc:\/\/\S+: (.*?)(?:; try: (.*))?$/s.exec(messageOf(error));
   return match === null ? undefined : { why: match[1] ?? '', next: match[2] };
 }
 
@@ -85,6 +93,7 @@ export function codeOf(error: unknown): string | undefined {
 
 /** The lines for stderr, without a trailing newline. */
 export function formatError(error: unknown): string {
+  if (error instanceof KeysError) return formatError(keysError(error));
   if (isMisuse(error)) return `caracal: ${messageOf(error)}`;
   if (!(error instanceof CliError)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

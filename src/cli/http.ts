@@ -2,7 +2,7 @@
 // connection per request is the point: each is resolved by name anew, so that requests spread over the instances.
 
 import { type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http';
-import { connect } from '../index.ts';
+import { connect, type SecurityOptions } from '../index.ts';
 import { CliError } from './errors.ts';
 
 export interface ServiceRequest {
@@ -15,18 +15,19 @@ export interface ServiceRequest {
   readonly idleMs?: number;
   /** As long may connecting take; the stack's own bound if absent. */
   readonly connectMs?: number;
+  readonly security?: SecurityOptions;
 }
 
 /** Resolves with the head of the answer; its body is the caller's to read. Rejects as the connection fails. */
 export function requestService(options: ServiceRequest): Promise<IncomingMessage> {
-  const { service, path, method = 'GET', headers = {}, body, idleMs = 30_000, connectMs } = options;
+  const { service, path, method = 'GET', headers = {}, body, idleMs = 30_000, connectMs, security } = options;
   return new Promise((resolve, reject) => {
     const outgoing: ClientRequest = request({
       method,
       path,
-      headers: { host: `${service}.svc`, connection: 'close', ...headers },
+      headers: { host: `${service.split('@')[0]}.svc`, connection: 'close', ...headers },
       createConnection: () => {
-        const socket = connect({ service, connectTimeout: connectMs });
+        const socket = connect({ ...security, service, connectTimeout: connectMs });
         // The request listens only a turn later: a failure before that would go unheard.
         socket.once('error', reject);
         return socket;

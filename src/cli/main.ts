@@ -12,16 +12,22 @@ import { registerExpose } from './commands/expose.ts';
 import { registerFlows } from './commands/flows.ts';
 import { registerForward } from './commands/forward.ts';
 import { registerGet } from './commands/get.ts';
+import { registerGrant } from './commands/grant.ts';
 import { registerId } from './commands/id.ts';
+import { registerKeygen } from './commands/keygen.ts';
 import { registerListen } from './commands/listen.ts';
 import { registerLs } from './commands/ls.ts';
 import { registerPing } from './commands/ping.ts';
+import { registerRevoke } from './commands/revoke.ts';
 import { registerRouter } from './commands/router.ts';
 import { registerRules } from './commands/rules.ts';
 import { registerServe } from './commands/serve.ts';
+import { registerTrust } from './commands/trust.ts';
+import { registerVerify } from './commands/verify.ts';
 import { ExitCode, exitCodeOf, formatError } from './errors.ts';
 import { colourful, note, paint } from './output.ts';
 import { readVersion } from './package.ts';
+import { noteWarnings } from './security.ts';
 
 const registrations: readonly ((program: Command) => void)[] = [
   registerRouter,
@@ -37,6 +43,11 @@ const registrations: readonly ((program: Command) => void)[] = [
   registerFlows,
   registerRules,
   registerId,
+  registerKeygen,
+  registerGrant,
+  registerRevoke,
+  registerVerify,
+  registerTrust,
   registerDoctor,
   registerDemo,
   registerBench,
@@ -45,6 +56,7 @@ const registrations: readonly ((program: Command) => void)[] = [
 /** Runs one command line and answers the exit code. Never throws. */
 export async function run(argv: readonly string[]): Promise<number> {
   quietWhenReaderLeaves();
+  noteWarnings();
   try {
     await createProgram().parseAsync(argv as string[]);
     return Number(process.exitCode ?? ExitCode.OK);
@@ -75,7 +87,8 @@ Examples:
   caracal get svc://web/index.html      fetch from any live instance of it
   caracal forward 8080 web              curl http://127.0.0.1:8080/
 
-Environment: CARACAL_ROUTER=ADDRESS:PORT, CARACAL_ALIASES=FILE, CARACAL_LINK=dgram|offload, NO_COLOR.
+Environment: CARACAL_ROUTER=ADDRESS:PORT, CARACAL_ALIASES=FILE, CARACAL_TRUST=FILE, CARACAL_KNOWN=FILE,
+CARACAL_IDENTITY=FILE, CARACAL_FORBID_INSECURE=1, CARACAL_LINK=dgram|offload, NO_COLOR.
 Exit codes: 0 ok, 1 failed, 2 wrong usage.  More: docs/operations.md`,
     );
   for (const register of registrations) register(program);

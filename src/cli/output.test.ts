@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { KeysError } from '../keys/index.ts';
 import { CliError, exitCodeOf, explain, formatError, usageError } from './errors.ts';
-import { colourful, formatBytes, formatDuration, formatTable, paint, plural } from './output.ts';
+import { colourful, formatBytes, formatDuration, formatLifetime, formatTable, paint, plural } from './output.ts';
 import { createProgress, progressLine } from './progress.ts';
 
 describe('cli output', () => {
@@ -43,6 +44,14 @@ describe('cli output', () => {
     assert.equal(formatDuration(83.4), '83 us');
     assert.equal(formatDuration(1200), '1.20 ms');
     assert.equal(formatDuration(125e6), '2 min 5 s');
+    assert.deepEqual([0, 119, 120, 7_199, 86_400, 90 * 86_400 - 1].map(formatLifetime), [
+      '0 s',
+      '119 s',
+      '2 min',
+      '119 min',
+      '24 h',
+      '89 d',
+    ]);
     assert.equal(plural(1, 'instance'), '1 instance');
     assert.equal(plural(0, 'instance'), '0 instances');
   });
@@ -75,6 +84,10 @@ describe('cli output', () => {
       formatError(explain(ours, 'go', 'other')),
       'caracal: cannot go: no instance is registered (ECONNREFUSED)\n  try: caracal ls',
     );
+    const keys = new KeysError('ERR_CARACAL_KEY_FILE', 'x.key can be read by others', 'chmod 600 x.key');
+    assert.equal(formatError(keys), 'caracal: x.key can be read by others\n  try: chmod 600 x.key');
+    assert.equal(formatError(explain(keys, 'serve')), formatError(keys));
+    assert.equal(exitCodeOf(keys), 1);
     const malformed = Object.assign(new TypeError('"a b" is no name'), { code: 'ERR_INVALID_SERVICE_NAME' });
     assert.equal(exitCodeOf(malformed), 2);
     assert.equal(formatError(malformed), 'caracal: "a b" is no name');

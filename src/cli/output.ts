@@ -77,6 +77,17 @@ export function formatDuration(us: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
+/** The largest unit that fits, rounded down: `40 s`, `5 min`, `23 h`, `90 d`. */
+export function formatLifetime(seconds: number): string {
+  const units: [number, string][] = [
+    [2 * 86_400, 'd'],
+    [2 * 3_600, 'h'],
+    [2 * 60, 'min'],
+  ];
+  const [twice, unit] = units.find(([least]) => seconds >= least) ?? [2, 's'];
+  return `${Math.floor(seconds / (twice / 2))} ${unit}`;
+}
+
 function threeFigures(value: number): string {
   if (value >= 99.95) return value.toFixed(0);
   return value >= 9.995 ? value.toFixed(1) : value.toFixed(2);

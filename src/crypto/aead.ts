@@ -27,7 +27,9 @@ export function createNodeAead(): Aead {
     },
     beginOpen(key, counter, associatedData) {
       sealing = undefined;
-      opening = createDecipheriv(algorithm, keys.at(key), setNonce(counter)).setAAD(associatedData);
+      // Without the length, a tag of 4 bytes would do.
+      const options = { authTagLength: aeadTagBytes };
+      opening = createDecipheriv(algorithm, keys.at(key), setNonce(counter), options).setAAD(associatedData);
     },
     update(source, sourceOffset, target, targetOffset, length) {
       const piece = (sealing ?? opening)?.update(source.subarray(sourceOffset, sourceOffset + length));

@@ -32,7 +32,7 @@ test('errors: no reason is left without a code, and details are shown', () => {
   for (const reason of Object.values(Reason)) {
     if (reason === Reason.OK) continue;
     const error = serviceError('read', reason, 'x', 'by the router');
-    assert.match(error.code, /^E[A-Z]+$/);
+    assert.match(error.code, /^(E[A-Z]+|ERR_[A-Z_]+)$/);
     assert.match(error.message, /\(by the router\)/);
   }
 });

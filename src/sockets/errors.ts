@@ -28,6 +28,10 @@ interface Row {
 
 const list = 'caracal ls';
 const doctor = 'caracal doctor';
+const keygen = 'caracal keygen instance, then caracal grant';
+const grant = 'caracal grant';
+const verify = 'caracal verify CERTIFICATE';
+const trust = 'caracal trust ls';
 
 const gone: Row = { code: 'ECONNRESET', why: 'the other end is gone', retryable: true };
 
@@ -61,6 +65,17 @@ const established = new Map<number, Row>([
   [Reason.UNREACHABLE, { code: 'EHOSTUNREACH', why: 'there is no way to it now', retryable: true, next: doctor }],
   [Reason.LIMIT, { code: 'ENOBUFS', why: 'this process has no room for more', retryable: true }],
   [Reason.QUEUE_FULL, { code: 'ENOBUFS', why: 'the queue is full', retryable: true }],
+  [
+    Reason.NOT_AUTHORIZED,
+    { code: 'EACCES', why: 'it demands a key and a certificate that it accepts', retryable: false, next: keygen },
+  ],
+  [Reason.EXPIRED, { code: 'EACCES', why: 'the certificate has expired', retryable: false, next: grant }],
+  [Reason.REVOKED, { code: 'EACCES', why: 'the certificate was revoked', retryable: false, next: grant }],
+  [Reason.BAD_SIGNATURE, { code: 'EACCES', why: 'a signature does not verify', retryable: false, next: verify }],
+  [
+    Reason.UNTRUSTED,
+    { code: 'ERR_CARACAL_UNTRUSTED', why: 'the other end is not who the name demands', retryable: false, next: trust },
+  ],
   [Reason.DUPLICATE, { code: 'EADDRINUSE', why: 'the name is taken', retryable: false, next: list }],
 ]);
 
@@ -73,6 +88,10 @@ const listening = new Map<number, Row>([
   [Reason.REFUSED, { code: 'EADDRINUSE', why: 'the router refused the name', retryable: false, next: list }],
   [Reason.TIMED_OUT, { code: 'ETIMEDOUT', why: 'the router does not answer', retryable: true, next: doctor }],
   [Reason.POLICY_DROP, { code: 'EACCES', why: 'a rule forbids the name', retryable: false, next: 'caracal rules' }],
+  [
+    Reason.NOT_AUTHORIZED,
+    { code: 'EACCES', why: 'the name needs a certificate that the router accepts', retryable: false, next: grant },
+  ],
 ]);
 
 /** The typed error of `reason` in the phase that `syscall` names. `detail` is what the stack adds, for people. */

@@ -16,31 +16,32 @@ import type { Duplex } from 'node:stream';
 import type { Driver } from '../core/stack/index.ts';
 import { misuse } from './errors.ts';
 import type { ServiceName } from './names.ts';
+import type { SecurityOptions } from './security.ts';
 import { type ListenOptions, Server, type ServiceAddress } from './server.ts';
 import { connect } from './socket.ts';
 
-export interface ServiceAgentOptions extends AgentOptions {
+export interface ServiceAgentOptions extends AgentOptions, SecurityOptions {
   readonly driver?: Driver | undefined;
 }
 
 /** An http.Agent whose connections lead to services: `http.get('http://web.svc/', { agent })`. */
 export class Agent extends HttpAgent {
-  readonly #driver: Driver | undefined;
+  readonly #socket: SecurityOptions & { readonly driver: Driver | undefined };
 
   constructor(options: ServiceAgentOptions = {}) {
-    const { driver, ...agentOptions } = options;
+    const { driver, identity, insecure, unauthenticated, paddingBytes, ...agentOptions } = options;
     super(agentOptions);
-    this.#driver = driver;
+    this.#socket = { driver, identity, insecure, unauthenticated, paddingBytes };
   }
 
   override createConnection(options: ClientRequestArgs): Duplex {
     const service = options.hostname ?? options.host;
     if (!service) throw misuse('ERR_MISSING_ARGS', 'an HTTP request needs a host: the name of the service');
-    return connect({ service, driver: this.#driver, timeout: options.timeout });
+    return connect({ ...this.#socket, service, timeout: options.timeout });
   }
 }
 
-export interface ConnectorOptions {
+export interface ConnectorOptions extends SecurityOptions {
   readonly driver?: Driver | undefined;
   /** Milliseconds until connecting fails with ETIMEDOUT. Default 10,000, as undici's own. */
   readonly timeout?: number | undefined;
@@ -60,7 +61,7 @@ export type Connector = (target: any, callback: (...result: any) => void) => voi
 
 /** `setGlobalDispatcher(new Agent({ connect: connector() }))` makes global fetch reach services. */
 export function connector(options: ConnectorOptions = {}): Connector {
-  const { driver, timeout = 10_000, otherwise } = options;
+  const { timeout = 10_000, otherwise, ...socket } = options;
   return (target: ConnectorTarget, callback: ConnectorCallback) => {
     if (otherwise && !/\.svc\.?$/i.test(target.hostname)) return otherwise(target, callback);
     // Always later: undici 7 waits for ever when the callback comes before it has noted that it is connecting.
@@ -68,7 +69,7 @@ export function connector(options: ConnectorOptions = {}): Connector {
     try {
       if (target.protocol === 'https:')
         throw misuse('ERR_INVALID_PROTOCOL', `https://${target.hostname}: services are reached by http://NAME.svc`);
-      openFor(connect({ service: target.hostname, driver, connectTimeout: timeout }), answer);
+      openFor(connect({ ...socket, service: target.hostname, connectTimeout: timeout }), answer);
     } catch (error) {
       answer(error as Error, null);
     }
@@ -84,8 +85,10 @@ function openFor(socket: Duplex, answer: ConnectorCallback): void {
   });
 }
 
-export interface ServeOptions extends Omit<ListenOptions, 'service'> {
+export interface ServeOptions extends Omit<ListenOptions, 'service'>, SecurityOptions {
   readonly driver?: Driver | undefined;
+  /** Refuse clients that prove no name. */
+  readonly requireKey?: boolean | undefined;
 }
 
 /** An HTTP server at a service's name. */
@@ -108,9 +111,10 @@ export interface Serving {
  */
 export function serve(target: HttpServer | RequestListener, service: ServiceName, options: ServeOptions = {}): Serving {
   const http = typeof target === 'function' ? createHttpServer(target) : target;
-  const { driver, ...listen } = options;
+  const { driver, identity, insecure, paddingBytes, requireKey, ...listen } = options;
+  const security = { identity, insecure, paddingBytes, requireKey };
   // allowHalfOpen as http.Server's own connections: it is http.Server that ends them.
-  const server = new Server({ driver, allowHalfOpen: true }, (socket) => http.emit('connection', socket));
+  const server = new Server({ ...security, driver, allowHalfOpen: true }, (socket) => http.emit('connection', socket));
   const done = new Promise<void>((resolve) => server.once('close', () => resolve()));
   const ready = open(server, http, { ...listen, service });
   const begin = drain(server, http);

@@ -11,16 +11,20 @@ import {
   memberBits,
   type Prefix,
   parsePrefix,
+  type ServiceId,
   serviceIdBytes,
 } from '../core/base/index.ts';
-import { checkLabel } from '../core/security/index.ts';
+import { checkLabel, parseShared } from '../core/security/index.ts';
 import type { Driver } from '../core/stack/index.ts';
 import { lookupAlias } from './aliases.ts';
 import { queryDirectory } from './directory.ts';
 import { misuse } from './errors.ts';
 import { labelId } from './labels.ts';
 
-/** A name (`echo`, `echo.svc`, `svc://echo`), a serviceID or prefix in text, or 32 bytes. */
+/**
+ * A name (`echo`, `echo.svc`, `svc://echo`), a serviceID or prefix in text, `svc:NAME@ID` with the fingerprint of the key
+ * that NAME must have, `svc:ID`, or 32 bytes.
+ */
 export type ServiceName = string | Uint8Array;
 
 /** A checked service name. `text` is what errors and `remoteService` show. */
@@ -28,6 +32,10 @@ export interface Target {
   readonly text: string;
   /** Known at once for ids and prefixes. */
   readonly prefix: Prefix | undefined;
+  /** The name to be resolved, without a fingerprint. */
+  readonly name?: string;
+  /** The self-certifying serviceID of the key that must stand behind the name. */
+  readonly expects?: ServiceId;
 }
 
 /** Throws TypeError ERR_INVALID_ARG_TYPE, ERR_INVALID_SERVICE_ID or ERR_INVALID_SERVICE_NAME. */
@@ -39,12 +47,20 @@ export function parseTarget(service: ServiceName): Target {
   if (typeof service !== 'string')
     throw misuse('ERR_INVALID_ARG_TYPE', `a service is a name, a serviceID or 32 bytes, not ${typeof service}`);
   const text = bareName(service);
+  const shared = text.includes('@') ? parseShared(text) : undefined;
+  if (shared?.name !== undefined && shared.id !== undefined)
+    return {
+      text: `${shared.name}@${formatServiceId(shared.id)}`,
+      prefix: undefined,
+      name: shared.name,
+      expects: shared.id,
+    };
   if (isServiceIdText(text.split('/')[0] ?? '')) {
     const prefix = parsePrefix(text);
     return { text: formatPrefix(prefix), prefix };
   }
   checkLabel(text);
-  return { text, prefix: undefined };
+  return { text, prefix: undefined, name: text };
 }
 
 /** Calls `answer` once, synchronously unless a router is still being looked for or its directory must be asked. */
@@ -57,15 +73,16 @@ export function resolveTarget(
     answer(undefined, target.prefix);
     return;
   }
+  const name = target.name ?? target.text;
   const named = (prefix: Prefix): void => {
-    remember(target.text, prefix);
+    remember(name, prefix);
     answer(undefined, prefix);
   };
-  const labelled = (): Prefix => ({ id: labelId(target.text), bits: memberBits });
+  const labelled = (): Prefix => ({ id: labelId(name), bits: memberBits });
   let alias: Prefix | undefined;
   let problem: Error | undefined;
   try {
-    alias = lookupAlias(target.text);
+    alias = lookupAlias(name);
   } catch (error) {
     problem = error as Error;
   }
@@ -74,7 +91,7 @@ export function resolveTarget(
   else
     whenRouterKnown(driver, () => {
       if (!driver.hasDirectory?.()) named(labelled());
-      else queryDirectory(driver, target.text, (id) => named(id ? { id, bits: memberBits } : labelled()));
+      else queryDirectory(driver, name, (id) => named(id ? { id, bits: memberBits } : labelled()));
     });
 }
 
@@ -111,8 +128,8 @@ export function narrow(prefix: Prefix, bits: number | undefined): Prefix {
   return bits === undefined ? prefix : makePrefix(prefix.id, bits);
 }
 
-/** `svc://Echo/path`, `echo.svc` and `Echo` are all `echo`. */
+/** `svc://Echo/path`, `svc:Echo`, `echo.svc` and `Echo` are all `echo`. */
 function bareName(text: string): string {
-  const url = /^svc:\/\/([^/?#]*)/i.exec(text);
+  const url = /^svc:(?:\/\/)?([^/?#]*)/i.exec(text);
   return (url?.[1] ?? text).toLowerCase().replace(/\.svc\.?$/, '');
 }

@@ -8,11 +8,14 @@ import { type Driver, type Event, Protocol, type SocketId } from '../core/stack/
 import { defaultDriver } from './default-driver.ts';
 import { misuse, serviceError } from './errors.ts';
 import { narrow, parseTarget, resolveTarget, type ServiceName } from './names.ts';
+import { checkGranted, followIdentity, readSecurity } from './security.ts';
 import { Socket, type SocketOptions } from './socket.ts';
 
 /** Options for every connection that the server accepts. */
 export interface ServerOptions extends Omit<SocketOptions, 'signal'> {
   readonly pauseOnConnect?: boolean | undefined;
+  /** Refuse clients that prove no name. */
+  readonly requireKey?: boolean | undefined;
 }
 
 export interface ListenOptions {
@@ -61,6 +64,7 @@ export class Server extends EventEmitter {
   /** `closing`: told the stack to close the listener, which is not gone yet. */
   #state: 'idle' | 'opening' | 'listening' | 'closing' = 'idle';
   #closePending = false;
+  #following: { close(): void } | undefined;
   #unrefd = false;
 
   constructor(options?: ServerOptions | ConnectionListener, connectionListener?: ConnectionListener) {
@@ -81,6 +85,7 @@ export class Server extends EventEmitter {
   listen(service: ServiceName | ListenOptions, ...rest: (number | (() => void) | undefined)[]): this {
     const options = listenOptions(service, rest);
     const target = parseTarget(options.service);
+    readSecurity(this.#options);
     if (this.#state !== 'idle')
       throw misuse('ERR_SERVER_ALREADY_LISTEN', 'Listen method has been called more than once', 'state');
     const driver = this.#options.driver ?? defaultDriver();
@@ -91,7 +96,7 @@ export class Server extends EventEmitter {
     resolveTarget(driver, target, (error, prefix) => {
       if (this.#state === 'closing') this.#onGone();
       else if (error) this.#fail(error);
-      else this.#open(driver, narrow(prefix, options.bits), options);
+      else this.#openSafely(driver, narrow(prefix, options.bits), options);
     });
     return this;
   }
@@ -151,7 +156,17 @@ export class Server extends EventEmitter {
     for await (const [socket] of on(this, 'connection', { close: ['close'] } as object)) yield socket as Socket;
   }
 
+  #openSafely(driver: Driver, prefix: Prefix, options: ListenOptions): void {
+    try {
+      this.#open(driver, prefix, options);
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
   #open(driver: Driver, prefix: Prefix, options: ListenOptions): void {
+    const security = readSecurity(this.#options);
+    checkGranted(security.identity, prefix, this.#service);
     this.#driver = driver;
     this.#prefix = prefix;
     const { noDelay, keepAlive, keepAliveInitialDelay } = this.#options;
@@ -162,12 +177,16 @@ export class Server extends EventEmitter {
       bits: prefix.bits,
       protocol: Protocol.TCP,
       stream: { nagle: noDelay === false, keepAliveUs },
+      security: { ...security, ...(this.#options.requireKey ? { requireKey: true } : {}) },
       ...(options.backlog === undefined ? {} : { backlog: options.backlog }),
       ...(options.weight === undefined ? {} : { weight: options.weight }),
       ...(options.priority === undefined ? {} : { priority: options.priority }),
     });
     this.#id = id;
     driver.attach(id, (event) => this.#onEvent(event));
+    this.#following = followIdentity(this.#options, (identity) =>
+      driver.handle({ kind: 'identity', socket: id, identity }),
+    );
     if (this.#unrefd) driver.unref(id);
   }
 
@@ -206,7 +225,10 @@ export class Server extends EventEmitter {
       return;
     }
     const remoteService = event.remoteService && formatServiceId(event.remoteService);
-    const socket = Socket.accept({ driver, id: event.connection, localService, remoteService }, this.#options);
+    const socket = Socket.accept(
+      { driver, id: event.connection, localService, remoteService, peer: event.peer },
+      this.#options,
+    );
     this.#connections.add(socket);
     socket.once('close', () => {
       this.#connections.delete(socket);
@@ -232,6 +254,7 @@ export class Server extends EventEmitter {
   }
 
   #fail(error: Error): void {
+    this.#following?.close();
     this.#state = 'idle';
     this.#id = undefined;
     process.nextTick(() => this.emit('error', error));
@@ -241,6 +264,7 @@ export class Server extends EventEmitter {
   #onGone(reason?: Reason, detail = ''): void {
     if (this.#state === 'idle') return;
     const wanted = this.#state === 'closing';
+    this.#following?.close();
     this.#state = 'idle';
     this.#id = undefined;
     this.#closePending = true;

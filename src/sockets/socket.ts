@@ -5,13 +5,21 @@
 
 import { addAbortSignal, Duplex, type DuplexOptions } from 'node:stream';
 import { type Prefix, Reason } from '../core/base/index.ts';
-import { type Driver, type Event, Protocol, type SocketId, type StreamOptions } from '../core/stack/index.ts';
+import {
+  type Driver,
+  type Event,
+  type PeerProof,
+  Protocol,
+  type SocketId,
+  type StreamOptions,
+} from '../core/stack/index.ts';
 import { defaultDriver } from './default-driver.ts';
 import { brokenPipe, misuse, serviceError } from './errors.ts';
 import { Flow } from './flow.ts';
-import { parseTarget, resolveTarget, type ServiceName } from './names.ts';
+import { parseTarget, resolveTarget, type ServiceName, type Target } from './names.ts';
+import { clientSecurity, notePeer, readSecurity, type SecurityOptions } from './security.ts';
 
-export interface SocketOptions {
+export interface SocketOptions extends SecurityOptions {
   /** Whose connections these are; the process's default driver if absent. */
   readonly driver?: Driver | undefined;
   /** False (default): our side ends by itself when the peer's does. */
@@ -41,6 +49,7 @@ export interface Accepted {
   readonly id: SocketId;
   readonly localService: string;
   readonly remoteService: string | undefined;
+  readonly peer: PeerProof;
 }
 
 interface Sending {
@@ -71,6 +80,11 @@ export class Socket extends Duplex {
   remoteService: string | undefined;
   /** The service that this end serves; undefined on a client. */
   localService: string | undefined;
+  /** What is known of the other end: whether it proved its name, its key, whether the data is encrypted. */
+  peer: PeerProof | undefined;
+  #security: SecurityOptions;
+  #target: Target | undefined;
+  #service: Prefix | undefined;
   #driver: Driver | undefined;
   #flow: Flow | undefined;
   #sending: Sending | undefined;
@@ -86,6 +100,7 @@ export class Socket extends Duplex {
   constructor(options: SocketOptions = {}) {
     super(duplexOptions(options));
     this.#driver = options.driver;
+    this.#security = options;
     this.#noDelay = options.noDelay ?? true;
     this.#keepAliveUs = keepAliveUs(options.keepAlive ?? false, options.keepAliveInitialDelay);
     this.on('end', onReadableEnd);
@@ -97,6 +112,7 @@ export class Socket extends Duplex {
     const socket = new Socket({ ...options, driver: accepted.driver });
     socket.localService = accepted.localService;
     socket.remoteService = accepted.remoteService;
+    socket.peer = accepted.peer;
     socket.#flow = new Flow(accepted.driver, accepted.id, true, (event) => socket.#onEvent(event));
     return socket;
   }
@@ -153,6 +169,8 @@ export class Socket extends Duplex {
   connect(service: ServiceName | ConnectOptions, listener?: () => void): this {
     const options = connectOptions(service);
     const target = parseTarget(options.service ?? '');
+    const security = { ...this.#security, ...withoutUndefined(options) };
+    readSecurity(security);
     if (this.connecting || (this.#flow && !this.destroyed))
       throw misuse('ERR_SOCKET_ALREADY_CONNECTED', 'this socket is connected or connecting', 'state');
     if (options.signal?.aborted) return this;
@@ -160,13 +178,15 @@ export class Socket extends Duplex {
     if (listener) this.once('connect', listener);
     if (options.timeout) this.setTimeout(options.timeout);
     this.connecting = true;
-    this.remoteService = target.text;
+    this.remoteService = target.name ?? target.text;
+    this.#security = security;
+    this.#target = target;
     try {
       const driver = options.driver ?? this.#driver ?? defaultDriver();
       resolveTarget(driver, target, (error, prefix) => {
         if (this.destroyed || !this.connecting || this.#flow) return;
         if (error) this.destroy(error);
-        else this.#open(driver, prefix, options.connectTimeout);
+        else this.#openSafely(driver, target, prefix, options.connectTimeout);
       });
     } catch (error) {
       this.destroy(error as Error);
@@ -280,10 +300,27 @@ export class Socket extends Duplex {
     setImmediate(() => this.emit('close', error !== null));
   }
 
-  #open(driver: Driver, prefix: Prefix, connectTimeoutMs: number | undefined): void {
+  #openSafely(driver: Driver, target: Target, prefix: Prefix, connectTimeoutMs: number | undefined): void {
+    try {
+      this.#open(driver, target, prefix, connectTimeoutMs);
+    } catch (error) {
+      this.destroy(error as Error);
+    }
+  }
+
+  #open(driver: Driver, target: Target, prefix: Prefix, connectTimeoutMs: number | undefined): void {
+    const security = clientSecurity(this.#security, target, prefix.id);
+    this.#service = prefix;
     const stream: StreamOptions = { nagle: !this.#noDelay, keepAliveUs: this.#keepAliveUs };
     const timeout = connectTimeoutMs === undefined ? {} : { timeoutUs: connectTimeoutMs * 1000 };
-    const input = { kind: 'connect', service: prefix.id, protocol: Protocol.TCP, stream, ...timeout } as const;
+    const input = {
+      kind: 'connect',
+      service: prefix.id,
+      protocol: Protocol.TCP,
+      stream,
+      security,
+      ...timeout,
+    } as const;
     this.#flow = new Flow(driver, driver.handle(input), false, (event) => this.#onEvent(event));
     if (this.#unrefd) this.#flow.unref();
   }
@@ -291,7 +328,7 @@ export class Socket extends Duplex {
   #onEvent(event: Event): void {
     switch (event.kind) {
       case 'connected':
-        this.#onConnected();
+        this.#onConnected(event.peer);
         break;
       case 'data':
         this.#onData(event.bytes);
@@ -309,7 +346,14 @@ export class Socket extends Duplex {
     }
   }
 
-  #onConnected(): void {
+  #onConnected(peer: PeerProof): void {
+    this.peer = peer;
+    try {
+      if (this.#target && this.#service) notePeer(this.#target, this.#service.id, peer);
+    } catch (error) {
+      this.destroy(error as Error);
+      return;
+    }
     this.connecting = false;
     this.#timer?.refresh();
     this.#flush();
@@ -419,4 +463,10 @@ function duplexOptions(options: SocketOptions): DuplexOptions {
 
 function keepAliveUs(enable: boolean, initialDelayMs: number | undefined): number {
   return enable ? (initialDelayMs || defaultKeepAliveMs) * 1000 : 0;
+}
+
+/** `connect`'s options go before those of the constructor, where they are given. */
+function withoutUndefined({ identity, insecure, unauthenticated, paddingBytes }: SecurityOptions): SecurityOptions {
+  const given = Object.entries({ identity, insecure, unauthenticated, paddingBytes });
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }

@@ -173,8 +173,11 @@ export class Stage {
       XDG_RUNTIME_DIR: this.folder,
       NODE_TEST_CONTEXT: undefined,
       CARACAL_ALIASES: undefined,
+      CARACAL_KNOWN: undefined,
       CARACAL_LINK: undefined,
+      CARACAL_CRYPTO: undefined,
       CARACAL_ROUTER: this.routerAddress,
+      CARACAL_TRUST: undefined,
     };
   }
 

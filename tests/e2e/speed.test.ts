@@ -1,8 +1,11 @@
 // The benchmarks run, print what bench/README.md promises, and keep the floors: a stream of at least half of node:net's
-// throughput, an echo of at most twice its latency. What is measured on an idle machine is far from the floors.
+// throughput in the clear and of TLS's encrypted, an echo of at most twice the latency of node:net. What is measured on an idle machine is far from the floors.
 
 import { strict as assert } from 'node:assert';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { TLSSocket } from 'node:tls';
+import { tls } from '../../bench/tls.ts';
 import { isRoot, needsPrograms, root, Stage } from './harness.ts';
 
 interface Result {
@@ -13,6 +16,8 @@ interface Result {
   readonly ratios: Readonly<Record<string, number>>;
   readonly figures: Readonly<Record<string, unknown>>;
 }
+
+const twoOfThem = ['--transports', 'caracal,net'];
 
 async function bench(t: TestContext, name: string, ...options: string[]): Promise<Result> {
   const stage = new Stage(t);
@@ -39,15 +44,20 @@ async function bestOf(
   return ratios;
 }
 
-test('speed: a stream moves at least half of what node:net moves', { timeout: 300_000 }, async (t) => {
-  const measure = async () => (await bench(t, 'stream', '--seconds', '1')).ratios['caracal/net'] ?? 0;
+test('speed: a stream moves half of what node:net moves in the clear, and of TLS encrypted', {
+  timeout: 300_000,
+}, async (t) => {
+  const measure = async () => {
+    const { ratios } = await bench(t, 'stream', '--seconds', '1');
+    return Math.min(ratios['caracal-insecure/net'] ?? 0, ratios['caracal/tls'] ?? 0);
+  };
   const ratios = await bestOf(3, measure, (ratio) => ratio >= 0.5);
-  assert.ok((ratios.at(-1) ?? 0) >= 0.5, `caracal/net ${ratios.join(', ')}`);
+  assert.ok((ratios.at(-1) ?? 0) >= 0.5, `the lesser of both ${ratios.join(', ')}`);
 });
 
 test('speed: an echo of 64 bytes takes at most twice as long as over node:net', { timeout: 300_000 }, async (t) => {
   const measure = async () => {
-    const { ratios, figures, unit } = await bench(t, 'rtt', '--seconds', '1');
+    const { ratios, figures, unit } = await bench(t, 'rtt', '--seconds', '1', ...twoOfThem);
     assert.equal(unit, 'us');
     assert.ok(Number(figures['p99Ratio']) > 0);
     return ratios['caracal/net'] ?? Number.POSITIVE_INFINITY;
@@ -59,8 +69,13 @@ test('speed: an echo of 64 bytes takes at most twice as long as over node:net', 
 test('speed: connects, requests, resolutions and idle memory are measured', { timeout: 300_000 }, async (t) => {
   const short = ['--seconds', '0.5', '--repeats', '1'];
   for (const name of ['connect', 'http']) {
-    const { ratios } = await bench(t, name, ...short);
-    assert.ok((ratios['caracal/net'] ?? 0) > 0, name);
+    const { rows, ratios } = await bench(t, name, ...short);
+    assert.deepEqual(
+      rows.map(({ transport }) => transport),
+      ['caracal', 'tls', 'caracal-insecure', 'net'],
+    );
+    assert.deepEqual(Object.keys(ratios), ['caracal/tls', 'caracal/net', 'caracal-insecure/net']);
+    for (const [pair, ratio] of Object.entries(ratios)) assert.ok(ratio > 0, `${name} ${pair}`);
   }
   const { figures } = await bench(t, 'router', ...short);
   assert.ok(Number(figures['resolutionsPerSecond']) > 1000, JSON.stringify(figures));
@@ -68,3 +83,28 @@ test('speed: connects, requests, resolutions and idle memory are measured', { ti
   const idle = await bench(t, 'idle', ...short);
   assert.ok(Number(idle.figures['bytesPerConnection']) > 0);
 });
+
+test('speed: what stands as tls is TLS 1.3 with a certificate that is checked, and no session is resumed', async (t) => {
+  const stage = new Stage(t);
+  const listen = async (): Promise<string> => {
+    const child = stage.start(process.execPath, [join(root, 'dist/bench/child.js'), 'connect', 'server', 'tls']);
+    return (await child.line(/^ready (.*)$/m))[1] ?? '';
+  };
+  const [address, other] = await Promise.all([listen(), listen()]);
+  for (let i = 0; i < 2; i++) {
+    const socket = await openTls(address);
+    assert.equal(socket.authorized, true);
+    assert.equal(socket.getProtocol(), 'TLSv1.3');
+    assert.equal(socket.isSessionReused(), false);
+    socket.destroy();
+  }
+  const mixed = `${other.split('#')[0]}#${address.split('#')[1]}`;
+  await assert.rejects(openTls(mixed), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+});
+
+function openTls(address: string): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = tls.connect(address, () => resolve(socket as TLSSocket));
+    socket.on('error', reject);
+  });
+}

@@ -2,13 +2,15 @@
 
 import type { Command } from 'commander';
 import { connect } from '../../index.ts';
+import { type SecurityFlags, securityFlags, securityOf } from '../security.ts';
 import { pipeStandardStreams } from '../standard-streams.ts';
 
 export function registerConnect(program: Command): void {
-  program
+  const command = program
     .command('connect')
     .description('connect to SERVICE and join the connection to stdin and stdout')
-    .argument('<service>', 'a name, or a serviceID')
+    .argument('<service>', 'a name, a serviceID, or NAME@SVC-ID');
+  securityFlags(command)
     .addHelpText(
       'after',
       `
@@ -19,6 +21,6 @@ Examples:
     .action(run);
 }
 
-async function run(service: string): Promise<void> {
-  await pipeStandardStreams(connect({ service, allowHalfOpen: true }), service);
+async function run(service: string, options: SecurityFlags): Promise<void> {
+  await pipeStandardStreams(connect({ ...securityOf(options), service, allowHalfOpen: true }), service);
 }

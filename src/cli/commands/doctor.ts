@@ -4,16 +4,10 @@ import type { Command } from 'commander';
 import { cryptoReport, type LinkReport, linkReport, Multicast, runtimeDirectory } from '../../io/index.ts';
 import { askRouter } from '../admin-client.ts';
 import { readAliases } from '../aliases.ts';
+import { type Check, formatCheck } from '../check.ts';
 import { CliError, reasonOf } from '../errors.ts';
-import { formatBytes, paint, plural, print, printJson } from '../output.ts';
-
-interface Check {
-  readonly name: string;
-  /** `warn`: works, less well. `fail`: something will not work. */
-  readonly status: 'ok' | 'warn' | 'fail';
-  readonly detail: string;
-  readonly advice?: string;
-}
+import { formatBytes, plural, print, printJson } from '../output.ts';
+import { checkKeys } from './doctor-keys.ts';
 
 /** Below this the kernel's buffers hold less than one burst of a fast flow. */
 const goodBufferBytes = 4 * 1024 * 1024;
@@ -22,7 +16,7 @@ const multicastWaitMs = 500;
 export function registerDoctor(program: Command): void {
   program
     .command('doctor')
-    .description('check this machine: link, buffers, cryptography, multicast, router, alias file')
+    .description('check this machine: link, buffers, cryptography, multicast, router, alias file, keys and trust')
     .option('--json', 'print one object as the last line', false)
     .addHelpText(
       'after',
@@ -48,17 +42,12 @@ async function run({ json }: { json: boolean }): Promise<void> {
       advice: 'unset CARACAL_LINK, or CARACAL_LINK=dgram',
     });
   }
-  checks.push(checkCrypto(), await checkMulticast(), await checkRouter(), checkAliases(), checkRuntimeDirectory());
+  checks.push(checkCrypto(), await checkMulticast(), await checkRouter(), checkAliases());
+  checks.push(...checkKeys(), checkRuntimeDirectory());
   const failed = checks.filter(({ status }) => status === 'fail').length;
   if (json) printJson({ ok: failed === 0, checks });
   else for (const check of checks) print(formatCheck(check));
   if (failed > 0) throw new CliError(`${plural(failed, 'check')} failed`);
-}
-
-function formatCheck({ name, status, detail, advice }: Check): string {
-  const colours = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
-  const mark = paint(colours[status], status.padEnd(4));
-  return `${mark}  ${name.padEnd(10)}  ${detail}${advice === undefined ? '' : `\n${' '.repeat(18)}try: ${advice}`}`;
 }
 
 function checkNode(): Check {

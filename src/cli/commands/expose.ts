@@ -9,9 +9,10 @@ import { announceReady, graceFlag, LiveConnections, stopRequested } from '../dae
 import { explain, reasonOf } from '../errors.ts';
 import { note } from '../output.ts';
 import { relay } from '../relay.ts';
+import { type SecurityFlags, securityFlags, securityOf } from '../security.ts';
 import { type ShareOptions, shareFlags, shareOf } from '../share.ts';
 
-interface ExposeOptions extends ShareOptions {
+interface ExposeOptions extends ShareOptions, SecurityFlags {
   readonly grace: number;
 }
 
@@ -21,7 +22,7 @@ export function registerExpose(program: Command): void {
     .description('make the TCP server at HOST:PORT an instance of SERVICE')
     .argument('<service>', 'a name, or a serviceID')
     .argument('<host:port>', 'where the TCP server listens; a port alone is on 127.0.0.1');
-  graceFlag(shareFlags(command), 2e6)
+  graceFlag(securityFlags(shareFlags(command), true), 2e6)
     .addHelpText(
       'after',
       `
@@ -38,7 +39,7 @@ async function run(service: string, target: string, options: ExposeOptions): Pro
   const where = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   let complained = false;
   const live = new LiveConnections();
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
+  const server = createServer({ ...securityOf(options), allowHalfOpen: true }, (socket) => {
     const tcp = connectTcp({ host, port, allowHalfOpen: true, noDelay: true });
     tcp.once('connect', () => {
       complained = false;

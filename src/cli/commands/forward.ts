@@ -9,6 +9,7 @@ import { announceReady, graceFlag, LiveConnections, stopRequested } from '../dae
 import { explain, reasonOf } from '../errors.ts';
 import { note } from '../output.ts';
 import { relay } from '../relay.ts';
+import { type SecurityFlags, securityFlags, securityOf } from '../security.ts';
 
 export function registerForward(program: Command): void {
   const command = program
@@ -16,7 +17,7 @@ export function registerForward(program: Command): void {
     .description('lead a local TCP port to SERVICE: for curl, browsers and every TCP client')
     .argument('<port>', 'a port of 127.0.0.1, or HOST:PORT; port 0 takes a free one')
     .argument('<service>', 'a name, or a serviceID');
-  graceFlag(command, 2e6)
+  graceFlag(securityFlags(command), 2e6)
     .addHelpText(
       'after',
       `
@@ -27,13 +28,19 @@ Examples:
     .action(run);
 }
 
-async function run(target: string, service: string, { grace }: { grace: number }): Promise<void> {
+async function run(
+  target: string,
+  service: string,
+  options: SecurityFlags & { readonly grace: number },
+): Promise<void> {
+  const { grace } = options;
+  const security = securityOf(options);
   const stop = stopRequested();
   const { host, port } = parseHostPort(target, 'PORT', { defaultHost: '127.0.0.1', least: 0 });
   parseTarget(service);
   const live = new LiveConnections();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (tcp) => {
-    const socket = connect({ service, allowHalfOpen: true });
+    const socket = connect({ ...security, service, allowHalfOpen: true });
     let connected = false;
     socket.once('connect', () => {
       connected = true;

@@ -5,21 +5,27 @@ import { fileNameOf, parseServiceUrl } from '../arguments.ts';
 import { download } from '../download.ts';
 import { usageError } from '../errors.ts';
 import { formatBytes, note, printJson } from '../output.ts';
+import { type SecurityFlags, securityFlags, securityOf } from '../security.ts';
 
-interface GetOptions {
+interface GetOptions extends SecurityFlags {
   readonly output?: string;
   readonly remoteName: boolean;
   readonly json: boolean;
 }
 
 export function registerGet(program: Command): void {
-  program
+  const command = program
     .command('get')
     .description('fetch svc://NAME/path over HTTP from a live instance of the service')
     .argument('<url>', 'svc://NAME/path')
     .option('-o, --output <file>', 'write to FILE (through FILE.part, and going on with one); "-" is stdout')
     .option('-O, --remote-name', 'write to a file named as the URL ends', false)
-    .option('--json', 'print one object as the last line; without a file the content is counted and hashed only', false)
+    .option(
+      '--json',
+      'print one object as the last line; without a file the content is counted and hashed only',
+      false,
+    );
+  securityFlags(command)
     .addHelpText(
       'after',
       `
@@ -40,6 +46,7 @@ async function run(text: string, options: GetOptions): Promise<void> {
   const result = await download(
     url,
     path === undefined ? { stream: options.json ? undefined : process.stdout } : { path },
+    securityOf(options),
   );
   const { bytes, resumedBytes, seconds } = result;
   const bytesPerSecond = Math.round((bytes - resumedBytes) / Math.max(seconds, 1e-6));

@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { createServer, type Socket } from '../../index.ts';
 import { explain } from '../errors.ts';
 import { note } from '../output.ts';
+import { type SecurityFlags, securityFlags, securityOf } from '../security.ts';
 import { type ShareOptions, shareFlags, shareOf } from '../share.ts';
 import { pipeStandardStreams } from '../standard-streams.ts';
 
@@ -13,7 +14,7 @@ export function registerListen(program: Command): void {
     .command('listen')
     .description('accept one connection to SERVICE and join it to stdin and stdout')
     .argument('<service>', 'a name, or a serviceID');
-  shareFlags(command)
+  securityFlags(shareFlags(command), true)
     .addHelpText(
       'after',
       `
@@ -26,8 +27,8 @@ Examples:
     .action(run);
 }
 
-async function run(service: string, options: ShareOptions): Promise<void> {
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
+async function run(service: string, options: ShareOptions & SecurityFlags): Promise<void> {
+  const server = createServer({ ...securityOf(options), allowHalfOpen: true, pauseOnConnect: true });
   server.listen({ service, ...shareOf(options) });
   await once(server, 'listening').catch((error: unknown) => {
     throw explain(error, `listen as "${service}"`, 'caracal doctor');

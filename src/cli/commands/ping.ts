@@ -4,12 +4,13 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { connect, createDriver, setDefaultDriver } from '../../index.ts';
+import { connect, createDriver, type SecurityOptions, setDefaultDriver } from '../../index.ts';
 import { parseDurationUs, parseInteger } from '../arguments.ts';
 import { CliError, isMisuse, reasonOf } from '../errors.ts';
 import { formatDuration, note, print, printJson } from '../output.ts';
+import { type SecurityFlags, securityFlags, securityOf } from '../security.ts';
 
-interface PingOptions {
+interface PingOptions extends SecurityFlags {
   readonly count: number;
   readonly interval: number;
   readonly timeout: number;
@@ -17,7 +18,7 @@ interface PingOptions {
 }
 
 export function registerPing(program: Command): void {
-  program
+  const command = program
     .command('ping')
     .description('connect to SERVICE a few times and tell how long each took')
     .argument('<service>', 'a name, or a serviceID')
@@ -29,7 +30,8 @@ export function registerPing(program: Command): void {
       1e6,
     )
     .option('-W, --timeout <time>', 'for one answer', (text) => parseDurationUs(text, '--timeout', 1000, 600e6), 10e6)
-    .option('--json', 'print one object as the last line', false)
+    .option('--json', 'print one object as the last line', false);
+  securityFlags(command)
     .addHelpText(
       'after',
       `
@@ -57,7 +59,7 @@ async function run(service: string, options: PingOptions): Promise<void> {
     if (sent > 0 && options.interval > 0) await delay(options.interval / 1000);
     sent++;
     try {
-      const us = await timeToConnect(service, options.timeout / 1000);
+      const us = await timeToConnect(service, securityOf(options), options.timeout / 1000);
       samplesUs.push(us);
       if (!options.json) print(`connected to ${service}: seq=${sent} time=${formatDuration(us)}`);
     } catch (error) {
@@ -73,10 +75,10 @@ async function run(service: string, options: PingOptions): Promise<void> {
 }
 
 /** Microseconds from the call to the established connection. */
-function timeToConnect(service: string, timeoutMs: number): Promise<number> {
+function timeToConnect(service: string, security: SecurityOptions, timeoutMs: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const started = performance.now();
-    const socket = connect({ service });
+    const socket = connect({ ...security, service });
     const timer = setTimeout(() => {
       socket.destroy(new CliError(`no answer within ${timeoutMs / 1000} s`));
     }, timeoutMs);

@@ -8,10 +8,11 @@ import { serve } from '../../index.ts';
 import { announceReady, graceFlag, stopRequested, withinGrace } from '../daemon.ts';
 import { CliError, explain, usageError } from '../errors.ts';
 import { formatBytes, note, plural } from '../output.ts';
+import { type SecurityFlags, securityFlags, securityOf } from '../security.ts';
 import { type ShareOptions, shareFlags, shareOf } from '../share.ts';
 import { createStaticHandler } from '../static/index.ts';
 
-interface ServeOptions extends ShareOptions {
+interface ServeOptions extends ShareOptions, SecurityFlags {
   readonly listing: boolean;
   readonly dotfiles: boolean;
   readonly label?: string;
@@ -24,7 +25,7 @@ export function registerServe(program: Command): void {
     .description('serve the files of DIR over HTTP/1.1 as an instance of SERVICE')
     .argument('<service>', 'a name, or a serviceID')
     .argument('<dir>', 'a directory');
-  graceFlag(shareFlags(command), 10e6)
+  graceFlag(securityFlags(shareFlags(command), true), 10e6)
     .option('--no-listing', 'answer 404 for a directory without index.html instead of listing it')
     .option('--dotfiles', 'serve names that begin with a dot too', false)
     .option('--label <text>', 'sent with each answer as X-Served-By, to tell instances apart')
@@ -59,7 +60,7 @@ async function run(service: string, folder: string, options: ServeOptions): Prom
     });
     handler(request, response);
   });
-  const serving = serve(http, service, shareOf(options));
+  const serving = serve(http, service, { ...securityOf(options), ...shareOf(options) });
   await serving.ready.catch((error: unknown) => {
     throw explain(error, `listen as "${service}"`);
   });

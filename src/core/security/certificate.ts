@@ -4,7 +4,7 @@
 // string of its own: a signature made for another purpose is never one of these. Parsing says what the bytes mean;
 // only `verifyCertificate` says whether the issuer wrote them.
 
-import { type Crypto, type FlowId, makePrefix, type Prefix, Reason } from '../base/index.ts';
+import { type Crypto, type FlowId, makePrefix, type Prefix, Reason, sameBytes } from '../base/index.ts';
 import { readBytes, readUint53, writeUint53 } from '../wire/index.ts';
 
 export const certificateBytes = 230;
@@ -156,11 +156,4 @@ export function readId(view: DataView, offset: number): FlowId {
 export function writeId(view: DataView, offset: number, id: FlowId): void {
   view.setUint32(offset, id.hi);
   view.setUint32(offset + 4, id.lo);
-}
-
-/** For public values only: it stops at the first difference. */
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }

@@ -8,6 +8,7 @@ import {
   maxCredentialBytes,
   verifyCached,
   verifyCredential,
+  verifyDelegation,
 } from './credential.ts';
 import { labelServiceId, memberServiceId, selfCertifyingId } from './names.ts';
 import { applyRevocationList, createRevocations, encodeRevocationList } from './revocation.ts';
@@ -130,6 +131,20 @@ describe('credential', () => {
     assert.equal(verifyCredential(primitives, credential, nowSeconds, revocations).reason, Reason.OK);
     assert.equal(apply(middle.seed), Reason.OK);
     assert.equal(verifyCredential(primitives, credential, nowSeconds, revocations).reason, Reason.REVOKED);
+  });
+});
+
+describe('delegation', () => {
+  it('a chain without an instance is one, and no credential; with one it is the reverse', () => {
+    const chain = chainOf(three[0]!, three[1]!);
+    const { reason, verified } = verifyDelegation(primitives, chain, nowSeconds);
+    assert.equal(reason, Reason.OK);
+    assert.deepEqual(verified?.signKey, leaf.key);
+    assert.deepEqual(verified?.rootKey, root.key);
+    assert.equal(reasonOf(chain), Reason.NOT_AUTHORIZED);
+    assert.equal(verifyDelegation(primitives, chainOf(...three), nowSeconds).reason, Reason.NOT_AUTHORIZED);
+    chain[149]! ^= 1;
+    assert.equal(verifyDelegation(primitives, chain, nowSeconds).reason, Reason.BAD_SIGNATURE);
   });
 });
 

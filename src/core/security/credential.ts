@@ -3,14 +3,21 @@
 // verdict says which root key speaks and for which names; whether that key is the one that a name demands is
 // trust.ts's to judge. A SYN-ACK holds three, so the depth is fixed; signatures are checked last, being the dear part.
 
-import { type Crypto, type FlowId, formatServiceId, type Prefix, prefixWithin, Reason } from '../base/index.ts';
+import {
+  type Crypto,
+  type FlowId,
+  formatServiceId,
+  type Prefix,
+  prefixWithin,
+  Reason,
+  sameBytes,
+} from '../base/index.ts';
 import {
   type Certificate,
   CertificateKind,
   certificateBytes,
   createCertificate,
   parseCertificate,
-  sameBytes,
   verifyCertificate,
 } from './certificate.ts';
 import { isRevoked, type Revocations } from './revocation.ts';
@@ -54,9 +61,32 @@ export function verifyCredential(
   nowSeconds: number,
   revocations?: Revocations,
 ): CredentialVerdict {
+  return verifyChain(primitives, credential, CertificateKind.INSTANCE, nowSeconds, revocations);
+}
+
+/**
+ * As `verifyCredential`, for a chain that ends in a delegation: what a delegated key adds its own certificates to. Then
+ * `signKey` is that key; there is no static key and no instance (zeros).
+ */
+export function verifyDelegation(
+  primitives: Pick<Crypto, 'verify'>,
+  chain: Uint8Array,
+  nowSeconds: number,
+  revocations?: Revocations,
+): CredentialVerdict {
+  return verifyChain(primitives, chain, CertificateKind.DELEGATION, nowSeconds, revocations);
+}
+
+function verifyChain(
+  primitives: Pick<Crypto, 'verify'>,
+  credential: Uint8Array,
+  lastKind: CertificateKind,
+  nowSeconds: number,
+  revocations: Revocations | undefined,
+): CredentialVerdict {
   const chain = parseCredential(credential);
   if (chain === undefined) return { reason: Reason.BAD_MESSAGE };
-  if (!isChain(chain)) return { reason: Reason.NOT_AUTHORIZED };
+  if (!isChain(chain, lastKind)) return { reason: Reason.NOT_AUTHORIZED };
   const verified = summarize(chain);
   if (!isCurrent(verified, nowSeconds)) return { reason: Reason.EXPIRED };
   if (revocations !== undefined && chain.some((certificate) => isTakenBack(revocations, certificate)))
@@ -80,7 +110,7 @@ export function parseCredential(credential: Uint8Array): Certificate[] | undefin
   return chain;
 }
 
-/** Positive verdicts, by the SHA-256 of the credential: what is repeated costs one hash. The oldest unused makes room. */
+/** Positive verdicts, by the SHA-256 of the credential: what is repeated costs one hash. The longest unused makes room. */
 export interface CredentialCache {
   readonly capacity: number;
   /** In order of use. */
@@ -125,10 +155,10 @@ function remember(cache: CredentialCache, key: string, verified: Verified): void
   cache.entries.set(key, verified);
 }
 
-function isChain(chain: readonly Certificate[]): boolean {
+function isChain(chain: readonly Certificate[], lastKind: CertificateKind): boolean {
   return chain.every(({ kind, issuerKey, prefix }, i) => {
     const last = i === chain.length - 1;
-    if (kind !== (last ? CertificateKind.INSTANCE : CertificateKind.DELEGATION)) return false;
+    if (kind !== (last ? lastKind : CertificateKind.DELEGATION)) return false;
     const parent = chain[i - 1];
     return parent === undefined || (sameBytes(issuerKey, parent.subjectKey) && prefixWithin(parent.prefix, prefix));
   });

@@ -2,8 +2,18 @@
 // the credential that ties both to names (docs/keys.md, "Credentials"). The service's own key is not here: it stays
 // offline, and signs certificates. Seeds and scalars are drawn by the caller's randomness and never leave the record.
 
-import { type Crypto, type FlowId, noFlow, type Prefix, type Random, randomId, sameFlow } from '../base/index.ts';
-import { CertificateKind, encodeCertificate, sameBytes } from './certificate.ts';
+import {
+  type Crypto,
+  type FlowId,
+  noFlow,
+  type Prefix,
+  type Random,
+  randomBytes,
+  randomId,
+  sameBytes,
+  sameFlow,
+} from '../base/index.ts';
+import { CertificateKind, encodeCertificate } from './certificate.ts';
 import { parseCredential } from './credential.ts';
 
 /** The keys of one instance; `instance` is the id that it registers with. */
@@ -117,12 +127,6 @@ export function issueDelegation(
     issuerSeed,
   );
   return joinBytes(chain, certificate);
-}
-
-export function randomBytes(random: Random, length: number): Uint8Array {
-  const words = new Uint32Array(Math.ceil(length / 4));
-  for (let i = 0; i < words.length; i++) words[i] = random.uint32();
-  return new Uint8Array(words.buffer, 0, length);
 }
 
 function joinBytes(a: Uint8Array, b: Uint8Array): Uint8Array {

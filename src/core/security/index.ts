@@ -10,6 +10,14 @@ export {
   verifyCertificate,
 } from './certificate.ts';
 export {
+  type CookieClaim,
+  type CookieSecret,
+  checkCookie,
+  cookieTagBytes,
+  createCookieSecret,
+  makeCookie,
+} from './cookie.ts';
+export {
   type CredentialCache,
   type CredentialVerdict,
   clockSkewSeconds,
@@ -20,7 +28,30 @@ export {
   type Verified,
   verifyCached,
   verifyCredential,
+  verifyDelegation,
 } from './credential.ts';
+export {
+  type Answer,
+  AnswerFlag,
+  type AnswerOptions,
+  abandonExchange,
+  answerOffer,
+  createOffer,
+  ExchangePattern,
+  type FlowKeys,
+  flowKeys,
+  type Hello,
+  type Introduction,
+  type Offer,
+  OfferFlag,
+  type OpeningFacts,
+  offerFlags,
+  openingPrologue,
+  type ReadAnswer,
+  readAnswer,
+  readProof,
+  writeProof,
+} from './exchange.ts';
 export {
   anonymousIdentity,
   bindIdentity,
@@ -31,7 +62,6 @@ export {
   instanceKeys,
   issueCredential,
   issueDelegation,
-  randomBytes,
 } from './identity.ts';
 export {
   checkLabel,
@@ -48,7 +78,24 @@ export {
   systemId,
   systemServiceId,
 } from './names.ts';
-export { createRecordCipher, rekey, type SealedCipher } from './record-cipher.ts';
+export {
+  createHandshakeState,
+  deriveKey,
+  generateKeyPair,
+  type HandshakeOptions,
+  type HandshakeState,
+  isFinished,
+  type KeyPair,
+  type Pattern,
+  type PatternName,
+  patterns,
+  readMessage,
+  type SplitKeys,
+  split,
+  type Token,
+  writeMessage,
+} from './noise/index.ts';
+export { createRecordCipher, rekey } from './record-cipher.ts';
 export {
   type ByteSink,
   type ByteSource,
@@ -68,6 +115,7 @@ export {
   writeClose,
   writeRecords,
 } from './records.ts';
+export { createReplayWindow, isFresh, noteReceived, type ReplayWindow } from './replay-window.ts';
 export {
   applyRevocationList,
   createRevocations,

@@ -11,13 +11,8 @@ const recordsPerKey = 2 ** 20;
 const rekeyCounter = Number.MAX_SAFE_INTEGER;
 const noData = new Uint8Array(0);
 
-export interface SealedCipher extends RecordCipher {
-  /** The key is forgotten; the cipher must not be used again. */
-  release(): void;
-}
-
 /** Takes over `key`, which stands for one direction of one connection. */
-export function createRecordCipher(aead: Aead, key: KeyIndex): SealedCipher {
+export function createRecordCipher(aead: Aead, key: KeyIndex): RecordCipher {
   return new GcmCipher(aead, key);
 }
 
@@ -34,7 +29,7 @@ export function rekey(aead: Aead, key: KeyIndex): KeyIndex {
 }
 
 /** A class, so that two ciphers per connection share their functions. */
-class GcmCipher implements SealedCipher {
+class GcmCipher implements RecordCipher {
   readonly tagBytes = aeadTagBytes;
   readonly recordLimit = recordsPerKey;
   readonly #aead: Aead;

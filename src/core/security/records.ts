@@ -53,6 +53,8 @@ export interface RecordCipher {
   finishOpen(tag: Uint8Array): boolean;
   /** From the next record on another key, which follows from this one; this one is forgotten. */
   nextKey(): void;
+  /** The key is forgotten; the cipher must not be used again. */
+  release(): void;
 }
 
 /** No protection: bodies travel as they are. */
@@ -67,6 +69,7 @@ export const nullCipher: RecordCipher = {
   finishSeal() {},
   finishOpen: () => true,
   nextKey() {},
+  release() {},
 };
 
 const smallestBulkBody = 4096;

@@ -12,10 +12,10 @@ import {
   prefixWithin,
   Reason,
   type ServiceId,
+  sameBytes,
   serviceBits,
   ssIdBytes,
 } from '../base/index.ts';
-import { sameBytes } from './certificate.ts';
 import type { Verified } from './credential.ts';
 import { memberServiceId, type NameKind, nameKind, selfCertifyingId } from './names.ts';
 

@@ -1,21 +1,56 @@
 // The server's half of opening. A SYN for a name bound here makes one half-open connection and one SYN-ACK; the same SYN
-// again gets the byte-identical SYN-ACK. `connection` fires on the ACK. Half-open connections are bounded by the
-// listener's backlog and by the stack, and go after a few retransmissions of the SYN-ACK (a bounded answer to one SYN).
+// again gets the byte-identical SYN-ACK. `connection` fires on the ACK, whose tag shows that the client has the keys.
+// Half-open connections are bounded by the listener's backlog and by the stack, hold no transport (it is made anew from
+// the SYN when the ACK comes), and what is sent to their address is bounded by what came from there.
 
 import { type Locator, Reason, type ServiceId } from '../base/index.ts';
-import { getExpiring, setExpiring, type Target } from '../tables/index.ts';
-import { handleSegment } from '../transport/index.ts';
-import type { Control } from '../wire/index.ts';
-import { buildRefusal, buildSynAck, sendPacket } from './packets.ts';
-import { arm, attachTransport, createConnection, emitEvent, releaseFlow, setPeer } from './sockets.ts';
-import type { Connection, Listener, StackState } from './state.ts';
+import {
+  type Answer,
+  AnswerFlag,
+  abandonExchange,
+  answerOffer,
+  ExchangePattern,
+  flowKeys,
+  generateKeyPair,
+  type KeyPair,
+  OfferFlag,
+  offerFlags,
+  openingPrologue,
+  readProof,
+} from '../security/index.ts';
+import { deleteExpiring, getExpiring, setExpiring, type Target } from '../tables/index.ts';
+import { destroyTcb, emitSyn, handleSegment, type Tcb } from '../transport/index.ts';
+import { type Control, parseHandshake } from '../wire/index.ts';
+import { admitSyn, countPeer, settleSynDebt } from './limits.ts';
+import { buildConnectionReset, buildRefusal, buildSynAck, sendPacket } from './packets.ts';
+import { judgeClient, proofOf } from './proof.ts';
+import {
+  arm,
+  attachRecords,
+  attachTransport,
+  createConnection,
+  emitEvent,
+  makeTransport,
+  releaseFlow,
+  setPeer,
+} from './sockets.ts';
+import {
+  blankExchange,
+  type Connection,
+  type DatagramSocket,
+  type Exchange,
+  type Listener,
+  type StackState,
+} from './state.ts';
+import { isTagged } from './tags.ts';
 import { Protocol } from './types.ts';
 
 const firstRetryUs = 300_000;
 const maxRetries = 5;
-const maxHalfOpen = 4096;
 /** A SYN may still arrive twice after this long only from a broken network. */
 const duplicateUs = 15_000_000;
+/** Towards an address that has proven nothing: so many bytes for each that came from there. */
+const amplification = 3;
 
 export interface Syn {
   readonly service: ServiceId;
@@ -26,46 +61,145 @@ export interface Syn {
   readonly client: Locator;
   /** It came through a router. */
   readonly routed: boolean;
+  /** Of the datagram, padding included. */
+  readonly datagramBytes: number;
 }
 
 /** A SYN that resolved to `target`, a socket of this stack. */
 export function acceptSyn(stack: StackState, target: Target, syn: Syn): Reason {
   const key = openingKey(syn.control);
   const known = getExpiring(stack.opened, key, stack.nowUs);
-  if (known !== undefined) return repeatSynAck(stack, known, syn.client);
+  if (known !== undefined) return repeatSynAck(stack, known, syn);
   const listener = stack.sockets.get(target.socket);
   if (listener?.kind !== 'listener' || listener.closing || listener.protocol !== syn.protocol)
     return refuseSyn(stack, syn, Reason.REFUSED);
-  if (stack.halfOpen >= maxHalfOpen || listener.halfOpen >= listener.backlog) return Reason.QUEUE_FULL;
+  if (stack.halfOpen >= stack.limits.halfOpen || listener.halfOpen >= listener.backlog) return Reason.QUEUE_FULL;
+  const admitted = admitSyn(stack, syn.service, syn.client);
+  return admitted === Reason.OK ? openHalf(stack, listener, syn, key) : admitted;
+}
+
+function openHalf(stack: StackState, listener: Listener, syn: Syn, key: string): Reason {
+  const offer = readOffer(stack);
+  const flags = offer && offerFlags(offer);
+  if (offer === undefined || flags === undefined) return Reason.BAD_EXTENSION;
   const connection = createConnection(stack, {
     protocol: syn.protocol,
     role: 'server',
     service: syn.service,
+    sourceService: undefined,
     listener: listener.socket,
     stream: listener.stream,
+    security: listener.security,
     via: undefined,
   });
   if (connection === undefined) return Reason.LIMIT;
   connection.remoteService = syn.source;
   connection.remoteFlow = { hi: syn.control.flowHi, lo: syn.control.flowLo };
   connection.remoteNonce = { hi: syn.control.nonceHi, lo: syn.control.nonceLo };
-  const tcb = syn.protocol === Protocol.TCP ? attachTransport(stack, connection) : undefined;
-  setPeer(stack, connection, syn.client);
-  if (tcb !== undefined) {
-    const { packet, view, bytes } = stack.work;
-    const verdict = handleSegment(tcb, stack.nowUs, view, bytes, packet.payloadOffset, packet.payloadBytes);
-    if (verdict !== Reason.OK) {
-      discard(stack, connection);
-      return verdict;
-    }
+  connection.peer = syn.client;
+  const verdict = answer(stack, connection, syn, offer, flags);
+  if (verdict !== Reason.OK) {
+    discard(stack, connection);
+    return verdict;
   }
   connection.state = 'SYN-RECEIVED';
   listener.halfOpen++;
   stack.halfOpen++;
   setExpiring(stack.opened, key, connection.socket, stack.nowUs + duplicateUs);
-  connection.controlPacket = buildSynAck(stack, connection);
   sendSynAck(stack, connection);
   return Reason.OK;
+}
+
+/** The client's first message, copied. */
+function readOffer({ work }: StackState): Uint8Array | undefined {
+  const { packet, view, bytes, handshake } = work;
+  if (packet.handshakeOffset === 0 || parseHandshake(view, packet.handshakeOffset, handshake) !== Reason.OK)
+    return undefined;
+  if (handshake.pattern !== ExchangePattern.OPEN || handshake.message !== 0) return undefined;
+  return bytes.slice(handshake.bodyOffset, handshake.bodyOffset + handshake.bodyBytes);
+}
+
+/** Makes the SYN-ACK, and what will make the connection out of its ACK. */
+function answer(stack: StackState, connection: Connection, syn: Syn, offer: Uint8Array, flags: number): Reason {
+  const { security, protocol } = connection;
+  const { packet, bytes } = stack.work;
+  const segment = bytes.slice(packet.payloadOffset, packet.payloadOffset + packet.payloadBytes);
+  const exchange = createExchange(stack, segment, syn.datagramBytes, offer);
+  connection.exchange = exchange;
+  const wanted = (flags & OfferFlag.INSECURE) !== 0 && security.insecure === true;
+  exchange.insecure = wanted && stack.options.forbidInsecure !== true;
+  const mutual = (flags & OfferFlag.IDENTITY) !== 0 || security.requireKey === true;
+  exchange.pattern = mutual ? ExchangePattern.XX : ExchangePattern.NX;
+  const answered = makeAnswer(stack, connection, exchange);
+  if (answered === undefined) return Reason.NOT_AUTHENTIC;
+  exchange.state = answered.state;
+  if (!mutual) takeKeys(stack, connection, exchange);
+  const reply = protocol === Protocol.TCP ? answerSegment(stack, connection, exchange) : new Uint8Array(0);
+  if (typeof reply === 'number') return reply;
+  connection.controlPacket = buildSynAck(stack, connection, exchange.pattern, answered, reply);
+  return Reason.OK;
+}
+
+/** The second message, the same each time: a proof that was spoilt on its way must not end the exchange. */
+function makeAnswer(stack: StackState, connection: Connection, exchange: Exchange): Answer | undefined {
+  const { security, protocol, service, remoteService: source, remoteFlow: flow, remoteNonce: nonce } = connection;
+  const { segment, pattern, offerMessage, ephemeralKey } = exchange;
+  if (ephemeralKey === undefined) return undefined;
+  const hello = {
+    flags: exchange.insecure ? AnswerFlag.INSECURE : 0,
+    credential: security.identity?.credential ?? new Uint8Array(0),
+  };
+  const prologue = openingPrologue({ protocol, service, source, flow, nonce, segment });
+  const staticKey = staticKeyOf(stack, connection);
+  return answerOffer(stack.options.primitives, { prologue, pattern, staticKey, ephemeralKey, hello }, offerMessage);
+}
+
+function createExchange(
+  stack: StackState,
+  segment: Uint8Array,
+  receivedBytes: number,
+  offerMessage: Uint8Array,
+): Exchange {
+  const { random } = stack;
+  return {
+    ...blankExchange(),
+    offerMessage,
+    ephemeralKey: generateKeyPair(stack.options.primitives),
+    iss: random.uint32(),
+    tsOffset: random.uint32(),
+    answeredUs: stack.nowUs,
+    segment,
+    receivedBytes,
+  };
+}
+
+/** The listener's own key, or the stack's: made once, so that a half-open connection costs no more than it must. */
+function staticKeyOf(stack: StackState, { security }: Connection): KeyPair {
+  const { identity } = security;
+  if (identity !== undefined) return { scalar: identity.staticScalar, publicKey: identity.staticKey };
+  stack.ownKey ??= generateKeyPair(stack.options.primitives);
+  return stack.ownKey;
+}
+
+function takeKeys(stack: StackState, connection: Connection, exchange: Exchange): void {
+  if (exchange.state === undefined) return;
+  connection.keys = flowKeys(stack.options.primitives, exchange.state, false);
+  exchange.state = undefined;
+}
+
+/** What the transport says in the SYN-ACK; it is not kept. */
+function answerSegment(stack: StackState, connection: Connection, exchange: Exchange): Uint8Array | Reason {
+  const { segmentView, segment } = stack.work;
+  const tcb = makeTransport(stack, connection, exchange);
+  const verdict = takeSyn(tcb, exchange);
+  const length = verdict === Reason.OK ? emitSyn(tcb, exchange.answeredUs, segmentView, 0) : 0;
+  destroyTcb(tcb);
+  return verdict === Reason.OK ? segment.slice(0, length) : verdict;
+}
+
+function takeSyn(tcb: Tcb, { segment, answeredUs }: Exchange): Reason {
+  const view = new DataView(segment.buffer, segment.byteOffset, segment.length);
+  return handleSegment(tcb, answeredUs, view, segment, 0, segment.length);
 }
 
 function openingKey(control: Readonly<Control>): string {
@@ -73,16 +207,25 @@ function openingKey(control: Readonly<Control>): string {
 }
 
 /** The client may have been rebound by a NAT since its first SYN: it is where its last one came from. */
-function repeatSynAck(stack: StackState, socket: number, client: Locator): Reason {
+function repeatSynAck(stack: StackState, socket: number, syn: Syn): Reason {
   const connection = stack.sockets.get(socket);
   if (connection?.kind !== 'connection' || connection.state !== 'SYN-RECEIVED') return Reason.DUPLICATE;
-  setPeer(stack, connection, client);
-  if (connection.controlPacket !== undefined) sendPacket(stack, connection.controlPacket, client);
+  connection.peer = syn.client;
+  if (connection.exchange !== undefined) connection.exchange.receivedBytes += syn.datagramBytes;
+  transmitSynAck(stack, connection);
   return Reason.DUPLICATE;
 }
 
+/** Never more than three times what came from the address: a spoofed SYN must not make us a weapon. */
+function transmitSynAck(stack: StackState, { controlPacket, exchange, peer }: Connection): void {
+  if (controlPacket === undefined || exchange === undefined) return;
+  if (exchange.sentBytes + controlPacket.length > amplification * exchange.receivedBytes) return;
+  exchange.sentBytes += controlPacket.length;
+  sendPacket(stack, controlPacket, peer);
+}
+
 function sendSynAck(stack: StackState, connection: Connection): void {
-  if (connection.controlPacket !== undefined) sendPacket(stack, connection.controlPacket, connection.peer);
+  transmitSynAck(stack, connection);
   connection.controlDeadlineUs = stack.nowUs + firstRetryUs * 2 ** connection.controlTries;
   arm(stack, connection);
 }
@@ -92,11 +235,48 @@ export function retrySynAck(stack: StackState, connection: Connection): void {
   sendSynAck(stack, connection);
 }
 
-/** The ACK of the opening, or any packet that carries it: the connection is the application's from here on. */
-export function establish(stack: StackState, connection: Connection): void {
+/** A packet with the ACK of the opening: the connection is the application's from here on, if it proves itself. */
+export function establish(stack: StackState, connection: Connection): Reason {
+  const { exchange } = connection;
+  if (exchange === undefined) return Reason.BAD_STATE;
+  if (exchange.state !== undefined) return establishMutual(stack, connection, exchange);
+  if (!isTagged(stack, connection)) return Reason.NOT_AUTHENTIC;
+  return admitPeer(stack, connection, exchange);
+}
+
+/** Under XX the client's proof makes the keys. After one that was spoilt the exchange waits for another. */
+function establishMutual(stack: StackState, connection: Connection, exchange: Exchange): Reason {
+  const { packet, view, bytes, handshake } = stack.work;
+  if (packet.handshakeOffset === 0 || exchange.state === undefined) return Reason.UNTAGGED;
+  if (parseHandshake(view, packet.handshakeOffset, handshake) !== Reason.OK) return Reason.BAD_EXTENSION;
+  if (handshake.message !== 2) return Reason.BAD_STATE;
+  const message = bytes.slice(handshake.bodyOffset, handshake.bodyOffset + handshake.bodyBytes);
+  const client = readProof(exchange.state, message);
+  if (client === undefined) {
+    exchange.state = makeAnswer(stack, connection, exchange)?.state;
+    return Reason.NOT_AUTHENTIC;
+  }
+  takeKeys(stack, connection, exchange);
+  const tagged = isTagged(stack, connection);
+  const reason = tagged ? judgeClient(stack, connection, client) : Reason.NOT_AUTHENTIC;
+  if (reason === Reason.OK) return admitPeer(stack, connection, exchange);
+  if (tagged) sendPacket(stack, buildConnectionReset(stack, connection, reason), connection.peer);
+  dropHalfOpen(stack, connection);
+  return reason;
+}
+
+function admitPeer(stack: StackState, connection: Connection, exchange: Exchange): Reason {
+  if (!countPeer(stack, connection)) {
+    dropHalfOpen(stack, connection);
+    return Reason.LIMIT;
+  }
+  connection.peerProof ??= proofOf(stack, connection, undefined, exchange.insecure);
   const listener = leaveHalfOpen(stack, connection);
+  settleSynDebt(stack);
+  openTransport(stack, connection, exchange);
   connection.state = 'ESTABLISHED';
   connection.confirmed = true;
+  connection.exchange = undefined;
   connection.controlPacket = undefined;
   connection.controlTries = 0;
   connection.controlDeadlineUs = Number.POSITIVE_INFINITY;
@@ -107,25 +287,42 @@ export function establish(stack: StackState, connection: Connection): void {
     connection: connection.socket,
     service: connection.service,
     ...(connection.remoteService === undefined ? {} : { remoteService: connection.remoteService }),
+    peer: connection.peerProof,
   });
+  return Reason.OK;
 }
 
-function leaveHalfOpen(stack: StackState, connection: Connection): Listener | undefined {
+/** The transport as it was when it answered the SYN. */
+function openTransport(stack: StackState, connection: Connection, exchange: Exchange): void {
+  if (connection.protocol !== Protocol.TCP) return attachRecords(stack, connection);
+  const tcb = attachTransport(stack, connection, exchange);
+  takeSyn(tcb, exchange);
+  emitSyn(tcb, exchange.answeredUs, stack.work.segmentView, 0);
+  // An answer that was repeated says nothing of the round trip (Karn's rule).
+  if (connection.controlTries > 0) emitSyn(tcb, stack.nowUs, stack.work.segmentView, 0);
+  attachRecords(stack, connection);
+  setPeer(stack, connection, connection.peer);
+}
+
+function leaveHalfOpen(stack: StackState, connection: Connection): Listener | DatagramSocket | undefined {
   stack.halfOpen--;
   const listener = stack.sockets.get(connection.listener);
-  if (listener?.kind !== 'listener') return undefined;
-  listener.halfOpen--;
-  if (listener.closing && listener.halfOpen === 0) stack.controlPlaneUs = 0;
+  if (listener === undefined || listener.kind === 'connection') return undefined;
+  if (listener.kind === 'listener') listener.halfOpen--;
+  if (listener.kind === 'listener' && listener.closing && listener.halfOpen === 0) stack.controlPlaneUs = 0;
   return listener;
 }
 
 /** A half-open connection ends without ever having been told to the application. */
 export function dropHalfOpen(stack: StackState, connection: Connection): void {
+  const { remoteFlow, remoteNonce } = connection;
+  deleteExpiring(stack.opened, `${remoteFlow.hi} ${remoteFlow.lo} ${remoteNonce.hi} ${remoteNonce.lo}`);
   leaveHalfOpen(stack, connection);
   discard(stack, connection);
 }
 
 function discard(stack: StackState, connection: Connection): void {
+  if (connection.exchange?.state !== undefined) abandonExchange(connection.exchange.state);
   releaseFlow(stack, connection);
   stack.sockets.delete(connection.socket);
 }

@@ -1,8 +1,8 @@
 // The ends of a connection (docs/protocol.md, "Closing"). Orderly: a close record, then the transport's FIN, each way;
 // the first end to see both directions over sends SAL's FIN with the final offsets, the other answers FIN|ACK and keeps
-// the flow in TIME-WAIT to answer repeats. Abort: RST, echoing the peer's nonce. TIME-WAIT lives here and only here.
+// the flow in TIME-WAIT to answer repeats. Abort: RST. Both carry the flow's tag. TIME-WAIT lives here and only here.
 
-import { Reason, sameFlow } from '../base/index.ts';
+import { Reason, reasonName, sameFlow } from '../base/index.ts';
 import { writeClose } from '../security/index.ts';
 import { finish } from '../transport/index.ts';
 import { type Control, ControlFlag, type Final } from '../wire/index.ts';
@@ -42,7 +42,7 @@ export function maybeFinish(stack: StackState, connection: Connection): void {
   if (connection.state !== 'ESTABLISHED' || !connection.finAcked || !connection.remoteEnd) return;
   connection.state = 'FIN-SENT';
   connection.controlTries = 0;
-  connection.controlPacket = buildFin(connection);
+  connection.controlPacket = buildFin(stack, connection);
   sendFin(stack, connection);
 }
 
@@ -79,7 +79,7 @@ export function handleFin(
     return Reason.OK;
   }
   if (!connection.closeQueued || !connection.remoteEnd) return Reason.BAD_STATE;
-  sendPacket(stack, buildFinAck(connection), connection.peer);
+  sendPacket(stack, buildFinAck(stack, connection), connection.peer);
   if (connection.state === 'ESTABLISHED') enterTimeWait(stack, connection, timeWaitUs);
   return Reason.OK;
 }
@@ -93,7 +93,7 @@ function enterTimeWait(stack: StackState, connection: Connection, lastsUs: numbe
   conclude(stack, connection, Reason.OK, '');
 }
 
-/** Until the security layer brings tags, whoever echoes our nonce has seen the handshake. */
+/** Before there are keys, whoever echoes our nonce has at least seen the handshake. */
 export function echoesNonce(connection: Connection, control: Readonly<Control>): boolean {
   return sameFlow(connection.localNonce, { hi: control.nonceHi, lo: control.nonceLo });
 }
@@ -106,7 +106,7 @@ export function abort(stack: StackState, connection: Connection, reason: Reason,
   connection.unread.length = 0;
   // Whoever gives up is told of no end: what came before it has just been thrown away.
   connection.endTold = true;
-  if (opened) sendPacket(stack, buildConnectionReset(connection, reason), connection.peer);
+  if (opened) sendPacket(stack, buildConnectionReset(stack, connection, reason), connection.peer);
   if (connection.state !== 'TIME-WAIT' && connection.state !== 'CLOSED') keepForResets(stack, connection);
   conclude(stack, connection, reason, detail);
   deliver(stack, connection);
@@ -126,7 +126,7 @@ function keepForResets(stack: StackState, connection: Connection): void {
 export function repeatReset(stack: StackState, connection: Connection): Reason {
   if (connection.over === Reason.OK || connection.controlTries >= maxResets) return Reason.CLOSED;
   connection.controlTries++;
-  sendPacket(stack, buildConnectionReset(connection, connection.over ?? Reason.ABORTED), connection.peer);
+  sendPacket(stack, buildConnectionReset(stack, connection, connection.over ?? Reason.ABORTED), connection.peer);
   return Reason.CLOSED;
 }
 
@@ -136,9 +136,16 @@ export function handleReset(stack: StackState, connection: Connection, control: 
     dropHalfOpen(stack, connection);
     return Reason.OK;
   }
+  if (connection.state === 'SYN-SENT') return Reason.BAD_STATE;
   if (connection.state === 'TIME-WAIT') return Reason.OK;
   releaseFlow(stack, connection);
-  const why = control.reason === Reason.CLOSED ? 'the listener closed' : 'the peer aborted the connection';
+  const why = resetDetail(control.reason);
   conclude(stack, connection, control.reason === Reason.OK ? Reason.ABORTED : (control.reason as Reason), why);
   return Reason.OK;
+}
+
+function resetDetail(reason: number): string {
+  if (reason === Reason.CLOSED) return 'the listener closed';
+  if (reason === Reason.NOT_AUTHORIZED) return 'the service refuses whom it does not know';
+  return reason === Reason.ABORTED ? 'the peer aborted the connection' : `the peer says: ${reasonName(reason)}`;
 }

@@ -4,15 +4,18 @@
 // handshake of a stream and no transport above it; each packet carries its number and goes straight to the other end.
 // Unreliable by contract: where a queue is full or a name unknown, the datagram is dropped and counted.
 
-import { formatServiceId, type Locator, Reason, randomId, type ServiceId } from '../base/index.ts';
-import { isPrivateName } from '../security/index.ts';
+import { aeadTagBytes, formatServiceId, type Locator, Reason, randomId, type ServiceId } from '../base/index.ts';
+import { isFresh, isPrivateName, noteReceived } from '../security/index.ts';
 import { getExpiring, setExpiring, type Target } from '../tables/index.ts';
+import { datagramHeaderBytes, parseDatagramHeader } from '../wire/index.ts';
+import { abort } from './close.ts';
 import { countDrop } from './counters.ts';
 import { buildConnectedDatagram, buildUnboundDatagram, sendPacket } from './packets.ts';
+import { noteAddress } from './path.ts';
 import { queueLength } from './queue.ts';
 import { routeFirstPacket } from './route.ts';
 import { type HeldDatagram, joinSearch } from './search.ts';
-import { emitEvent } from './sockets.ts';
+import { confirm, emitEvent } from './sockets.ts';
 import type { Connection, DatagramSocket, StackState } from './state.ts';
 import { type Input, Protocol } from './types.ts';
 
@@ -20,6 +23,8 @@ import { type Input, Protocol } from './types.ts';
 const maxOutbox = 1024;
 const maxHeldPerName = 64;
 const learnedUs = 60_000_000;
+/** Far below what AES-GCM bears under one key. */
+const lastDatagramNumber = 2 ** 36;
 /** What the header's total length can say; the bound of the path is usually lower. */
 const maxPacketBytes = 0xffff;
 
@@ -39,7 +44,12 @@ function drop(stack: StackState, reason: Reason): number {
 
 function sendConnected(stack: StackState, connection: Connection, bytes: Uint8Array): number {
   if (connection.state !== 'ESTABLISHED' || connection.protocol !== Protocol.UDP) return drop(stack, Reason.BAD_STATE);
-  const packet = buildConnectedDatagram(connection, bytes);
+  // A nonce is never used twice, so a flow ends where its numbers do.
+  if (connection.nextDatagram >= lastDatagramNumber) {
+    abort(stack, connection, Reason.LIMIT, 'the flow has used up its numbers');
+    return 0;
+  }
+  const packet = buildConnectedDatagram(stack, connection, bytes);
   if (tooLong(stack, packet, connection.peer)) return drop(stack, Reason.LIMIT);
   sendPacket(stack, packet, connection.peer);
   connection.packetsOut++;
@@ -100,8 +110,35 @@ export function receiveUnbound(
   return Reason.OK;
 }
 
-export function receiveConnected(stack: StackState, connection: Connection, bytes: Uint8Array): Reason {
+/** A datagram of a flow: new by its number, and sealed (or, in the clear, tagged) by the other end. */
+export function receiveConnected(stack: StackState, connection: Connection, tagged: boolean): Reason {
+  const { packet, view, datagram } = stack.work;
+  const { replay } = connection;
+  const verdict = parseDatagramHeader(view, packet.payloadOffset, packet.payloadBytes, datagram);
+  if (verdict !== Reason.OK || replay === undefined) return verdict;
+  if (!isFresh(replay, datagram.datagramNumber)) return Reason.DUPLICATE;
+  const bytes = openDatagram(stack, connection, tagged);
+  if (bytes === undefined) return Reason.NOT_AUTHENTIC;
+  const newest = datagram.datagramNumber > replay.newest;
+  noteReceived(replay, datagram.datagramNumber);
+  confirm(connection);
+  if (newest) noteAddress(stack, connection);
   connection.bytesIn += bytes.length;
   emitEvent(stack, { kind: 'datagram', socket: connection.socket, bytes, from: connection.remoteService });
   return Reason.OK;
+}
+
+function openDatagram(stack: StackState, connection: Connection, tagged: boolean): Uint8Array | undefined {
+  const { packet, bytes, datagram } = stack.work;
+  const { keys, peerProof } = connection;
+  const start = packet.payloadOffset + datagramHeaderBytes;
+  const end = packet.payloadOffset + packet.payloadBytes;
+  if (peerProof?.encrypted === false) return tagged ? bytes.slice(start, end) : undefined;
+  const plainBytes = end - start - aeadTagBytes;
+  if (keys === undefined || plainBytes < 0) return undefined;
+  const { aead } = stack.options.primitives;
+  const plain = new Uint8Array(plainBytes);
+  aead.beginOpen(keys.openKey, datagram.datagramNumber, bytes.subarray(packet.payloadOffset, start));
+  aead.update(bytes, start, plain, 0, plainBytes);
+  return aead.finishOpen(bytes, start + plainBytes) ? plain : undefined;
 }

@@ -44,6 +44,8 @@ export function flowInfo(connection: Connection): FlowInfo {
     packetsIn: connection.packetsIn,
     packetsOut: connection.packetsOut,
     retransmits: tcb?.counters.retransmits ?? 0,
+    authenticated: connection.peerProof?.authenticated ?? false,
+    encrypted: connection.peerProof?.encrypted ?? true,
     rttUs: Math.round(tcb?.rtt.srttUs ?? 0),
     cwndBytes: tcb?.congestion.cwndBytes ?? 0,
     packetBytes: tcb?.mtu.currentBytes ?? 0,

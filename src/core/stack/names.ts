@@ -41,6 +41,7 @@ export function listen(stack: StackState, input: Extract<Input, { kind: 'listen'
     priority: input.priority ?? 0,
     backlog: input.backlog ?? defaultBacklog,
     stream: input.stream ?? {},
+    security: input.security ?? {},
     halfOpen: 0,
     drainUntilUs: Number.POSITIVE_INFINITY,
     announced: false,
@@ -198,7 +199,7 @@ function drained(stack: StackState, binding: Binding): boolean {
   if (binding.kind !== 'listener' || binding.halfOpen === 0) return true;
   if (stack.nowUs < binding.drainUntilUs) return false;
   for (const connection of halfOpenOf(stack, binding)) {
-    sendPacket(stack, buildConnectionReset(connection, Reason.CLOSED), connection.peer);
+    sendPacket(stack, buildConnectionReset(stack, connection, Reason.CLOSED), connection.peer);
     dropHalfOpen(stack, connection);
   }
   return true;

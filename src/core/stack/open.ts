@@ -1,16 +1,32 @@
 // The client's half of opening (docs/protocol.md, "Opening"): resolve, SYN, SYN-ACK, ACK. SYNs are repeated with
-// back-off under a growing attempt number; an instance that refuses is avoided by the next attempt; only the router, or
-// three refusals, make it ECONNREFUSED. The first valid SYN-ACK wins; the sender of any other is reset.
+// back-off under a growing attempt number; an instance that refuses, or is not who the name demands, is avoided by the
+// next attempt; only the router, or three refusals, end it. The first valid SYN-ACK wins; the sender of any other is reset.
 
-import { Reason } from '../base/index.ts';
+import { type Locator, Reason } from '../base/index.ts';
 import { forgetOffer } from '../control/index.ts';
-import { handleSegment, requestAck } from '../transport/index.ts';
-import { echoesNonce } from './close.ts';
+import {
+  AnswerFlag,
+  abandonExchange,
+  createOffer,
+  ExchangePattern,
+  flowKeys,
+  type KeyPair,
+  OfferFlag,
+  openingPrologue,
+  type ReadAnswer,
+  readAnswer,
+  writeProof,
+} from '../security/index.ts';
+import { emitSyn, handleSegment, requestAck } from '../transport/index.ts';
+import { Direction, parseCookie, parseHandshake } from '../wire/index.ts';
+import { echoesNonce, queueClose } from './close.ts';
 import { buildAck, buildResetFor, buildSyn, sendPacket, synBytes } from './packets.ts';
+import { judgeServer } from './proof.ts';
 import { routeFirstPacket, suspectRouter } from './route.ts';
 import { joinSearch } from './search.ts';
 import {
   arm,
+  attachRecords,
   attachTransport,
   conclude,
   createConnection,
@@ -20,32 +36,46 @@ import {
   setPeer,
   touch,
 } from './sockets.ts';
-import type { Connection, StackState } from './state.ts';
-import { type Input, Protocol, type SocketId } from './types.ts';
+import { blankExchange, type Connection, type Exchange, type StackState } from './state.ts';
+import { isAnswerTagged } from './tags.ts';
+import { type Input, type PeerProof, Protocol, type SecurityOptions, type SocketId } from './types.ts';
 
 const firstRetryUs = 300_000;
 const defaultTimeoutUs = 10_000_000;
 const maxRefusals = 3;
 /** SYNs unanswered before a router found by search is searched for anew. */
 const triesBeforeSuspicion = 2;
+/** The router may ask for a cookie, and then the instance; more is a game played with us. */
+const maxCookieRequests = 4;
 
 /** Answers the new socket; what went wrong, if anything, follows as `closed`. */
 export function connect(stack: StackState, input: Extract<Input, { kind: 'connect' }>): SocketId {
+  const security = input.security ?? {};
   const connection = createConnection(stack, {
     protocol: input.protocol,
     role: 'client',
     service: input.service,
+    sourceService: input.source,
     listener: 0,
     stream: input.stream ?? {},
+    security,
     via: input.via,
   });
   if (connection === undefined) return refuseUnopened(stack);
   connection.state = 'RESOLVING';
   connection.giveUpUs = stack.nowUs + (input.timeoutUs ?? defaultTimeoutUs);
   stack.counters.connectionsOpened++;
-  if (input.protocol === Protocol.TCP) attachTransport(stack, connection);
+  const offer = createOffer(stack.options.primitives, wishes(stack, security));
+  const exchange: Exchange = { ...blankExchange(), offer, offerMessage: offer.message };
+  connection.exchange = exchange;
+  if (input.protocol === Protocol.TCP) attachTransport(stack, connection, undefined);
   sendSyn(stack, connection);
   return connection.socket;
+}
+
+function wishes(stack: StackState, { insecure, identity }: SecurityOptions): number {
+  const clear = insecure === true && stack.options.forbidInsecure !== true;
+  return (clear ? OfferFlag.INSECURE : 0) | (identity === undefined ? 0 : OfferFlag.IDENTITY);
 }
 
 function refuseUnopened(stack: StackState): SocketId {
@@ -60,11 +90,29 @@ export function sendSyn(stack: StackState, connection: Connection): void {
   const route = connection.via
     ? ({ kind: 'send', locator: connection.via } as const)
     : routeFirstPacket(stack, service, protocol, localFlow, localNonce, attempt >> 1, synBytes);
+  if (route.kind === 'refuse' && route.reason === Reason.TRY_LATER) return waitForRetry(stack, connection);
   if (route.kind === 'refuse') return fail(stack, connection, route.reason, route.detail);
   if (route.kind === 'wait') return waitForSearch(stack, connection);
-  connection.peer = route.locator;
+  transmitSyn(stack, connection, route.locator);
+  waitForRetry(stack, connection);
+}
+
+function transmitSyn(stack: StackState, connection: Connection, remote: Locator): void {
+  connection.peer = remote;
   connection.state = 'SYN-SENT';
-  sendPacket(stack, buildSyn(stack, connection), route.locator);
+  noteSegment(stack, connection);
+  sendPacket(stack, buildSyn(connection), remote);
+}
+
+/** Each repetition says the same, since the transcript of the key exchange covers it; the transport counts it. */
+function noteSegment({ nowUs, work }: StackState, { tcb, exchange }: Connection): void {
+  if (tcb === undefined || exchange === undefined) return;
+  const length = emitSyn(tcb, nowUs, work.segmentView, 0);
+  if (exchange.segment.length === 0) exchange.segment = work.segment.slice(0, length);
+}
+
+function waitForRetry(stack: StackState, connection: Connection): void {
+  connection.state = 'SYN-SENT';
   connection.controlDeadlineUs = Math.min(
     stack.nowUs + firstRetryUs * 2 ** connection.controlTries,
     connection.giveUpUs,
@@ -91,31 +139,100 @@ export function resumeOpening(stack: StackState, socket: SocketId, found: boolea
 export function retrySyn(stack: StackState, connection: Connection): void {
   if (stack.nowUs >= connection.giveUpUs) {
     const whom = connection.state === 'RESOLVING' ? 'the search found nothing' : 'no answer to the SYN';
-    return fail(stack, connection, Reason.TIMED_OUT, `${whom} after ${connection.controlTries + 1} attempts`);
+    const reason = connection.postponed ? Reason.TRY_LATER : Reason.TIMED_OUT;
+    return fail(stack, connection, reason, `${whom} after ${connection.controlTries + 1} attempts`);
   }
   connection.controlTries++;
   connection.attempt = Math.min(255, connection.attempt + 1);
+  forgetCookie(connection);
   if (connection.controlTries === triesBeforeSuspicion && connection.via === undefined) suspectRouter(stack);
   sendSyn(stack, connection);
 }
 
+/** A SYN-ACK counts only if it proves that its sender has read our SYN and is who the name demands. */
 export function handleSynAck(stack: StackState, connection: Connection): Reason {
-  const { control, packet, view, bytes } = stack.work;
   if (connection.state !== 'SYN-SENT') return handleLateSynAck(stack, connection);
+  const { exchange } = connection;
+  const answer = exchange && readServer(stack, connection, exchange);
+  if (exchange === undefined || answer === undefined) return Reason.NOT_AUTHENTIC;
+  const { state, server } = answer;
+  const insecure = (server.flags & AnswerFlag.INSECURE) !== 0;
+  const wanted = connection.security.insecure === true && stack.options.forbidInsecure !== true;
+  connection.peer = stack.remote;
+  const verdict = judgeServer(stack, connection, server, insecure);
+  if (insecure && !wanted) return refuseServer(stack, connection, answer, 'it wants to talk in the clear');
+  if ('detail' in verdict) return refuseServer(stack, connection, answer, verdict.detail);
   if (connection.tcb !== undefined) {
+    const { packet, view, bytes } = stack.work;
     const { payloadOffset, payloadBytes } = packet;
-    const verdict = handleSegment(connection.tcb, stack.nowUs, view, bytes, payloadOffset, payloadBytes);
-    if (verdict !== Reason.OK) return verdict;
+    const taken = handleSegment(connection.tcb, stack.nowUs, view, bytes, payloadOffset, payloadBytes);
+    if (taken !== Reason.OK) {
+      abandonExchange(state);
+      return taken;
+    }
   }
+  if (exchange.pattern === ExchangePattern.XX)
+    exchange.proof = writeProof(state, { flags: 0, credential: credentialOf(connection) });
+  connection.keys = flowKeys(stack.options.primitives, state, true);
+  exchange.insecure = insecure;
+  open(stack, connection, verdict.proof);
+  return Reason.OK;
+}
+
+/** Undefined: not an answer to our SYN, or spoilt on its way. The transcript is begun anew for each answer. */
+function readServer(stack: StackState, connection: Connection, exchange: Exchange): ReadAnswer | undefined {
+  const { packet, view, bytes, handshake } = stack.work;
+  const { offer, segment } = exchange;
+  if (offer === undefined || packet.handshakeOffset === 0) return undefined;
+  if (parseHandshake(view, packet.handshakeOffset, handshake) !== Reason.OK || handshake.message !== 1)
+    return undefined;
+  const { protocol, service, sourceService: source, localFlow: flow, localNonce: nonce } = connection;
+  const prologue = openingPrologue({ protocol, service, source, flow, nonce, segment });
+  const message = bytes.slice(handshake.bodyOffset, handshake.bodyOffset + handshake.bodyBytes);
+  exchange.pattern = handshake.pattern;
+  const key = staticKeyOf(connection);
+  const answer = readAnswer(stack.options.primitives, prologue, offer, handshake.pattern, message, key);
+  if (answer === undefined || isAnswerTagged(stack, answer.answerKey)) return answer;
+  abandonExchange(answer.state);
+  return undefined;
+}
+
+function staticKeyOf({ security }: Connection): KeyPair | undefined {
+  const { identity } = security;
+  return identity && { scalar: identity.staticScalar, publicKey: identity.staticKey };
+}
+
+function credentialOf({ security }: Connection): Uint8Array {
+  return security.identity?.credential ?? new Uint8Array(0);
+}
+
+/** The keys are there: from here on the application's bytes may leave. */
+function open(stack: StackState, connection: Connection, proof: PeerProof): void {
+  const { control } = stack.work;
   connection.remoteFlow = { hi: control.flowHi, lo: control.flowLo };
   connection.remoteNonce = { hi: control.nonceHi, lo: control.nonceLo };
+  connection.peerProof = proof;
   connection.state = 'ESTABLISHED';
   connection.controlDeadlineUs = Number.POSITIVE_INFINITY;
+  attachRecords(stack, connection);
   setPeer(stack, connection, stack.remote);
-  emitEvent(stack, { kind: 'connected', socket: connection.socket, service: connection.service });
+  emitEvent(stack, { kind: 'connected', socket: connection.socket, service: connection.service, peer: proof });
+  if (connection.writeBlocked) {
+    connection.writeBlocked = false;
+    emitEvent(stack, { kind: 'writable', socket: connection.socket });
+  }
+  if (connection.localEnd) queueClose(stack, connection);
   acknowledgeOpening(stack, connection);
   touch(stack, connection);
-  return Reason.OK;
+}
+
+/** An honest answer of somebody who must not serve this name. The next attempt meets another instance, three times. */
+function refuseServer(stack: StackState, connection: Connection, { state }: ReadAnswer, detail: string): Reason {
+  abandonExchange(state);
+  sendPacket(stack, buildResetFor(stack.work.control, Reason.UNTRUSTED), stack.remote);
+  if (++connection.refusals >= maxRefusals) fail(stack, connection, Reason.UNTRUSTED, detail);
+  else avoidInstance(stack, connection);
+  return Reason.UNTRUSTED;
 }
 
 /** A repeated SYN-ACK of our peer: our ACK was lost. One of another instance: it must not keep half a connection. */
@@ -129,7 +246,7 @@ function handleLateSynAck(stack: StackState, connection: Connection): Reason {
 
 /** A stream's next segments carry the ACK; a datagram flow has none, so the ACK goes by itself. */
 function acknowledgeOpening(stack: StackState, connection: Connection): void {
-  if (connection.tcb === undefined) return sendPacket(stack, buildAck(connection), connection.peer);
+  if (connection.tcb === undefined) return sendPacket(stack, buildAck(stack, connection), connection.peer);
   requestAck(connection.tcb);
   markReady(stack, connection);
 }
@@ -140,17 +257,42 @@ export function handleRefusal(stack: StackState, connection: Connection): Reason
   if (connection.state !== 'SYN-SENT') return Reason.BAD_STATE;
   if (!echoesNonce(connection, control)) return Reason.BAD_NONCE;
   const reason = control.reason as Reason;
-  if (reason !== Reason.REFUSED && reason !== Reason.OVERLOADED) fail(stack, connection, reason, 'the router refused');
+  if (reason === Reason.COOKIE_REQUIRED) return showCookie(stack, connection);
+  if (reason === Reason.TRY_LATER) connection.postponed = true;
+  else if (reason !== Reason.REFUSED && reason !== Reason.OVERLOADED)
+    fail(stack, connection, reason, 'the router refused');
   else if (++connection.refusals >= maxRefusals) fail(stack, connection, reason, 'three instances refused');
   else avoidInstance(stack, connection);
+  return Reason.OK;
+}
+
+/** The same SYN with the cookie goes straight to whoever asked for it. */
+function showCookie(stack: StackState, connection: Connection): Reason {
+  const { packet, view, bytes, cookie } = stack.work;
+  const { exchange } = connection;
+  if (exchange === undefined || packet.cookieOffset === 0) return Reason.BAD_STATE;
+  const verdict = parseCookie(view, packet.cookieOffset, cookie);
+  if (verdict !== Reason.OK) return verdict;
+  if (cookie.direction !== Direction.REQUEST) return Reason.BAD_STATE;
+  if (++exchange.cookieRequests > maxCookieRequests) return Reason.LIMIT;
+  exchange.cookie = bytes.slice(cookie.cookieOffset, cookie.cookieOffset + cookie.cookieBytes);
+  transmitSyn(stack, connection, stack.remote);
   return Reason.OK;
 }
 
 /** The next even attempt ranks another instance first. A peer found ad hoc is forgotten: its offer was stale. */
 function avoidInstance(stack: StackState, connection: Connection): void {
   connection.attempt = Math.min(254, (connection.attempt | 1) + 1);
+  forgetCookie(connection);
   forgetOffer(stack.discovery, connection.service, connection.protocol, connection.peer);
   sendSyn(stack, connection);
+}
+
+/** The next SYN may meet somebody else, who would not know the cookie. */
+function forgetCookie({ exchange }: Connection): void {
+  if (exchange === undefined) return;
+  exchange.cookie = undefined;
+  exchange.cookieRequests = 0;
 }
 
 /** The opening failed: nothing was exchanged, so nothing lingers. */

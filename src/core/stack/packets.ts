@@ -1,22 +1,32 @@
 // The packets that SAL itself sends: opening, refusing, ending, and datagrams (docs/protocol.md, "Opening", "Closing").
 // Each is built once into an array of its own, since it may be repeated byte for byte; the data path never comes here
-// (egress.ts writes stream packets straight into the send buffer).
+// (poll.ts writes stream packets straight into the send buffer). What a flow's packets ask for is believed only with a
+// tag; before there are keys, FAIL and RST echo the nonce instead.
 
-import { type FlowId, type Locator, noFlow, type Reason } from '../base/index.ts';
-import { emitSyn } from '../transport/index.ts';
+import { aeadTagBytes, type FlowId, type Locator, noFlow, Reason } from '../base/index.ts';
+import type { Answer } from '../security/index.ts';
 import {
   baseHeaderBytes,
   type Control,
   ControlFlag,
+  challengeBytes,
   controlBytes,
+  cookieBytes,
+  Direction,
   datagramHeaderBytes,
   emitBase,
+  emitChallenge,
   emitControl,
+  emitCookie,
   emitDatagramHeader,
   emitFinal,
+  emitHandshake,
+  emitMac,
   emitService,
   finalBytes,
-  maxTcpHeaderBytes,
+  handshakeBytes,
+  macBytes,
+  macTagBytes,
   serviceBytes,
   synBytes,
 } from '../wire/index.ts';
@@ -25,10 +35,12 @@ import type { Connection, StackState } from './state.ts';
 import { Protocol } from './types.ts';
 
 export { synBytes };
-/** In front of every segment of a stream in its steady state. */
+/** In front of every segment of a stream in its steady state, and of one with a tag. */
 export const streamHeaderBytes = baseHeaderBytes;
-/** With the CONTROL that acknowledges the opening. */
-export const openingHeaderBytes = baseHeaderBytes + controlBytes;
+export const taggedHeaderBytes = baseHeaderBytes + macBytes;
+const echoBytes = baseHeaderBytes + controlBytes;
+/** Of MAC, up to the tag. */
+const tagAt = macBytes - macTagBytes;
 
 export function sendPacket(stack: StackState, bytes: Uint8Array, remote: Locator): void {
   push(stack.outbox, { bytes, remote });
@@ -60,26 +72,36 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** 1,100 bytes, padding included: room for SOURCE, and a bound on what an answer may weigh. */
-export function buildSyn(stack: StackState, connection: Connection): Uint8Array {
+/**
+ * 1,100 bytes, padding included: room for SOURCE, and a bound on what an answer may weigh. Repetitions differ in the
+ * attempt and the cookie alone, which no transcript covers.
+ */
+export function buildSyn(connection: Connection): Uint8Array {
+  const { exchange, attempt, localNonce, localFlow, service } = connection;
   const bytes = new Uint8Array(synBytes);
   const view = viewOf(bytes);
   let at = baseHeaderBytes;
-  at += putControl(view, at, {
-    flags: ControlFlag.SYN,
-    attempt: connection.attempt,
-    nonce: connection.localNonce,
-    flow: connection.localFlow,
-  });
-  at += emitService(view, at, connection.service);
+  at += putControl(view, at, { flags: ControlFlag.SYN, attempt, nonce: localNonce, flow: localFlow });
+  at += emitService(view, at, service, connection.sourceService);
+  if (exchange?.offer !== undefined) at += emitHandshake(view, at, 0, 0, exchange.offer.message);
+  if (exchange?.cookie !== undefined) at += emitCookie(view, at, Direction.RESPONSE, exchange.cookie);
   const headerBytes = at;
-  if (connection.tcb !== undefined) at += emitSyn(connection.tcb, stack.nowUs, view, at);
-  emitBase(view, 0, headerBytes, connection.protocol, at, 0, 0);
+  const segment = exchange?.segment ?? new Uint8Array(0);
+  bytes.set(segment, at);
+  emitBase(view, 0, headerBytes, connection.protocol, at + segment.length, 0, 0);
   return bytes;
 }
 
-export function buildSynAck(stack: StackState, connection: Connection): Uint8Array {
-  const bytes = new Uint8Array(openingHeaderBytes + maxTcpHeaderBytes);
+/** Tagged as a whole by the key that the exchange has just made. */
+export function buildSynAck(
+  stack: StackState,
+  connection: Connection,
+  pattern: number,
+  { message, answerKey }: Answer,
+  segment: Uint8Array,
+): Uint8Array {
+  const headerBytes = echoBytes + handshakeBytes(message.length) + macBytes;
+  const bytes = new Uint8Array(headerBytes + segment.length);
   const view = viewOf(bytes);
   let at = baseHeaderBytes;
   at += putControl(view, at, {
@@ -87,30 +109,76 @@ export function buildSynAck(stack: StackState, connection: Connection): Uint8Arr
     nonce: connection.localNonce,
     flow: connection.localFlow,
   });
-  const headerBytes = at;
-  if (connection.tcb !== undefined) at += emitSyn(connection.tcb, stack.nowUs, view, at);
-  emitBase(view, 0, headerBytes, connection.protocol, at, connection.remoteFlow.hi, connection.remoteFlow.lo);
-  return bytes.subarray(0, at);
+  at += emitHandshake(view, at, pattern, 1, message);
+  const tag = at + tagAt;
+  emitMac(view, at, 0);
+  bytes.set(segment, headerBytes);
+  const { hi, lo } = connection.remoteFlow;
+  emitBase(view, 0, headerBytes, connection.protocol, bytes.length, hi, lo);
+  bytes.set(stack.options.primitives.hmac(answerKey, bytes).subarray(0, macTagBytes), tag);
+  return bytes;
 }
 
 /** A packet of one CONTROL that echoes what its receiver sent: its nonce, and its flow as the destination. */
 function buildEcho(flags: number, reason: number, to: FlowId, nonce: FlowId, from: FlowId): Uint8Array {
-  const bytes = new Uint8Array(openingHeaderBytes);
+  const bytes = new Uint8Array(echoBytes);
   const view = viewOf(bytes);
   putControl(view, baseHeaderBytes, { flags, reason, nonce, flow: from });
-  emitBase(view, 0, openingHeaderBytes, 0, openingHeaderBytes, to.hi, to.lo);
+  emitBase(view, 0, echoBytes, 0, echoBytes, to.hi, to.lo);
   return bytes;
 }
 
-/** Writes the CONTROL that acknowledges the opening at `offset`; every packet carries it until the peer answers. */
-export function emitOpeningAck(view: DataView, offset: number, connection: Connection): void {
-  const nonce = connection.remoteNonce;
-  putControl(view, offset, { flags: ControlFlag.ACK, nonce, flow: connection.localFlow });
+/** The same of a flow with keys, with its tag and room for another extension behind CONTROL, which `put` fills. */
+function buildTagged(
+  stack: StackState,
+  connection: Connection,
+  values: ControlValues | undefined,
+  extraBytes = 0,
+  put: (view: DataView, offset: number) => void = () => {},
+): Uint8Array {
+  const bytes = new Uint8Array(baseHeaderBytes + (values ? controlBytes : 0) + extraBytes + macBytes);
+  const view = viewOf(bytes);
+  let at = baseHeaderBytes;
+  if (values !== undefined) at += putControl(view, at, values);
+  put(view, at);
+  emitMac(view, at + extraBytes, 0);
+  const { hi, lo } = connection.remoteFlow;
+  emitBase(view, 0, bytes.length, 0, bytes.length, hi, lo);
+  tagPacket(stack, connection, bytes, 0, bytes.length, at + extraBytes);
+  return bytes;
+}
+
+/** Fills in the tag of the complete packet of `length` bytes at `offset`, whose MAC stands at `macOffset`. */
+export function tagPacket(
+  stack: StackState,
+  { keys }: Connection,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  macOffset: number,
+): void {
+  if (keys === undefined) return;
+  stack.options.primitives.mac.tag(keys.tagKey, bytes, offset, length, bytes, macOffset + tagAt);
+}
+
+/** What stands between base header and tag until the peer has shown that the opening is complete. */
+export function openingBytes({ exchange }: Connection): number {
+  return controlBytes + (exchange?.proof === undefined ? 0 : handshakeBytes(exchange.proof.length));
+}
+
+/** Writes the CONTROL that acknowledges the opening, and the client's proof under XX; answers their bytes. */
+export function emitOpeningAck(view: DataView, offset: number, connection: Connection): number {
+  const { remoteNonce, localFlow, exchange } = connection;
+  const at = offset + putControl(view, offset, { flags: ControlFlag.ACK, nonce: remoteNonce, flow: localFlow });
+  if (exchange?.proof === undefined) return at - offset;
+  return at + emitHandshake(view, at, 2, 2, exchange.proof) - offset;
 }
 
 /** The ACK of an opening by itself. */
-export function buildAck(connection: Connection): Uint8Array {
-  return buildEcho(ControlFlag.ACK, 0, connection.remoteFlow, connection.remoteNonce, connection.localFlow);
+export function buildAck(stack: StackState, connection: Connection): Uint8Array {
+  return buildTagged(stack, connection, undefined, openingBytes(connection), (view, at) => {
+    emitOpeningAck(view, at, connection);
+  });
 }
 
 /** FAIL to the sender of `syn`. */
@@ -119,30 +187,52 @@ export function buildRefusal(syn: Readonly<Control>, reason: Reason): Uint8Array
   return buildEcho(ControlFlag.FAIL, reason, flow, { hi: syn.nonceHi, lo: syn.nonceLo }, noFlow);
 }
 
+/** FAIL with a cookie: the SYN is to be repeated with it, to whoever sent this. */
+export function buildCookieRequest(syn: Readonly<Control>, cookie: Uint8Array): Uint8Array {
+  const headerBytes = echoBytes + cookieBytes(cookie.length);
+  const bytes = new Uint8Array(headerBytes);
+  const view = viewOf(bytes);
+  const nonce = { hi: syn.nonceHi, lo: syn.nonceLo };
+  putControl(view, baseHeaderBytes, { flags: ControlFlag.FAIL, reason: Reason.COOKIE_REQUIRED, nonce, flow: noFlow });
+  emitCookie(view, echoBytes, Direction.REQUEST, cookie);
+  emitBase(view, 0, headerBytes, 0, headerBytes, syn.flowHi, syn.flowLo);
+  return bytes;
+}
+
 /** RST to whoever sent `control`, on whose behalf we hold nothing. */
 export function buildResetFor(control: Readonly<Control>, reason: Reason): Uint8Array {
   const flow = { hi: control.flowHi, lo: control.flowLo };
   return buildEcho(ControlFlag.RST, reason, flow, { hi: control.nonceHi, lo: control.nonceLo }, noFlow);
 }
 
-export function buildConnectionReset(connection: Connection, reason: Reason): Uint8Array {
-  return buildEcho(ControlFlag.RST, reason, connection.remoteFlow, connection.remoteNonce, connection.localFlow);
+export function buildConnectionReset(stack: StackState, connection: Connection, reason: Reason): Uint8Array {
+  const { remoteFlow, remoteNonce, localFlow, keys } = connection;
+  if (keys === undefined) return buildEcho(ControlFlag.RST, reason, remoteFlow, remoteNonce, localFlow);
+  return buildTagged(stack, connection, { flags: ControlFlag.RST, reason, nonce: remoteNonce, flow: localFlow });
 }
 
 /** SAL's FIN with the final offsets of both directions; `ControlFlag.ACK` added in the answer. */
-export function buildFin(connection: Connection, flags: number = ControlFlag.FIN): Uint8Array {
-  const headerBytes = openingHeaderBytes + finalBytes;
-  const bytes = new Uint8Array(headerBytes);
-  const view = viewOf(bytes);
-  putControl(view, baseHeaderBytes, { flags, nonce: connection.remoteNonce, flow: connection.localFlow });
-  const { sentBytes, receivedBytes } = connection;
-  emitFinal(view, openingHeaderBytes, { sentOffset: sentBytes, receivedOffset: receivedBytes });
-  emitBase(view, 0, headerBytes, 0, headerBytes, connection.remoteFlow.hi, connection.remoteFlow.lo);
-  return bytes;
+export function buildFin(stack: StackState, connection: Connection, flags: number = ControlFlag.FIN): Uint8Array {
+  const { sentBytes, receivedBytes, remoteNonce, localFlow } = connection;
+  return buildTagged(stack, connection, { flags, nonce: remoteNonce, flow: localFlow }, finalBytes, (view, at) => {
+    emitFinal(view, at, { sentOffset: sentBytes, receivedOffset: receivedBytes });
+  });
 }
 
-export function buildFinAck(connection: Connection): Uint8Array {
-  return buildFin(connection, ControlFlag.FIN | ControlFlag.ACK);
+export function buildFinAck(stack: StackState, connection: Connection): Uint8Array {
+  return buildFin(stack, connection, ControlFlag.FIN | ControlFlag.ACK);
+}
+
+/** Asks whether the peer receives at an address, or answers so. */
+export function buildChallenge(
+  stack: StackState,
+  connection: Connection,
+  direction: number,
+  { hi, lo }: FlowId,
+): Uint8Array {
+  return buildTagged(stack, connection, undefined, challengeBytes, (view, at) => {
+    emitChallenge(view, at, { direction, tokenHi: hi, tokenLo: lo });
+  });
 }
 
 /** Names in, and out: the sender's own where an answer is wanted. */
@@ -156,15 +246,30 @@ export function buildUnboundDatagram(to: Uint8Array, from: Uint8Array | undefine
   return bytes;
 }
 
-/** Straight to the other end, numbered; with the ACK of the opening until the peer has shown that it arrived. */
-export function buildConnectedDatagram(connection: Connection, payload: Uint8Array): Uint8Array {
-  const headerBytes = connection.confirmed ? streamHeaderBytes : openingHeaderBytes;
-  const bytes = new Uint8Array(headerBytes + datagramHeaderBytes + payload.length);
+/**
+ * Straight to the other end, numbered and sealed; with the ACK of the opening until the peer has shown that it arrived.
+ * In the clear it carries a tag instead.
+ */
+export function buildConnectedDatagram(stack: StackState, connection: Connection, payload: Uint8Array): Uint8Array {
+  const { confirmed, keys, remoteFlow } = connection;
+  const sealed = connection.peerProof?.encrypted !== false;
+  const opening = confirmed ? 0 : openingBytes(connection);
+  const tagged = !confirmed || !sealed;
+  const headerBytes = baseHeaderBytes + opening + (tagged ? macBytes : 0);
+  const numbered = headerBytes + datagramHeaderBytes;
+  const bytes = new Uint8Array(numbered + payload.length + (sealed ? aeadTagBytes : 0));
   const view = viewOf(bytes);
-  if (!connection.confirmed) emitOpeningAck(view, baseHeaderBytes, connection);
-  emitDatagramHeader(view, headerBytes, connection.nextDatagram++);
-  bytes.set(payload, headerBytes + datagramHeaderBytes);
-  const { hi, lo } = connection.remoteFlow;
-  emitBase(view, 0, headerBytes, Protocol.UDP, bytes.length, hi, lo);
+  if (!confirmed) emitOpeningAck(view, baseHeaderBytes, connection);
+  if (tagged) emitMac(view, baseHeaderBytes + opening, 0);
+  const number = connection.nextDatagram++;
+  emitDatagramHeader(view, headerBytes, number);
+  if (sealed && keys !== undefined) {
+    const { aead } = stack.options.primitives;
+    aead.beginSeal(keys.sealKey, number, bytes.subarray(headerBytes, numbered));
+    aead.update(payload, 0, bytes, numbered, payload.length);
+    aead.finishSeal(bytes, numbered + payload.length);
+  } else bytes.set(payload, numbered);
+  emitBase(view, 0, headerBytes, Protocol.UDP, bytes.length, remoteFlow.hi, remoteFlow.lo);
+  if (tagged) tagPacket(stack, connection, bytes, 0, bytes.length, baseHeaderBytes + opening);
   return bytes;
 }

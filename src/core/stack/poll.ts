@@ -1,12 +1,13 @@
 // Egress: `poll` answers one output at a time, in this order: packets of SAL itself, events, then the streams that are in
 // line, one batch each in turn. Events go before streams so that what the application writes in answer leaves with the
-// acknowledgement. A stream's segments are written straight into the caller's send buffer.
+// acknowledgement. A stream's segments are written straight into the caller's send buffer; those that the transport wants
+// to be trusted get a tag, and until the peer knows that the opening is complete all do, with the ACK of the opening.
 
 import type { FlowId } from '../base/index.ts';
 import { nextDeadlineUs } from '../tables/index.ts';
 import { egress, type Lower, type PacketBatch } from '../transport/index.ts';
-import { baseHeaderBytes, emitBase } from '../wire/index.ts';
-import { emitOpeningAck, openingHeaderBytes, streamHeaderBytes } from './packets.ts';
+import { baseHeaderBytes, emitBase, emitMac } from '../wire/index.ts';
+import { emitOpeningAck, openingBytes, streamHeaderBytes, taggedHeaderBytes, tagPacket } from './packets.ts';
 import { push, shift } from './queue.ts';
 import { arm } from './sockets.ts';
 import type { Connection, OutgoingPacket, StackState } from './state.ts';
@@ -16,22 +17,28 @@ import { type Output, type OutputKind, Protocol } from './types.ts';
 export interface FlowLower extends Lower {
   headerBytes: number;
   trustedHeaderBytes: number;
+  stack: StackState | undefined;
   connection: Connection | undefined;
 }
 
 export function createFlowLower(): FlowLower {
   return {
     headerBytes: streamHeaderBytes,
-    trustedHeaderBytes: streamHeaderBytes,
+    trustedHeaderBytes: taggedHeaderBytes,
     opening: 'lower',
+    stack: undefined,
     connection: undefined,
-    emitHeader({ view }, offset, segmentBytes) {
-      const { connection, headerBytes } = this;
-      if (connection === undefined) return;
-      const { remoteFlow } = connection;
-      const { hi, lo }: FlowId = remoteFlow;
+    emitHeader({ view, buffer }, offset, segmentBytes, trusted) {
+      const { connection, stack } = this;
+      if (connection === undefined || stack === undefined) return;
+      const { hi, lo }: FlowId = connection.remoteFlow;
+      const headerBytes = trusted ? this.trustedHeaderBytes : this.headerBytes;
       emitBase(view, offset, headerBytes, Protocol.TCP, headerBytes + segmentBytes, hi, lo);
-      if (headerBytes !== streamHeaderBytes) emitOpeningAck(view, offset + baseHeaderBytes, connection);
+      if (headerBytes === streamHeaderBytes) return;
+      let at = offset + baseHeaderBytes;
+      if (!connection.confirmed) at += emitOpeningAck(view, at, connection);
+      emitMac(view, at, 0);
+      tagPacket(stack, connection, buffer, offset, headerBytes + segmentBytes, at);
     },
   };
 }
@@ -90,9 +97,10 @@ function egressStream(stack: StackState, connection: Connection, batch: PacketBa
   const { tcb, state } = connection;
   if (tcb === undefined || (state !== 'ESTABLISHED' && state !== 'FIN-SENT')) return false;
   const { lower } = stack;
+  lower.stack = stack;
   lower.connection = connection;
-  lower.headerBytes = connection.confirmed ? streamHeaderBytes : openingHeaderBytes;
-  lower.trustedHeaderBytes = lower.headerBytes;
+  lower.trustedHeaderBytes = taggedHeaderBytes + (connection.confirmed ? 0 : openingBytes(connection));
+  lower.headerBytes = connection.confirmed ? streamHeaderBytes : lower.trustedHeaderBytes;
   batch.bytes = 0;
   batch.packets = 0;
   batch.packetBytes = 0;

@@ -1,19 +1,18 @@
 // Ingress: one datagram, or super-packet of many, from one sender. Flows are found by the destination flowID alone (P3);
 // a packet without one is a first packet or an unbound datagram and goes by its name. Segments of one flow are handed
-// to the transport one by one, and what they changed is settled once per batch. Bad packets are counted, never thrown.
+// to the transport one by one, and what they changed is settled once per batch. What a packet without a valid tag may do
+// to a flow with keys is to bring payload, which a record will vouch for. Bad packets are counted, never thrown.
 
-import { isLoopback, type Locator, Reason, type ServiceId, sameLocator } from '../base/index.ts';
+import { isLoopback, type Locator, Reason, type ServiceId } from '../base/index.ts';
 import { choose, countDropped, countResolved, find, lookup, lookupLocal, type Target } from '../tables/index.ts';
-import { handleSegment } from '../transport/index.ts';
+import { handleSegment, requestProbe } from '../transport/index.ts';
 import {
   appendSource,
   ControlFlag,
-  datagramHeaderBytes,
   entryOffset,
   PacketKind,
   Present,
   parseControl,
-  parseDatagramHeader,
   parseFinal,
   parsePacket,
   parseService,
@@ -27,13 +26,16 @@ import { echoesNonce, handleFin, handleReset, repeatReset } from './close.ts';
 import { handleControlMessage } from './control-plane.ts';
 import { countDrop } from './counters.ts';
 import { receiveConnected, receiveUnbound } from './datagrams.ts';
+import { admitSyn } from './limits.ts';
 import { wasClosed } from './names.ts';
 import { handleRefusal, handleSynAck } from './open.ts';
 import { sendPacket } from './packets.ts';
+import { handleChallenge, noteAddress } from './path.ts';
 import { chooseTarget } from './route.ts';
-import { setPeer, touch } from './sockets.ts';
+import { confirm, markReady, touch } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { settle } from './stream.ts';
+import { isTagged } from './tags.ts';
 import { Protocol } from './types.ts';
 import { openDatagram } from './workspace.ts';
 
@@ -87,58 +89,96 @@ function dispatch(stack: StackState, at: number, length: number): Reason {
   if (connection === undefined) return Reason.UNKNOWN_FLOW;
   connection.packetsIn++;
   if ((packet.present & Present.CONTROL) !== 0) {
-    const verdict = receiveControl(stack, connection);
+    const verdict = parseControl(stack.work.view, packet.controlOffset, stack.work.control);
     if (verdict !== Reason.OK) return verdict;
-    if (stack.work.control.flags !== ControlFlag.ACK) return Reason.OK;
+    if (connection.state === 'SYN-SENT' || connection.state === 'SYN-RECEIVED')
+      return receiveOpening(stack, connection);
+    if (stack.work.control.flags === openingAnswer) return repeatedAnswer(stack, connection);
   }
-  return receiveData(stack, connection);
+  return receiveKeyed(stack, connection);
 }
 
-function receiveData(stack: StackState, connection: Connection): Reason {
-  const { packet, view, bytes, datagram } = stack.work;
+const openingAnswer = ControlFlag.SYN | ControlFlag.ACK;
+
+/** Before there are keys on both sides: what is not part of the key exchange must echo our nonce. */
+function receiveOpening(stack: StackState, connection: Connection): Reason {
+  const { control } = stack.work;
+  switch (control.flags) {
+    case openingAnswer:
+      return connection.role === 'client' ? handleSynAck(stack, connection) : Reason.BAD_STATE;
+    case ControlFlag.FAIL:
+      return connection.role === 'client' ? handleRefusal(stack, connection) : Reason.BAD_STATE;
+    case ControlFlag.RST:
+      return handleReset(stack, connection, control);
+    case ControlFlag.ACK:
+      return connection.role === 'server' ? completeOpening(stack, connection) : Reason.BAD_STATE;
+    default:
+      return Reason.BAD_STATE;
+  }
+}
+
+/** The first packet that shows that the client has the keys; it may carry data already. */
+function completeOpening(stack: StackState, connection: Connection): Reason {
+  if (!echoesNonce(connection, stack.work.control)) return Reason.BAD_NONCE;
+  const verdict = establish(stack, connection);
+  return verdict === Reason.OK ? receiveData(stack, connection, true) : verdict;
+}
+
+function repeatedAnswer(stack: StackState, connection: Connection): Reason {
+  return connection.role === 'client' ? handleSynAck(stack, connection) : Reason.BAD_STATE;
+}
+
+/** A flow with keys: a tag that is wrong condemns the packet; without one it brings payload at most. */
+function receiveKeyed(stack: StackState, connection: Connection): Reason {
+  const { present } = stack.work.packet;
+  const tagged = isTagged(stack, connection);
+  if (!tagged && (present & Present.MAC) !== 0) return Reason.NOT_AUTHENTIC;
+  if ((present & Present.CONTROL) !== 0) {
+    const verdict = tagged ? receiveControl(stack, connection) : takeHint(stack, connection);
+    if (verdict !== Reason.OK || stack.work.control.flags !== ControlFlag.ACK) return verdict;
+  }
+  if ((present & Present.CHALLENGE) !== 0) return tagged ? handleChallenge(stack, connection) : Reason.UNTAGGED;
+  return receiveData(stack, connection, tagged);
+}
+
+function receiveData(stack: StackState, connection: Connection, tagged: boolean): Reason {
+  const { packet, view, bytes } = stack.work;
   const { payloadOffset, payloadBytes } = packet;
-  if (connection.state === 'TIME-WAIT') return repeatReset(stack, connection);
+  if (connection.state === 'TIME-WAIT') return tagged ? repeatReset(stack, connection) : Reason.CLOSED;
   if (connection.state !== 'ESTABLISHED' && connection.state !== 'FIN-SENT') return Reason.BAD_STATE;
   if (payloadBytes === 0) return Reason.OK;
   if (packet.protocol !== connection.protocol) return Reason.UNSUPPORTED_PROTOCOL;
   const { tcb } = connection;
-  if (tcb === undefined) {
-    const verdict = parseDatagramHeader(view, payloadOffset, payloadBytes, datagram);
-    if (verdict !== Reason.OK) return verdict;
-    confirm(stack, connection, datagram.datagramNumber > connection.newestDatagram);
-    connection.newestDatagram = Math.max(connection.newestDatagram, datagram.datagramNumber);
-    const payload = bytes.slice(payloadOffset + datagramHeaderBytes, payloadOffset + payloadBytes);
-    return receiveConnected(stack, connection, payload);
-  }
+  if (tcb === undefined) return receiveConnected(stack, connection, tagged);
   const { tsNewest } = tcb;
-  const verdict = handleSegment(tcb, stack.nowUs, view, bytes, payloadOffset, payloadBytes);
+  const verdict = handleSegment(tcb, stack.nowUs, view, bytes, payloadOffset, payloadBytes, tagged);
   touch(stack, connection);
-  if (tcb.tsNewest !== tsNewest || verdict === Reason.OK) confirm(stack, connection, tcb.tsNewest !== tsNewest);
+  // A repetition may tell a new address, too: its first ACK went to the old place.
+  if (tagged && (tcb.tsNewest !== tsNewest || verdict === Reason.OK)) {
+    confirm(connection);
+    if (tcb.tsNewest !== tsNewest) noteAddress(stack, connection);
+  }
   return verdict;
 }
 
-/**
- * The peer is there, and here. Only the newest packet of a flow may tell a new address (NAT rebinding): one that was
- * sent before the move and comes late must not lead back. A repetition may: its first ACK went to the old place.
- */
-function confirm(stack: StackState, connection: Connection, newest: boolean): void {
-  connection.confirmed = true;
-  if (!newest || sameLocator(connection.peer, stack.remote)) return;
-  stack.counters.rebinds++;
-  setPeer(stack, connection, stack.remote);
+/** The end of a flow that somebody tells who cannot prove it: the peer is asked, now and then. */
+function takeHint(stack: StackState, connection: Connection): Reason {
+  const { tcb } = connection;
+  if (tcb === undefined || stack.nowUs - connection.hintedUs < hintIntervalUs) return Reason.UNTAGGED;
+  connection.hintedUs = stack.nowUs;
+  requestProbe(tcb);
+  markReady(stack, connection);
+  return Reason.UNTAGGED;
 }
+
+const hintIntervalUs = 1_000_000;
 
 function receiveControl(stack: StackState, connection: Connection): Reason {
   const { packet, view, control, final } = stack.work;
-  const verdict = parseControl(view, packet.controlOffset, control);
-  if (verdict !== Reason.OK) return verdict;
   switch (control.flags) {
-    case ControlFlag.SYN | ControlFlag.ACK:
-      return connection.role === 'client' ? handleSynAck(stack, connection) : Reason.BAD_STATE;
     case ControlFlag.ACK:
-      return receiveOpeningAck(stack, connection);
+      return echoesNonce(connection, control) ? Reason.OK : Reason.BAD_NONCE;
     case ControlFlag.FAIL:
-      return handleRefusal(stack, connection);
     case ControlFlag.RST:
       return handleReset(stack, connection, control);
     case ControlFlag.FIN:
@@ -150,12 +190,6 @@ function receiveControl(stack: StackState, connection: Connection): Reason {
     default:
       return Reason.BAD_STATE;
   }
-}
-
-function receiveOpeningAck(stack: StackState, connection: Connection): Reason {
-  if (!echoesNonce(connection, stack.work.control)) return Reason.BAD_NONCE;
-  if (connection.state === 'SYN-RECEIVED') establish(stack, connection);
-  return Reason.OK;
 }
 
 /** A packet that names a service: a first packet or an unbound datagram. */
@@ -201,7 +235,7 @@ function receiveSyn(
   const { packet, control } = stack.work;
   const { protocol } = packet;
   const routed = packet.sourceOffset !== 0;
-  const syn: Syn = { service, source, control, protocol, client, routed };
+  const syn: Syn = { service, source, control, protocol, client, routed, datagramBytes: length - at };
   if (!stack.options.forwarding) {
     const target = lookupLocal(stack.services, protocol, service, 0);
     if (target !== undefined) return acceptSyn(stack, target, syn);
@@ -214,6 +248,10 @@ function receiveSyn(
   if (target === undefined || target.action === 'drop' || target.action === 'delay') {
     countDropped(rule, target);
     return refuseSyn(stack, syn, refusalOf(target));
+  }
+  if (target.action === 'forward') {
+    const admitted = admitSyn(stack, service, client);
+    if (admitted !== Reason.OK) return admitted;
   }
   countResolved(rule, target, length - at);
   if (target.action === 'demux') return acceptSyn(stack, target, syn);

@@ -2,7 +2,14 @@
 // socket's last event, and a connection's comes only after everything verified was delivered.
 
 import { type FlowId, type Locator, noFlow, Reason, randomId, type ServiceId } from '../base/index.ts';
-import { createRecordReader, createRecordWriter, nullCipher } from '../security/index.ts';
+import {
+  abandonExchange,
+  createRecordCipher,
+  createRecordReader,
+  createRecordWriter,
+  createReplayWindow,
+  nullCipher,
+} from '../security/index.ts';
 import { allocate, cancel, free, schedule } from '../tables/index.ts';
 import {
   consumeBytes,
@@ -15,10 +22,11 @@ import {
   setPathLimit,
   type Tcb,
 } from '../transport/index.ts';
-import { streamHeaderBytes, synBytes } from './packets.ts';
+import { uncountPeer } from './limits.ts';
+import { synBytes, taggedHeaderBytes } from './packets.ts';
 import { push } from './queue.ts';
-import type { Connection, StackState } from './state.ts';
-import type { Event, SocketId, StreamOptions } from './types.ts';
+import type { Connection, Exchange, StackState } from './state.ts';
+import { type Event, Protocol, type SecurityOptions, type SocketId, type StreamOptions } from './types.ts';
 
 export const noLocator: Locator = { address: new Uint8Array(0), port: 0 };
 /** What the SYN has shown to pass; the path MTU search goes up from there with the first data. */
@@ -38,8 +46,10 @@ export interface ConnectionSeed {
   readonly protocol: number;
   readonly role: 'client' | 'server';
   readonly service: ServiceId;
+  readonly sourceService: ServiceId | undefined;
   readonly listener: SocketId;
   readonly stream: StreamOptions;
+  readonly security: SecurityOptions;
   readonly via: Locator | undefined;
 }
 
@@ -52,6 +62,12 @@ export function createConnection(stack: StackState, seed: ConnectionSeed): Conne
     ...seed,
     localFlow: noFlow,
     localNonce: randomId(stack.random),
+    exchange: undefined,
+    keys: undefined,
+    peerProof: undefined,
+    challenge: undefined,
+    respondedUs: Number.NEGATIVE_INFINITY,
+    hintedUs: Number.NEGATIVE_INFINITY,
     state: 'CLOSED',
     remoteService: undefined,
     remoteFlow: noFlow,
@@ -59,6 +75,7 @@ export function createConnection(stack: StackState, seed: ConnectionSeed): Conne
     peer: noLocator,
     attempt: 0,
     refusals: 0,
+    postponed: false,
     giveUpUs: Number.POSITIVE_INFINITY,
     controlDeadlineUs: Number.POSITIVE_INFINITY,
     controlTries: 0,
@@ -80,7 +97,10 @@ export function createConnection(stack: StackState, seed: ConnectionSeed): Conne
     over: undefined,
     overDetail: '',
     nextDatagram: 1,
-    newestDatagram: 0,
+    replay: undefined,
+    recordDeadlineUs: Number.POSITIVE_INFINITY,
+    recordReadable: 0,
+    peerAddress: undefined,
     ready: false,
     touched: false,
     packetsIn: 0,
@@ -96,16 +116,24 @@ export function createConnection(stack: StackState, seed: ConnectionSeed): Conne
 }
 
 /** Gives a stream its transport; `setPeer` tells it what the path allows. */
-export function attachTransport(stack: StackState, connection: Connection): Tcb {
+export function attachTransport(stack: StackState, connection: Connection, exchange: Exchange | undefined): Tcb {
+  const tcb = makeTransport(stack, connection, exchange);
+  connection.tcb = tcb;
+  return tcb;
+}
+
+/** A transport in CLOSED; of a server as `exchange` says, so that it can be made twice. */
+export function makeTransport(stack: StackState, connection: Connection, exchange: Exchange | undefined): Tcb {
   const { stream } = connection;
   const keepAlive = keepAliveOf(stream);
-  const tcb = createTcb(
+  return createTcb(
     {
       opening: 'lower',
-      iss: stack.random.uint32(),
+      iss: exchange?.iss ?? stack.random.uint32(),
+      ...(exchange === undefined ? {} : { tsOffset: exchange.tsOffset }),
       packetBytes: basePacketBytes,
       maxPacketBytes: basePacketBytes,
-      headerBytes: streamHeaderBytes,
+      headerBytes: taggedHeaderBytes,
       sendBufferBytes: stream.sendBufferBytes ?? defaultSendBufferBytes,
       receiveBufferBytes: stream.receiveBufferBytes ?? defaultReceiveBufferBytes,
       nagle: stream.nagle ?? false,
@@ -114,10 +142,26 @@ export function attachTransport(stack: StackState, connection: Connection): Tcb 
     stack.blocks,
     stack.random,
   );
-  connection.tcb = tcb;
-  connection.writer = createRecordWriter(nullCipher);
-  connection.reader = createRecordReader(nullCipher);
-  return tcb;
+}
+
+/** The keys are there: what goes through the transport is sealed from here on, a datagram flow counts what it receives. */
+export function attachRecords(stack: StackState, connection: Connection): void {
+  const { keys, peerProof, security } = connection;
+  if (keys === undefined) return;
+  if (connection.protocol !== Protocol.TCP) {
+    connection.replay = createReplayWindow();
+    return;
+  }
+  const { aead } = stack.options.primitives;
+  if (peerProof?.encrypted === false) {
+    connection.writer = createRecordWriter(nullCipher);
+    connection.reader = createRecordReader(nullCipher);
+    return;
+  }
+  connection.writer = createRecordWriter(createRecordCipher(aead, keys.sealKey), security.paddingBytes);
+  connection.reader = createRecordReader(createRecordCipher(aead, keys.openKey));
+  keys.sealKey = -1;
+  keys.openKey = -1;
 }
 
 function keepAliveOf({ keepAliveUs = 0 }: StreamOptions): KeepAlive | undefined {
@@ -143,6 +187,13 @@ export function setPeer(stack: StackState, connection: Connection, peer: Locator
   setPathLimit(connection.tcb, Math.max(basePacketBytes, stack.options.maxPacketBytes(peer)));
 }
 
+/** The peer has shown, by a tag or a seal, that it knows the opening to be complete. */
+export function confirm(connection: Connection): void {
+  if (connection.confirmed) return;
+  connection.confirmed = true;
+  connection.exchange = undefined;
+}
+
 /** Notes that the batch under way changed this flow: it is settled at the batch's end. */
 export function touch(stack: StackState, connection: Connection): void {
   if (connection.touched) return;
@@ -164,7 +215,7 @@ export function timerHandle(stack: StackState, connection: Connection): number {
 /** One deadline per connection: the transport's or the control packet's, whichever is first. */
 export function arm(stack: StackState, connection: Connection): void {
   const transportUs = connection.tcb === undefined ? Number.POSITIVE_INFINITY : nextDeadlineUs(connection.tcb);
-  const deadlineUs = Math.min(transportUs, connection.controlDeadlineUs);
+  const deadlineUs = Math.min(transportUs, connection.controlDeadlineUs, connection.recordDeadlineUs);
   schedule(stack.timers, timerHandle(stack, connection), deadlineUs);
 }
 
@@ -213,9 +264,12 @@ function forget(stack: StackState, connection: Connection): void {
 /** Takes the transport away; what it held goes back to the pool. */
 export function releaseTransport(connection: Connection): void {
   if (connection.tcb !== undefined) destroyTcb(connection.tcb);
+  connection.writer?.cipher.release();
+  connection.reader?.cipher.release();
   connection.tcb = undefined;
   connection.writer = undefined;
   connection.reader = undefined;
+  connection.recordDeadlineUs = Number.POSITIVE_INFINITY;
 }
 
 /** Frees the flowID: packets that name it are strangers from now on. */
@@ -226,4 +280,20 @@ export function releaseFlow(stack: StackState, connection: Connection): void {
   cancel(stack.timers, timerHandle(stack, connection));
   free(stack.flows, connection.localFlow);
   releaseTransport(connection);
+  releaseKeys(stack, connection);
+  uncountPeer(stack, connection);
+}
+
+/** Nothing of a flow that is gone can be opened or forged with what this process still holds. */
+function releaseKeys(stack: StackState, connection: Connection): void {
+  const { keys, exchange } = connection;
+  const { aead, mac } = stack.options.primitives;
+  if (exchange?.state !== undefined) abandonExchange(exchange.state);
+  connection.exchange = undefined;
+  connection.keys = undefined;
+  if (keys === undefined) return;
+  if (keys.sealKey >= 0) aead.releaseKey(keys.sealKey);
+  if (keys.openKey >= 0) aead.releaseKey(keys.openKey);
+  mac.releaseKey(keys.tagKey);
+  mac.releaseKey(keys.verifyKey);
 }

@@ -10,7 +10,14 @@ import {
   restartRouterSearch,
   setRegistrarRouter,
 } from '../control/index.ts';
-import { controlLabel, directoryLabel, labelServiceId } from '../security/index.ts';
+import {
+  controlLabel,
+  createCookieSecret,
+  createCredentialCache,
+  createRevocations,
+  directoryLabel,
+  labelServiceId,
+} from '../security/index.ts';
 import {
   createExpiringMap,
   createFlowTable,
@@ -26,6 +33,7 @@ import { pollControlPlane } from './control-plane.ts';
 import { createCounters } from './counters.ts';
 import { sendDatagram } from './datagrams.ts';
 import { hasDirectory, inspect, type StackInfo } from './inspect.ts';
+import { defaultLimits } from './limits.ts';
 import { announceAll, closeBinding, listen, openDatagramSocket } from './names.ts';
 import { connect, retrySyn } from './open.ts';
 import { createFlowLower, poll } from './poll.ts';
@@ -35,7 +43,7 @@ import { setDefaultRoute } from './route.ts';
 import { changeRule } from './rules.ts';
 import { arm, changeStream, deliver, noLocator, releaseFlow } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
-import { handleStreamTimeout, tooBig, write } from './stream.ts';
+import { discardRecord, handleStreamTimeout, tooBig, write } from './stream.ts';
 import { type Input, type Output, type OutputKind, Protocol, type StackOptions } from './types.ts';
 import { createWorkspace } from './workspace.ts';
 
@@ -107,6 +115,15 @@ function createState(options: StackOptions): StackState {
     unannounced: new Set(),
     unregistering: new Set(),
     halfOpen: 0,
+    synDebt: 0,
+    synDebtUs: 0,
+    limits: { ...defaultLimits, ...options.limits },
+    cookieSecret: createCookieSecret(primitives, 0),
+    provenAddresses: createExpiringMap(65_536, 'evict'),
+    flowsByPeer: new Map(),
+    credentials: createCredentialCache(),
+    revocations: createRevocations(),
+    ownKey: undefined,
     controlPlaneUs: Number.POSITIVE_INFINITY,
     remote: noLocator,
     work: createWorkspace(),
@@ -140,6 +157,8 @@ function dispatch(stack: StackState, input: Input): number {
       return openDatagramSocket(stack, input);
     case 'datagram':
       return sendDatagram(stack, input);
+    case 'identity':
+      return renewIdentity(stack, input);
     case 'close':
       return handleClose(stack, input);
     case 'rule':
@@ -198,6 +217,13 @@ function handleClose(stack: StackState, input: Extract<Input, { kind: 'close' }>
   return 0;
 }
 
+function renewIdentity(stack: StackState, input: Extract<Input, { kind: 'identity' }>): number {
+  const socket = stack.sockets.get(input.socket);
+  if (socket?.kind !== 'listener') return 0;
+  socket.security = { ...socket.security, identity: input.identity };
+  return 1;
+}
+
 function handleTick(stack: StackState): void {
   while (nextDeadlineUs(stack.timers) <= stack.nowUs) {
     const handle = popExpired(stack.timers, stack.nowUs);
@@ -209,6 +235,7 @@ function handleTick(stack: StackState): void {
 /** A flow's deadline: the control packet's, the transport's, or both. */
 function handleTimer(stack: StackState, connection: Connection): void {
   if (connection.controlDeadlineUs <= stack.nowUs) handleControlTimer(stack, connection);
+  if (connection.recordDeadlineUs <= stack.nowUs) discardRecord(stack, connection);
   if (connection.state === 'ESTABLISHED' || connection.state === 'FIN-SENT') handleStreamTimeout(stack, connection);
   if (connection.state !== 'CLOSED') arm(stack, connection);
 }

@@ -4,14 +4,25 @@
 
 import type { FlowId, Locator, Prefix, Random, Reason, ServiceId } from '../base/index.ts';
 import type { Discovery, Registrar, Registry, RouterSearch } from '../control/index.ts';
-import type { RecordReader, RecordWriter } from '../security/index.ts';
+import type {
+  CookieSecret,
+  CredentialCache,
+  FlowKeys,
+  HandshakeState,
+  KeyPair,
+  Offer,
+  RecordReader,
+  RecordWriter,
+  ReplayWindow,
+  Revocations,
+} from '../security/index.ts';
 import type { ExpiringMap, FlowTable, ServiceTable, TimerQueue } from '../tables/index.ts';
 import type { BlockPool, Tcb } from '../transport/index.ts';
 import type { Counters } from './counters.ts';
 import type { FlowLower } from './poll.ts';
 import type { Queue } from './queue.ts';
 import type { Search } from './search.ts';
-import type { Event, SocketId, StackOptions, StreamOptions } from './types.ts';
+import type { Event, Limits, PeerProof, SecurityOptions, SocketId, StackOptions, StreamOptions } from './types.ts';
 import type { Workspace } from './workspace.ts';
 
 /**
@@ -47,6 +58,7 @@ export interface Listener extends NamedSocket {
   readonly kind: 'listener';
   readonly backlog: number;
   readonly stream: StreamOptions;
+  security: SecurityOptions;
   /** Connections in SYN-RECEIVED. */
   halfOpen: number;
   /** After `close`: how long those may still complete. */
@@ -61,12 +73,71 @@ export interface DatagramSocket extends NamedSocket {
   readonly found: boolean;
 }
 
+/** What an opening needs and an open connection does not. */
+export interface Exchange {
+  /** The client's, and the server's copy of its message. */
+  offer: Offer | undefined;
+  readonly offerMessage: Uint8Array;
+  /** The server's; its answer can be made again. */
+  readonly ephemeralKey: KeyPair | undefined;
+  pattern: number;
+  /** Under XX on a server: the exchange waits for the client's proof. */
+  state: HandshakeState | undefined;
+  /** Under XX on a client: goes with every packet until the server has shown that it arrived. */
+  proof: Uint8Array | undefined;
+  /** The transport's SYN: the client's own, or as the server received it. */
+  segment: Uint8Array;
+  /** On a server: what its transport said in the SYN-ACK, so that it can be made anew when the ACK comes. */
+  readonly iss: number;
+  readonly tsOffset: number;
+  readonly answeredUs: number;
+  /** Bytes received from, and sent to, an address that has proven nothing yet. */
+  receivedBytes: number;
+  sentBytes: number;
+  /** Client: the cookie that was asked for, and how often one was. */
+  cookie: Uint8Array | undefined;
+  cookieRequests: number;
+  /** Data goes in the clear: both ends want it. */
+  insecure: boolean;
+}
+
+export function blankExchange(): Exchange {
+  return {
+    offer: undefined,
+    offerMessage: nothing,
+    ephemeralKey: undefined,
+    pattern: 0,
+    state: undefined,
+    proof: undefined,
+    segment: nothing,
+    iss: 0,
+    tsOffset: 0,
+    answeredUs: 0,
+    receivedBytes: 0,
+    sentBytes: 0,
+    cookie: undefined,
+    cookieRequests: 0,
+    insecure: false,
+  };
+}
+
+const nothing = new Uint8Array(0);
+
+/** A new address under examination (docs/protocol.md, "Addresses"). */
+export interface PathChallenge {
+  readonly locator: Locator;
+  readonly token: FlowId;
+  readonly sentUs: number;
+}
+
 export interface Connection {
   readonly kind: 'connection';
   readonly socket: SocketId;
   readonly protocol: number;
   readonly role: 'client' | 'server';
   readonly service: ServiceId;
+  /** The name that this end calls itself by in the SYN. */
+  readonly sourceService: ServiceId | undefined;
   /** The listener it came through; 0 for a client. */
   readonly listener: SocketId;
   readonly localFlow: FlowId;
@@ -74,6 +145,15 @@ export interface Connection {
   readonly stream: StreamOptions;
   /** First packets go here instead of where the service table says. */
   readonly via: Locator | undefined;
+  readonly security: SecurityOptions;
+  /** Until the peer has shown that the opening is complete. */
+  exchange: Exchange | undefined;
+  keys: FlowKeys | undefined;
+  peerProof: PeerProof | undefined;
+  challenge: PathChallenge | undefined;
+  /** When the last answer to a challenge, and the last probe because of a hint, left. */
+  respondedUs: number;
+  hintedUs: number;
   state: ConnectionState;
   remoteService: ServiceId | undefined;
   remoteFlow: FlowId;
@@ -84,6 +164,8 @@ export interface Connection {
   attempt: number;
   refusals: number;
   giveUpUs: number;
+  /** The router asked to try later. */
+  postponed: boolean;
   /** Retransmission of the control packet under way (SYN, SYN-ACK, FIN): when, how often, and the bytes. */
   controlDeadlineUs: number;
   controlTries: number;
@@ -117,8 +199,13 @@ export interface Connection {
 
   /** Number of the next datagram sent on a connected datagram flow. */
   nextDatagram: number;
-  /** The highest number received. */
-  newestDatagram: number;
+  /** Of a datagram flow. */
+  replay: ReplayWindow | undefined;
+  /** When an incomplete record that does not grow is taken for forged; Infinity: none stands there. */
+  recordDeadlineUs: number;
+  recordReadable: number;
+  /** Counted under this address (`flowsPerPeer`); undefined: not counted. */
+  peerAddress: string | undefined;
   /** In the ready queue; in the list of flows touched by the batch under way. */
   ready: boolean;
   touched: boolean;
@@ -168,6 +255,19 @@ export interface StackState {
   readonly unannounced: Set<Listener | DatagramSocket>;
   readonly unregistering: Set<Listener | DatagramSocket>;
   halfOpen: number;
+  /** SYNs answered without a cookie that have led to nothing, leaking away; and when that was worked out. */
+  synDebt: number;
+  synDebtUs: number;
+  readonly limits: Limits;
+  readonly cookieSecret: CookieSecret;
+  /** Addresses that have shown lately that they receive: a router asks them for no cookie. */
+  readonly provenAddresses: ExpiringMap<string, true>;
+  /** Accepted connections by address. */
+  readonly flowsByPeer: Map<string, number>;
+  readonly credentials: CredentialCache;
+  readonly revocations: Revocations;
+  /** Of listeners without an identity; made at the first need. */
+  ownKey: KeyPair | undefined;
 
   /** When the control plane has something to do; Infinity: nothing. 0 after a change: it is polled at once. */
   controlPlaneUs: number;

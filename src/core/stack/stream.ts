@@ -8,6 +8,7 @@ import { flowEntries } from '../tables/index.ts';
 import {
   acceptBytes,
   awaitSpace,
+  blockBytes,
   consumeBytes,
   endBatch,
   handleTimeout,
@@ -27,7 +28,12 @@ import { pointSink } from './workspace.ts';
 /** Takes what fits of `bytes` from `offset`; answers how much. `writable` follows when it was not all. */
 export function write(stack: StackState, connection: Connection, bytes: Uint8Array, offset: number): number {
   const { tcb, writer } = connection;
-  if (tcb === undefined || writer === undefined || connection.localEnd || connection.over !== undefined) return 0;
+  if (tcb === undefined || connection.localEnd || connection.over !== undefined) return 0;
+  if (writer === undefined || stack.blocks.lent * blockBytes >= stack.limits.bufferBytes) {
+    connection.writeBlocked = true;
+    if (writer !== undefined) awaitSpace(tcb);
+    return 0;
+  }
   const space = sendSpace(tcb);
   const bodyBytes = Math.min(recordBytesFor(tcb.congestion.cwndBytes), Math.max(4096, tcb.maxSndWnd >> 1));
   const taken = writeRecords(writer, bytes, offset, bodyBytes, space, pointSink(stack.work, connection));
@@ -73,9 +79,9 @@ function readRecords(stack: StackState, connection: Connection, tcb: Tcb): void 
   received.tcb = tcb;
   for (;;) {
     received.readableBytes = readableBytes(tcb);
-    if (received.readableBytes === 0) return;
+    if (received.readableBytes === 0) return awaitRecord(stack, connection, 0);
     const verdict = readRecord(reader, received, allocate, result);
-    if (verdict === 'need') return;
+    if (verdict === 'need') return awaitRecord(stack, connection, received.readableBytes);
     if (verdict === 'bad' || verdict === 'malformed') {
       countDrop(stack.counters, Reason.BAD_RECORD);
       rejectBytes(tcb, stack.nowUs, result.bytes);
@@ -92,6 +98,29 @@ function readRecords(stack: StackState, connection: Connection, tcb: Tcb): void 
     connection.bytesIn += result.plain.length;
     if (result.plain.length > 0) connection.unread.push(result.plain);
   }
+}
+
+/**
+ * An incomplete record that does not grow while the peer is alive: its header was forged, and what it claims to wait for
+ * will never come. It is thrown away, for the peer to send again.
+ */
+function awaitRecord(stack: StackState, connection: Connection, readable: number): void {
+  if (readable === 0) connection.recordDeadlineUs = Number.POSITIVE_INFINITY;
+  else if (readable !== connection.recordReadable || connection.recordDeadlineUs === Number.POSITIVE_INFINITY)
+    connection.recordDeadlineUs = stack.nowUs + Math.max(recordPatienceUs, 4 * (connection.tcb?.rtt.rtoUs ?? 0));
+  connection.recordReadable = readable;
+}
+
+/** A peer that has the rest to send repeats it sooner. */
+const recordPatienceUs = 3_000_000;
+
+/** The patience with an incomplete record is at its end. */
+export function discardRecord(stack: StackState, connection: Connection): void {
+  const { tcb } = connection;
+  connection.recordDeadlineUs = Number.POSITIVE_INFINITY;
+  if (tcb === undefined) return;
+  countDrop(stack.counters, Reason.BAD_RECORD);
+  rejectBytes(tcb, stack.nowUs, readableBytes(tcb));
 }
 
 export function handleStreamTimeout(stack: StackState, connection: Connection): void {

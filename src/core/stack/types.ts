@@ -4,6 +4,7 @@
 // the one timer.
 
 import type { FlowId, Locator, Prefix, Primitives, Reason, ServiceId } from '../base/index.ts';
+import type { Identity, Trust } from '../security/index.ts';
 import type { TargetOptions } from '../tables/index.ts';
 import type { PacketBatch } from '../transport/index.ts';
 
@@ -19,6 +20,37 @@ export interface StreamOptions {
   readonly sendBufferBytes?: number;
   readonly receiveBufferBytes?: number;
 }
+
+/** How one end of a connection proves itself, and what it asks of the other. */
+export interface SecurityOptions {
+  /** Who this end is. Absent: a client without a name, a server whose key nobody vouches for. */
+  readonly identity?: Identity;
+  /** Data in the clear, if the other end wants that too; handshake and tags stay. */
+  readonly insecure?: boolean;
+  /** Listeners: refuse clients that prove no name. */
+  readonly requireKey?: boolean;
+  /** Clients: the self-certifying serviceID of the key that must stand at the root of the server's credential. */
+  readonly expects?: ServiceId;
+  /** Clients: take a label's word for it from anywhere, not only from this machine and private networks. */
+  readonly unauthenticated?: boolean;
+  /** Bodies of records are filled up to a multiple of this; 0 or absent: not at all. */
+  readonly paddingBytes?: number;
+}
+
+/** What is known of the other end of a connection. */
+export interface PeerProof {
+  /** It proved the name that was asked for (to a client), or one of its own (to a server). */
+  readonly authenticated: boolean;
+  /** Ed25519 key at the root of its credential; undefined: it showed none. */
+  readonly rootKey: Uint8Array | undefined;
+  /** The names that its credential is for. */
+  readonly prefix: Prefix | undefined;
+  readonly encrypted: boolean;
+  readonly near: Nearness;
+}
+
+/** This machine, an address that is not of the public internet, any other. */
+export type Nearness = 'host' | 'network' | 'elsewhere';
 
 export type Input =
   /** One received datagram, or super-packet of several, from one sender. The buffer is read before `handle` returns. */
@@ -37,9 +69,22 @@ export type Input =
       weight?: number;
       priority?: number;
       stream?: StreamOptions;
+      security?: SecurityOptions;
     }
   /** Answers a new SocketId. `via` overrides resolution: the first packet goes there. */
-  | { kind: 'connect'; service: ServiceId; protocol: number; via?: Locator; timeoutUs?: number; stream?: StreamOptions }
+  | {
+      kind: 'connect';
+      service: ServiceId;
+      protocol: number;
+      /** The name that this end calls itself by. */
+      source?: ServiceId;
+      via?: Locator;
+      timeoutUs?: number;
+      stream?: StreamOptions;
+      security?: SecurityOptions;
+    }
+  /** A renewed credential, for what a listener tells from now on. */
+  | { kind: 'identity'; socket: SocketId; identity: Identity }
   /** Answers how many of the bytes from `offset` were taken; `writable` follows when it was not all. */
   | { kind: 'write'; socket: SocketId; bytes: Uint8Array; offset: number }
   /** The application can take `bytes` more: `data` events follow until they are used up (a last one may exceed it). */
@@ -78,8 +123,15 @@ export type Event =
   /** The first registration failed or the name is taken: the listener is gone. */
   | { kind: 'listen-failed'; socket: SocketId; reason: Reason; detail: string }
   /** An established inbound connection; `connection` is its new SocketId. */
-  | { kind: 'connection'; socket: SocketId; connection: SocketId; service: ServiceId; remoteService?: ServiceId }
-  | { kind: 'connected'; socket: SocketId; service: ServiceId }
+  | {
+      kind: 'connection';
+      socket: SocketId;
+      connection: SocketId;
+      service: ServiceId;
+      remoteService?: ServiceId;
+      peer: PeerProof;
+    }
+  | { kind: 'connected'; socket: SocketId; service: ServiceId; peer: PeerProof }
   | { kind: 'data'; socket: SocketId; bytes: Uint8Array }
   /** `write` would take bytes again. */
   | { kind: 'writable'; socket: SocketId }
@@ -102,6 +154,19 @@ export interface Output {
 /** `transmit`: send `batch` to `remote`. `event`: dispatch `event`. `idle`: nothing left; wait until `deadlineUs`. */
 export type OutputKind = 'transmit' | 'event' | 'idle';
 
+/** What strangers and peers may make a stack hold. */
+export interface Limits {
+  /** Half-open connections in all. */
+  readonly halfOpen: number;
+  /** Up to so many of them, and so many SYNs a second that lead to nothing, no cookie is asked for. */
+  readonly halfOpenWithoutCookie: number;
+  readonly synsPerSecond: number;
+  /** Accepted connections of one address. */
+  readonly flowsPerPeer: number;
+  /** Bytes of stream buffers in all; beyond it nothing more is taken from applications. */
+  readonly bufferBytes: number;
+}
+
 export interface StackOptions {
   readonly primitives: Primitives;
   /** A router fixed by configuration: no search, no ad hoc mode. */
@@ -116,6 +181,11 @@ export interface StackOptions {
   readonly controller: boolean;
   /** Lease asked for (instances) or granted at most (controller). */
   readonly leaseUs: number;
+  /** Keys of service systems, and of labels that are pinned. */
+  readonly trust?: Trust;
+  /** Refuse to send data in the clear, whatever an application asks for. */
+  readonly forbidInsecure?: boolean;
+  readonly limits?: Partial<Limits>;
   /** Whole-packet bound of the link towards `remote` (interface MTU less IP and UDP). */
   maxPacketBytes(remote: Locator): number;
 }
@@ -152,6 +222,9 @@ export interface FlowInfo {
   readonly packetsIn: number;
   readonly packetsOut: number;
   readonly retransmits: number;
+  /** The other end proved a name. */
+  readonly authenticated: boolean;
+  readonly encrypted: boolean;
   readonly rttUs: number;
   readonly cwndBytes: number;
   readonly packetBytes: number;

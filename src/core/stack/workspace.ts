@@ -5,15 +5,25 @@ import { type ControlMessage, createControlMessage, maxControlBytes } from '../c
 import { type ByteSink, type ByteSource, createRecordResult, type RecordResult } from '../security/index.ts';
 import { copyReadable, extend, readablePiece, sendPiece, type Tcb } from '../transport/index.ts';
 import {
+  type Challenge,
   type Control,
+  type Cookie,
+  createChallenge,
   createControl,
+  createCookie,
   createDatagramHeader,
   createFinal,
+  createHandshake,
+  createMac,
   createPacket,
   createService,
   createSource,
   type DatagramHeader,
   type Final,
+  type Handshake,
+  type Mac,
+  macTagBytes,
+  maxTcpHeaderBytes,
   type Packet,
   type Service,
   type Source,
@@ -32,7 +42,8 @@ export interface ConnectionSource extends ByteSource {
 }
 
 export interface Workspace {
-  /** The datagram being handled. */
+  /** The datagram being handled: as it was given, and as it is read. */
+  given: Uint8Array;
   bytes: Uint8Array;
   view: DataView;
   readonly packet: Packet;
@@ -40,6 +51,16 @@ export interface Workspace {
   readonly service: Service;
   readonly source: Source;
   readonly final: Final;
+  readonly handshake: Handshake;
+  readonly cookie: Cookie;
+  readonly challenge: Challenge;
+  readonly mac: Mac;
+  /** The tag that a packet carries, and the one that it should. */
+  readonly shownTag: Uint8Array;
+  readonly tag: Uint8Array;
+  /** A SYN of the transport. */
+  readonly segment: Uint8Array;
+  readonly segmentView: DataView;
   readonly datagram: DatagramHeader;
   readonly message: ControlMessage;
   readonly answer: ControlMessage;
@@ -51,7 +72,9 @@ export interface Workspace {
 
 export function createWorkspace(): Workspace {
   const bytes = new Uint8Array(0);
+  const segment = new Uint8Array(maxTcpHeaderBytes);
   return {
+    given: bytes,
     bytes,
     view: new DataView(bytes.buffer),
     packet: createPacket(),
@@ -59,6 +82,14 @@ export function createWorkspace(): Workspace {
     service: createService(),
     source: createSource(),
     final: createFinal(),
+    handshake: createHandshake(),
+    cookie: createCookie(),
+    challenge: createChallenge(),
+    mac: createMac(),
+    shownTag: new Uint8Array(macTagBytes),
+    tag: new Uint8Array(macTagBytes),
+    segment,
+    segmentView: new DataView(segment.buffer),
     datagram: createDatagramHeader(),
     message: createControlMessage(),
     answer: createControlMessage(),
@@ -103,9 +134,13 @@ export function pointSink(work: Workspace, connection: Connection): ByteSink {
   return work.sink;
 }
 
-/** Points the workspace at a received datagram; the view is made anew only when the buffer is another one. */
-export function openDatagram(work: Workspace, bytes: Uint8Array): void {
-  if (work.bytes === bytes) return;
-  work.bytes = bytes;
-  work.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/**
+ * Points the workspace at a received datagram; the views are made anew only when the buffer is another one. Node's own
+ * class of bytes has a `slice` that does not copy, so whatever comes in is looked at as plain bytes.
+ */
+export function openDatagram(work: Workspace, given: Uint8Array): void {
+  if (work.given === given) return;
+  work.given = given;
+  work.bytes = new Uint8Array(given.buffer, given.byteOffset, given.byteLength);
+  work.view = new DataView(given.buffer, given.byteOffset, given.byteLength);
 }

@@ -7,6 +7,7 @@ export { endBatch, handleSegment } from './ingress.ts';
 export { connect, emitSyn, listen } from './opening.ts';
 export { setOptions, type TcbChanges } from './options.ts';
 export { setPathLimit, tooBig } from './path-mtu.ts';
+export { requestProbe } from './probe.ts';
 export { acceptBytes, consumeBytes, copyReadable, readableBytes, readablePiece, rejectBytes } from './receive.ts';
 export { awaitSpace, enqueue, extend, sendPiece, sendSpace, unsentBytes } from './send.ts';
 export { createTcb, destroyTcb, finished, pipeBytes, type Tcb, type TcbCounters } from './tcb.ts';

@@ -4,7 +4,7 @@
 // sent is SACKed, a retransmission would only be noise, and the answer tells if the peer withdrew its SACKs.
 
 import { maxRtoUs } from './rtt.ts';
-import { fail, type Tcb, undeliveredBytes } from './tcb.ts';
+import { fail, isSynchronized, type Tcb, undeliveredBytes } from './tcb.ts';
 import { Signal } from './types.ts';
 
 /** Probes without any answer, after which the peer is given up. */
@@ -33,6 +33,11 @@ export function probeTimedOut(tcb: Tcb, nowUs: number): void {
   tcb.probeBackoff++;
   tcb.probeDue = true;
   tcb.overrideSws = tcb.windowBlocked;
+}
+
+/** Something unproven says that the peer is gone: whether it is, the peer alone can tell. */
+export function requestProbe(tcb: Tcb): void {
+  if (isSynchronized(tcb)) tcb.probeDue = true;
 }
 
 export function armKeepAlive(tcb: Tcb, nowUs: number): void {

@@ -275,7 +275,7 @@ export function createTcb(options: TcbOptions, pool: BlockPool, random: Random =
     tsRecent: 0,
     tsRecentUs: -1,
     tsNewest: 0,
-    tsOffset: random.uint32(),
+    tsOffset: options.tsOffset ?? random.uint32(),
     ackNow: false,
     rcvSinceAck: 0,
     lastAckSent: 0,

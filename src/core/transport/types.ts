@@ -74,6 +74,8 @@ export interface TcbOptions {
   readonly opening: 'lower' | 'self';
   /** Initial send sequence number: 32 random bits. */
   readonly iss: number;
+  /** Start of the timestamp clock; random unless given. */
+  readonly tsOffset?: number;
   /** Whole-packet size (lower header + segment) to begin with; 1,200 unless the path is known. */
   readonly packetBytes: number;
   /** The most that a path MTU search may reach: what the outgoing link allows. */

@@ -130,8 +130,15 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
     const server = add(client.kind, protocol);
     client.peer = server;
     server.peer = client;
-    emit({ kind: 'connected', socket: client.id, service });
-    emit({ kind: 'connection', socket: listener.id, connection: server.id, service });
+    const peer = {
+      authenticated: false,
+      rootKey: undefined,
+      prefix: undefined,
+      encrypted: false,
+      near: 'host',
+    } as const;
+    emit({ kind: 'connected', socket: client.id, service, peer });
+    emit({ kind: 'connection', socket: listener.id, connection: server.id, service, peer });
     return client.id;
   };
   const listen = (prefix: Prefix, protocol: number): SocketId => {

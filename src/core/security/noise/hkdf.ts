@@ -1,0 +1,34 @@
+// HKDF as Noise has it (Noise rev. 34 section 4.3; RFC 5869 with the chaining key as salt and no info), and keys of our own
+// beside those that Split gives: labelled outputs of the chaining key, which only both ends know. The handshake hash
+// is public and must never be a source of keys.
+
+import type { Crypto } from '../../base/index.ts';
+
+type Hmac = Pick<Crypto, 'hmac'>;
+
+/** Two outputs of 32 bytes each. */
+export function hkdf2(primitives: Hmac, chainingKey: Uint8Array, input: Uint8Array): [Uint8Array, Uint8Array] {
+  const secret = primitives.hmac(chainingKey, input);
+  const first = primitives.hmac(secret, Uint8Array.of(1));
+  const both = new Uint8Array(33);
+  both.set(first);
+  both[32] = 2;
+  const second = primitives.hmac(secret, both);
+  secret.fill(0);
+  both.fill(0);
+  return [first, second];
+}
+
+/**
+ * 32 bytes for one purpose, which `label` names. Split derives from the chaining key with empty input; a label is never
+ * empty, so no label gives one of its keys.
+ */
+export function deriveKey(primitives: Hmac, chainingKey: Uint8Array, label: string): Uint8Array {
+  const secret = primitives.hmac(
+    chainingKey,
+    Uint8Array.from(label, (character) => character.charCodeAt(0)),
+  );
+  const key = primitives.hmac(secret, Uint8Array.of(1));
+  secret.fill(0);
+  return key;
+}

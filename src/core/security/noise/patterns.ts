@@ -1,0 +1,21 @@
+// Message patterns (Noise rev. 34 section 7): what each message carries and mixes in. The product has two. NX: the
+// server is known by its key, the client is nobody. XX: both show theirs. Tests bring the other fundamental patterns, so
+// that the published vectors exercise the same interpreter.
+
+export type Token = 'e' | 's' | 'ee' | 'es' | 'se' | 'ss';
+
+export interface Pattern {
+  readonly name: string;
+  /** Static keys known beforehand. */
+  readonly initiatorKnown?: boolean;
+  readonly responderKnown?: boolean;
+  /** The initiator's first, then in turn. */
+  readonly messages: readonly (readonly Token[])[];
+}
+
+export type PatternName = 'NX' | 'XX';
+
+export const patterns: Readonly<Record<PatternName, Pattern>> = {
+  NX: { name: 'NX', messages: [['e'], ['e', 'ee', 's', 'es']] },
+  XX: { name: 'XX', messages: [['e'], ['e', 'ee', 's', 'es'], ['s', 'se']] },
+};

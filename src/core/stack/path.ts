@@ -1,0 +1,55 @@
+// A flow whose packets come from a new address (docs/protocol.md, "Addresses"): a NAT has made another mapping, or an
+// attacker sends copies from elsewhere. The newest tagged packet of a flow asks the question; nothing goes to the new
+// address but a challenge, until an answer to it has come from there.
+
+import { type FlowId, Reason, randomId, sameFlow, sameLocator } from '../base/index.ts';
+import { Direction, parseChallenge } from '../wire/index.ts';
+import { buildChallenge, sendPacket } from './packets.ts';
+import { markReady, setPeer } from './sockets.ts';
+import type { Connection, StackState } from './state.ts';
+
+/** A challenge that stays unanswered may be followed by another after this long. */
+const challengeIntervalUs = 200_000;
+/** Answers of one flow: so far apart that they are no use to a flood. */
+const responseIntervalUs = 10_000;
+
+/** The newest packet of the flow, tagged, came from `stack.remote`. */
+export function noteAddress(stack: StackState, connection: Connection): void {
+  const { remote, nowUs } = stack;
+  if (sameLocator(connection.peer, remote)) return;
+  const { challenge } = connection;
+  if (challenge !== undefined && nowUs - challenge.sentUs < challengeIntervalUs) return;
+  const again = challenge !== undefined && sameLocator(challenge.locator, remote);
+  const token = again ? challenge.token : randomId(stack.random);
+  connection.challenge = { locator: remote, token, sentUs: nowUs };
+  sendPacket(stack, buildChallenge(stack, connection, Direction.REQUEST, token), remote);
+}
+
+/** A tagged CHALLENGE. */
+export function handleChallenge(stack: StackState, connection: Connection): Reason {
+  const { packet, view, challenge } = stack.work;
+  const verdict = parseChallenge(view, packet.challengeOffset, challenge);
+  if (verdict !== Reason.OK) return verdict;
+  const token = { hi: challenge.tokenHi, lo: challenge.tokenLo };
+  return challenge.direction === Direction.REQUEST
+    ? respond(stack, connection, token)
+    : takeResponse(stack, connection, token);
+}
+
+function respond(stack: StackState, connection: Connection, token: FlowId): Reason {
+  if (stack.nowUs - connection.respondedUs < responseIntervalUs) return Reason.LIMIT;
+  connection.respondedUs = stack.nowUs;
+  sendPacket(stack, buildChallenge(stack, connection, Direction.RESPONSE, token), stack.remote);
+  return Reason.OK;
+}
+
+function takeResponse(stack: StackState, connection: Connection, token: FlowId): Reason {
+  const { challenge } = connection;
+  if (challenge === undefined || !sameFlow(challenge.token, token)) return Reason.STALE;
+  if (!sameLocator(challenge.locator, stack.remote)) return Reason.STALE;
+  connection.challenge = undefined;
+  stack.counters.rebinds++;
+  setPeer(stack, connection, stack.remote);
+  if (connection.tcb !== undefined) markReady(stack, connection);
+  return Reason.OK;
+}

@@ -1,0 +1,118 @@
+// Who is at the other end: what its credential says, held against what the name demands (docs/security.md). A client
+// refuses before it sends a byte of the application; a server does so where it demands keys. A label that nothing is
+// known of proves nothing: it is taken from this machine and from private networks, or where the application says so.
+
+import { formatServiceId, isLoopback, isPrivate, type Locator, Reason, reasonName, sameBytes } from '../base/index.ts';
+import {
+  type Introduction,
+  judge,
+  nameKind,
+  selfCertifyingId,
+  type Verified,
+  verifyCached,
+} from '../security/index.ts';
+import type { Connection, StackState } from './state.ts';
+import type { Nearness, PeerProof } from './types.ts';
+
+/** `detail` says what is wrong, for people; undefined: the server is who its name demands. */
+export type ServerVerdict = { readonly proof: PeerProof } | { readonly detail: string };
+
+export function judgeServer(
+  stack: StackState,
+  connection: Connection,
+  server: Introduction,
+  insecure: boolean,
+): ServerVerdict {
+  if (server.credential.length === 0) return judgeNameless(stack, connection, insecure);
+  const verified = examine(stack, server);
+  if (typeof verified === 'number') return { detail: `its credential is refused: ${reasonName(verified)}` };
+  const { primitives, trust } = stack.options;
+  const { expects } = connection.security;
+  const presented = formatServiceId(selfCertifyingId(primitives, verified.rootKey));
+  if (expects !== undefined && formatServiceId(expects) !== presented)
+    return { detail: `expected the key svc:${formatServiceId(expects)}, it has svc:${presented}` };
+  const judgement = judge(primitives, trust ?? noTrust, connection.service, verified);
+  if (judgement === 'not-covered') return { detail: `the key svc:${presented} has not granted it this name` };
+  if (judgement === 'wrong-key') return { detail: wrongKey(stack, connection, presented) };
+  if (judgement === 'unpinned' && expects === undefined && !isTrustedPlace(stack, connection))
+    return { detail: unpinnedElsewhere };
+  const authenticated = judgement === 'authentic' || expects !== undefined;
+  return { proof: { ...proofOf(stack, connection, verified, insecure), authenticated } };
+}
+
+/** Of a client's credential: OK, or why it is refused. What it proved stands in the connection then. */
+export function judgeClient(stack: StackState, connection: Connection, client: Introduction): Reason {
+  const insecure = connection.exchange?.insecure ?? false;
+  if (client.credential.length === 0) {
+    connection.peerProof = proofOf(stack, connection, undefined, insecure);
+    return connection.security.requireKey === true ? Reason.NOT_AUTHORIZED : Reason.OK;
+  }
+  const verified = examine(stack, client);
+  if (typeof verified === 'number') return verified;
+  const { primitives, trust } = stack.options;
+  const judgement = judge(primitives, trust ?? noTrust, verified.prefix.id, verified);
+  if (judgement === 'wrong-key' || judgement === 'not-covered') return Reason.UNTRUSTED;
+  const authenticated = judgement === 'authentic';
+  connection.peerProof = { ...proofOf(stack, connection, verified, insecure), authenticated };
+  return authenticated || connection.security.requireKey !== true ? Reason.OK : Reason.NOT_AUTHORIZED;
+}
+
+export function proofOf(
+  stack: StackState,
+  connection: Connection,
+  verified: Verified | undefined,
+  insecure: boolean,
+): PeerProof {
+  return {
+    authenticated: false,
+    rootKey: verified?.rootKey,
+    prefix: verified?.prefix,
+    encrypted: !insecure,
+    near: nearness(stack, connection.peer),
+  };
+}
+
+export function nearness(stack: StackState, remote: Locator): Nearness {
+  if (isLoopback(remote) || stack.locals.some(({ address }) => sameBytes(address, remote.address))) return 'host';
+  return isPrivate(remote) ? 'network' : 'elsewhere';
+}
+
+const noTrust = { systems: new Map<string, Uint8Array>(), pins: new Map<string, string>() };
+const unpinnedElsewhere = 'nothing vouches for a label outside of private networks; use its key: NAME@SVC-ID';
+
+/** The credential, verified and of the key that the handshake has proven. */
+function examine(stack: StackState, { credential, staticKey }: Introduction): Verified | Reason {
+  const { primitives } = stack.options;
+  const { reason, verified } = verifyCached(
+    primitives,
+    stack.credentials,
+    credential,
+    primitives.unixSeconds(),
+    stack.revocations,
+  );
+  if (verified === undefined) return reason;
+  return sameBytes(verified.staticKey, staticKey) ? verified : Reason.NOT_AUTHORIZED;
+}
+
+/** It shows no credential: that will do for a label that nobody vouches for. */
+function judgeNameless(stack: StackState, connection: Connection, insecure: boolean): ServerVerdict {
+  const { expects } = connection.security;
+  if (expects !== undefined) return { detail: `expected the key svc:${formatServiceId(expects)}, it shows none` };
+  if (nameKind(connection.service) !== 'label') return { detail: 'the name demands a key, and it shows none' };
+  const pin = stack.options.trust?.pins.get(formatServiceId(connection.service));
+  if (pin !== undefined) return { detail: `expected the key svc:${pin}, it shows none` };
+  if (!isTrustedPlace(stack, connection)) return { detail: unpinnedElsewhere };
+  return { proof: proofOf(stack, connection, undefined, insecure) };
+}
+
+function isTrustedPlace(stack: StackState, { security, peer }: Connection): boolean {
+  return security.unauthenticated === true || nearness(stack, peer) !== 'elsewhere';
+}
+
+function wrongKey(stack: StackState, { service }: Connection, presented: string): string {
+  const kind = nameKind(service);
+  if (kind === 'key') return `expected the key svc:${formatServiceId(service)}, it has svc:${presented}`;
+  const pin = stack.options.trust?.pins.get(formatServiceId(service));
+  if (kind === 'label' && pin !== undefined) return `expected the key svc:${pin}, it has svc:${presented}`;
+  return `its system's key is not configured here, or another; it has svc:${presented}`;
+}
