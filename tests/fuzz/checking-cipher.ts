@@ -40,5 +40,6 @@ export function createCheckingCipher(): RecordCipher {
     nextKey() {
       key++;
     },
+    release() {},
   };
 }
