@@ -59,6 +59,8 @@ export interface Stacks {
   dials: number;
   /** A packet was made up or damaged: openings may fail, and in the clear what arrives may be anything. */
   forged: boolean;
+  /** Dials that were open on both sides and sealed before the first forgery: no forged packet may kill those. */
+  readonly sheltered: Set<number>;
 }
 
 export interface StacksOptions {
@@ -109,6 +111,7 @@ export function createStacks({ seed, routed, insecure }: StacksOptions): Stacks 
     nowUs: 1_000_000,
     dials: 0,
     forged: false,
+    sheltered: new Set(),
   };
   const member = routed ? { router: locators[2]!, adHoc: false } : { adHoc: true };
   const hosts = [
@@ -277,9 +280,23 @@ export function abort(stacks: Stacks, end: End): void {
   handle(stacks, end.host, { kind: 'abort', socket: end.socket });
 }
 
-/** Neither end gave up: what was written must arrive, and the ends with it. */
-export function isUndisturbed({ ends, forged }: Stacks, { dial }: End): boolean {
-  return !forged && !ends.some((end) => end.dial === dial && end.aborted);
+/** To be called before a packet is made up or damaged. */
+export function noteForgery(stacks: Stacks): void {
+  if (!stacks.forged && !stacks.insecure)
+    for (const { dial, server } of stacks.ends) if (server) stacks.sheltered.add(dial);
+  stacks.forged = true;
+}
+
+/** To be called before a packet comes from elsewhere: the flow may follow it to where nobody is. */
+export function noteDiversion(stacks: Stacks): void {
+  stacks.forged = true;
+  stacks.sheltered.clear();
+}
+
+/** Neither end gave up, and nothing was in its way: what was written must arrive, and the ends with it. */
+export function isUndisturbed({ ends, forged, sheltered }: Stacks, { dial }: End): boolean {
+  if (forged && !sheltered.has(dial)) return false;
+  return !ends.some((end) => end.dial === dial && end.aborted);
 }
 
 export function deliver(stacks: Stacks, flight: Flight): void {

@@ -20,6 +20,8 @@ import {
   listen,
   locators,
   nextDeadlineUs,
+  noteDiversion,
+  noteForgery,
   retire,
   type Stacks,
   tick,
@@ -111,7 +113,7 @@ function damage(stacks: Stacks): void {
   const where = u16(operations) % changed.length;
   changed[where]! ^= u8(operations) || 1;
   stacks.flights[at] = { to, from, bytes: changed };
-  stacks.forged = true;
+  noteForgery(stacks);
 }
 
 function shorten(stacks: Stacks): void {
@@ -119,7 +121,7 @@ function shorten(stacks: Stacks): void {
   if (at < 0) return;
   const { to, from, bytes } = stacks.flights[at] as Flight;
   stacks.flights[at] = { to, from, bytes: bytes.slice(0, u16(operations) % (bytes.length + 1)) };
-  stacks.forged = true;
+  noteForgery(stacks);
 }
 
 /** To another host, or as if from another place. */
@@ -128,14 +130,14 @@ function misdeliver(stacks: Stacks): void {
   if (at < 0) return;
   const { bytes } = stacks.flights[at] as Flight;
   stacks.flights.push({ to: oneOf(operations, stacks.hosts), from: oneOf(operations, locators), bytes });
-  stacks.forged = true;
+  noteDiversion(stacks);
 }
 
 function inject(stacks: Stacks): void {
   const to = oneOf(operations, stacks.hosts);
   const from = oneOf(operations, locators);
   const bytes = take(operations, u8(operations)).slice();
-  stacks.forged = true;
+  noteForgery(stacks);
   deliver(stacks, { to, from, bytes });
 }
 
@@ -191,7 +193,7 @@ function relisten(stacks: Stacks): void {
 function settle(stacks: Stacks): void {
   for (const host of stacks.hosts) for (const socket of host.listeners) handle(stacks, host, { kind: 'close', socket });
   for (const end of stacks.ends) if (end.open) drain(stacks, end);
-  run(stacks, stacks.nowUs + (stacks.forged ? shortPatienceUs : patienceUs));
+  run(stacks, stacks.nowUs + (stacks.forged && stacks.sheltered.size === 0 ? shortPatienceUs : patienceUs));
   for (const end of stacks.ends) {
     assert.ok(!end.open || !isUndisturbed(stacks, end), 'a connection that nobody disturbs comes to its end');
     if (end.open) abort(stacks, end);
