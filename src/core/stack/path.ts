@@ -2,9 +2,10 @@
 // attacker sends copies from elsewhere. The newest tagged packet of a flow asks the question; nothing goes to the new
 // address but a challenge, until an answer to it has come from there.
 
-import { type FlowId, Reason, randomId, sameFlow, sameLocator } from '../base/index.ts';
+import { type FlowId, Reason, randomId, sameBytes, sameFlow, sameLocator } from '../base/index.ts';
+import { pathChanged } from '../transport/index.ts';
 import { Direction, parseChallenge } from '../wire/index.ts';
-import { buildChallenge, sendPacket } from './packets.ts';
+import { buildChallenge, sendPacket, synBytes } from './packets.ts';
 import { markReady, setPeer } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 
@@ -49,7 +50,11 @@ function takeResponse(stack: StackState, connection: Connection, token: FlowId):
   if (!sameLocator(challenge.locator, stack.remote)) return Reason.STALE;
   connection.challenge = undefined;
   stack.counters.rebinds++;
+  const elsewhere = !sameBytes(connection.peer.address, stack.remote.address);
   setPeer(stack, connection, stack.remote);
-  if (connection.tcb !== undefined) markReady(stack, connection);
+  const { tcb } = connection;
+  if (tcb === undefined) return Reason.OK;
+  if (elsewhere) pathChanged(tcb, stack.nowUs, synBytes, true);
+  markReady(stack, connection);
   return Reason.OK;
 }
