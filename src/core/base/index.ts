@@ -1,8 +1,9 @@
+export { sameBytes } from './bytes.ts';
 export { type Aead, aeadKeyBytes, aeadTagBytes, type Crypto, type KeyIndex, type Mac } from './crypto.ts';
 export { type FlowId, formatFlowId, noFlow, randomId, sameFlow } from './flow-id.ts';
-export { formatLocator, isLoopback, type Locator, multicastLocator, sameLocator } from './locator.ts';
+export { formatLocator, isLoopback, isPrivate, type Locator, multicastLocator, sameLocator } from './locator.ts';
 export type { Primitives } from './primitives.ts';
-export { type Random, randomBelow, randomFraction, seededRandom } from './random.ts';
+export { type Random, randomBelow, randomBytes, randomFraction, seededRandom } from './random.ts';
 export { Reason, reasonName } from './reason.ts';
 export { unwrap32, wrap32 } from './serial.ts';
 export {

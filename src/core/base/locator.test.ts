@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { formatLocator, isLoopback, sameLocator } from './locator.ts';
+import { formatLocator, isLoopback, isPrivate, sameLocator } from './locator.ts';
 
 const v4 = { address: Uint8Array.of(192, 0, 2, 1), port: 54324 };
 const v6 = { address: Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), port: 9 };
@@ -26,5 +26,30 @@ describe('locator', () => {
     assert.ok(!isLoopback(v4));
     assert.ok(!isLoopback(v6));
     assert.ok(!isLoopback({ address: new Uint8Array(16), port: 1 }));
+  });
+
+  it('knows what is not of the public internet', () => {
+    const of = (...address: number[]) => isPrivate({ address: Uint8Array.from(address), port: 1 });
+    for (const [a, b] of [
+      [10, 0],
+      [172, 16],
+      [172, 31],
+      [192, 168],
+      [169, 254],
+      [100, 64],
+      [127, 5],
+    ] as const)
+      assert.ok(of(a, b, 1, 1), `${a}.${b}`);
+    for (const [a, b] of [
+      [172, 32],
+      [192, 0],
+      [100, 128],
+      [8, 8],
+      [11, 0],
+    ] as const)
+      assert.ok(!of(a, b, 1, 1), `${a}.${b}`);
+    const six = (a: number, b: number) => of(a, b, ...new Array(14).fill(7));
+    assert.ok(six(0xfd, 1) && six(0xfe, 0x80) && !six(0x20, 1) && !six(0xfe, 0));
+    assert.ok(of(...new Array(15).fill(0), 1));
   });
 });

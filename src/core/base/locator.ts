@@ -32,3 +32,12 @@ export function isLoopback(locator: Locator): boolean {
   if (address.length === 4) return address[0] === 127;
   return address.every((byte, i) => byte === (i === 15 ? 1 : 0));
 }
+
+/** An address that is not of the public internet: private (RFC 1918, RFC 4193), shared (RFC 6598), link-local or loopback. */
+export function isPrivate(locator: Locator): boolean {
+  if (isLoopback(locator)) return true;
+  const [a = 0, b = 0] = locator.address;
+  if (locator.address.length === 16) return (a & 0xfe) === 0xfc || (a === 0xfe && (b & 0xc0) === 0x80);
+  if (a === 10 || (a === 192 && b === 168) || (a === 169 && b === 254)) return true;
+  return (a === 172 && (b & 0xf0) === 16) || (a === 100 && (b & 0xc0) === 64);
+}

@@ -45,3 +45,10 @@ export function randomFraction(random: Random): number {
 export function randomBelow(random: Random, bound: number): number {
   return Math.floor(randomFraction(random) * bound);
 }
+
+/** Secrets, if `random` is the system's. */
+export function randomBytes(random: Random, length: number): Uint8Array {
+  const words = new Uint32Array(Math.ceil(length / 4));
+  for (let i = 0; i < words.length; i++) words[i] = random.uint32();
+  return new Uint8Array(words.buffer, 0, length);
+}
