@@ -77,7 +77,11 @@ export function authorize(options: AuthorityOptions, message: ControlMessage, re
     : authorizeSigned(options, message, message.proof.credential);
 }
 
-function authorizeUnsigned({ primitives, trust, requireKeys }: AuthorityOptions, message: ControlMessage, remote: Locator) {
+function authorizeUnsigned(
+  { primitives, trust, requireKeys }: AuthorityOptions,
+  message: ControlMessage,
+  remote: Locator,
+) {
   const near = requireKeys !== true && isPrivate(remote);
   return near ? mayRegister(primitives, trust, message.prefix, undefined) : Reason.NOT_AUTHORIZED;
 }

@@ -3,14 +3,13 @@
 // beside the registry by service, so that a newcomer meets the claims that overlap its own without a search of all.
 // Invariant: an authenticated claim shares its label with no other key and with nobody who has none.
 
-import { formatServiceId, type Locator, makePrefix, type Prefix, prefixWithin, serviceBits } from '../base/index.ts';
+import { formatServiceId, makePrefix, type Prefix, prefixWithin, serviceBits } from '../base/index.ts';
 
 /** What a registration claims. */
 export interface Claim {
   readonly prefix: Prefix;
   /** In text; undefined: made without a key. */
   readonly rootKey: string | undefined;
-  readonly locator: Locator;
 }
 
 export interface Claims<C extends Claim> {

@@ -14,6 +14,8 @@ export {
   type CredentialVerdict,
   clockSkewSeconds,
   createCredentialCache,
+  isCredentialRevoked,
+  isIssuedBy,
   maxChainCertificates,
   maxCredentialBytes,
   parseCredential,

@@ -4,14 +4,14 @@
 
 import type { FlowId, Locator, Prefix, Random, Reason, ServiceId } from '../base/index.ts';
 import type { Discovery, Registrar, Registry, RouterSearch } from '../control/index.ts';
-import type { RecordReader, RecordWriter } from '../security/index.ts';
+import type { CredentialCache, RecordReader, RecordWriter, Revocations } from '../security/index.ts';
 import type { ExpiringMap, FlowTable, ServiceTable, TimerQueue } from '../tables/index.ts';
 import type { BlockPool, Tcb } from '../transport/index.ts';
 import type { Counters } from './counters.ts';
 import type { FlowLower } from './poll.ts';
 import type { Queue } from './queue.ts';
 import type { Search } from './search.ts';
-import type { Event, SocketId, StackOptions, StreamOptions } from './types.ts';
+import type { Event, SecurityOptions, SocketId, StackOptions, StreamOptions } from './types.ts';
 import type { Workspace } from './workspace.ts';
 
 /**
@@ -34,6 +34,7 @@ interface NamedSocket {
   readonly prefix: Prefix;
   readonly weight: number;
   readonly priority: number;
+  security: SecurityOptions;
   /** `listening` was told. */
   announced: boolean;
   /** When waiting for the router's answer ends; Infinity once announced. */
@@ -153,6 +154,10 @@ export interface StackState {
 
   readonly registrar: Registrar;
   readonly registry: Registry | undefined;
+  /** Until then a name that the registry does not know may only not have registered again yet. */
+  learningUntilUs: number;
+  readonly credentials: CredentialCache;
+  readonly revocations: Revocations;
   readonly discovery: Discovery;
   readonly search: RouterSearch | undefined;
   searchStartUs: number;

@@ -4,6 +4,7 @@
 // the one timer.
 
 import type { FlowId, Locator, Prefix, Primitives, Reason, ServiceId } from '../base/index.ts';
+import type { Identity, Trust } from '../security/index.ts';
 import type { TargetOptions } from '../tables/index.ts';
 import type { PacketBatch } from '../transport/index.ts';
 
@@ -18,6 +19,12 @@ export interface StreamOptions {
   readonly keepAliveUs?: number;
   readonly sendBufferBytes?: number;
   readonly receiveBufferBytes?: number;
+}
+
+/** How one end of a connection proves itself, and what it asks of the other. */
+export interface SecurityOptions {
+  /** Who this end is. Absent: a client without a name, a server whose key nobody vouches for. */
+  readonly identity?: Identity;
 }
 
 export type Input =
@@ -37,9 +44,12 @@ export type Input =
       weight?: number;
       priority?: number;
       stream?: StreamOptions;
+      security?: SecurityOptions;
     }
   /** Answers a new SocketId. `via` overrides resolution: the first packet goes there. */
   | { kind: 'connect'; service: ServiceId; protocol: number; via?: Locator; timeoutUs?: number; stream?: StreamOptions }
+  /** A renewed credential, for what a listener tells from now on. */
+  | { kind: 'identity'; socket: SocketId; identity: Identity }
   /** Answers how many of the bytes from `offset` were taken; `writable` follows when it was not all. */
   | { kind: 'write'; socket: SocketId; bytes: Uint8Array; offset: number }
   /** The application can take `bytes` more: `data` events follow until they are used up (a last one may exceed it). */
@@ -52,7 +62,9 @@ export type Input =
   | { kind: 'close'; socket: SocketId }
   | { kind: 'options'; socket: SocketId; stream: StreamOptions }
   /** An unbound datagram socket; answers a SocketId. Without `service` a private name is made up. */
-  | { kind: 'datagram-socket'; service?: ServiceId; bits?: number }
+  | { kind: 'datagram-socket'; service?: ServiceId; bits?: number; security?: SecurityOptions }
+  /** A revocation list; answers a Reason (`applyRevocationList`). Registrations that it voids go at once. */
+  | { kind: 'revocations'; list: Uint8Array }
   /** On a connected datagram flow `to` is absent. Answers 1 if taken, 0 if dropped. */
   | { kind: 'datagram'; socket: SocketId; bytes: Uint8Array; to?: ServiceId }
   /** Static rules of an operator; answers 1 if there was something to change. */
@@ -116,6 +128,12 @@ export interface StackOptions {
   readonly controller: boolean;
   /** Lease asked for (instances) or granted at most (controller). */
   readonly leaseUs: number;
+  /** Keys of service systems, and of labels that are pinned. */
+  readonly trust?: Trust;
+  /** Controller: take no registration that no key vouches for. */
+  readonly requireKeys?: boolean;
+  /** Controller: so long after its start an unknown name may only not have registered again yet; `leaseUs` if absent. */
+  readonly learningUs?: number;
   /** Whole-packet bound of the link towards `remote` (interface MTU less IP and UDP). */
   maxPacketBytes(remote: Locator): number;
 }
