@@ -26,7 +26,7 @@ const sampleDeadlineMs = 120_000;
 
 export async function runBench(name: string, bench: Bench, place: Place, options: Options): Promise<Result> {
   const env: NodeJS.ProcessEnv = { ...process.env, BENCH_ADDRESS: place.serverAddress };
-  const routerArgs = ['router', '--host', place.serverAddress, '--port', '0'];
+  const routerArgs = ['router', '--host', place.serverAddress, '--port', '0', '--no-learning'];
   const router = startNode(place.server, env, [`${root}/bin/caracal.js`, ...routerArgs]);
   const samples = new Map<string, Sample[]>(bench.transports.map((transport) => [transport, []]));
   try {
