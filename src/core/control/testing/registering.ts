@@ -7,7 +7,8 @@ import {
   type Locator,
   makePrefix,
   type Prefix,
-  type Reason,
+  Reason,
+  reasonName,
   type ServiceId,
   seededRandom,
 } from '../../base/index.ts';
@@ -24,7 +25,15 @@ import {
   selfCertifyingId,
 } from '../../security/index.ts';
 import { createServiceTable, type ServiceTable } from '../../tables/index.ts';
-import { type ControlMessage, createControlMessage, MessageType, signControl } from '../messages.ts';
+import {
+  type ControlMessage,
+  createControlMessage,
+  emitControl,
+  MessageType,
+  maxControlBytes,
+  parseControl,
+  signControl,
+} from '../messages.ts';
 import { nonceFor } from '../nonce.ts';
 import { createRegistry, handleRegister, handleUnregister, type Registry, type RegistryOptions } from '../registry.ts';
 
@@ -129,8 +138,28 @@ export function messageOf(type: MessageType, said: Said, nonce: Uint8Array): Con
   return message;
 }
 
-/** REGISTER or UNREGISTER that comes from `from`: the answer. */
-export function deliver(registry: Registry, nowUs: number, message: ControlMessage, from: Locator): ControlMessage {
+/** REGISTER or UNREGISTER that comes from `from` over the wire: the answer. */
+export function deliver(registry: Registry, nowUs: number, sent: ControlMessage, from: Locator): ControlMessage {
+  const reply = deliverBytes(registry, nowUs, bytesOf(sent), from);
+  if (typeof reply === 'number') throw new Error(`the message does not survive the wire: ${reasonName(reply)}`);
+  return reply;
+}
+
+export function bytesOf(message: ControlMessage): Uint8Array {
+  const bytes = new Uint8Array(maxControlBytes);
+  return bytes.slice(0, emitControl(message, bytes, 0));
+}
+
+/** The answer, or why the bytes are no message. */
+export function deliverBytes(
+  registry: Registry,
+  nowUs: number,
+  bytes: Uint8Array,
+  from: Locator,
+): ControlMessage | Reason {
+  const message = createControlMessage();
+  const verdict = parseControl(bytes, 0, bytes.length, message);
+  if (verdict !== Reason.OK) return verdict;
   const reply = createControlMessage();
   const handle = message.type === MessageType.REGISTER ? handleRegister : handleUnregister;
   handle(registry, message, from, nowUs, reply);
