@@ -49,8 +49,9 @@ export interface RegistrationEntry {
   deadlineUs: number;
   /** When the lease ends; -Infinity without one. */
   leaseEndUs: number;
-  /** Exchanges made again at once, since the router last settled the matter. */
-  repeats: number;
+  /** Exchanges made again at once, for a nonce and for a later sequence, since the router last settled the matter. */
+  nonceRepeats: number;
+  orderRepeats: number;
 }
 
 export interface Registrar {
@@ -91,7 +92,7 @@ const refusedRetryUs = 5_000_000;
 const lostAttempts = 5;
 const unregisterAttempts = 4;
 /** A nonce may be too old twice, if the address changes meanwhile; a router that never takes one is not asked on. */
-const nonceRepeats = 3;
+const mostNonceRepeats = 3;
 
 /** A boot of this moment. */
 export function bootNow({ random, unixSeconds }: Pick<Primitives, 'random' | 'unixSeconds'>): FlowId {
@@ -230,7 +231,7 @@ export function handleRegistrarReply(
   if (reason !== Reason.OK) return noteRefusal(registrar, entry, reason, nowUs);
   const first = entry.state !== 'registered';
   entry.state = 'registered';
-  entry.repeats = 0;
+  settle(entry);
   if (isSigned(entry)) registrar.accepted = true;
   entry.leaseEndUs = nowUs + message.leaseMs * 1000;
   setDeadline(registrar, entry, nowUs + Math.max(firstRetryUs, (message.leaseMs * 1000) / 3));
@@ -292,9 +293,14 @@ function isSigned({ identity }: RegistrationEntry): boolean {
 }
 
 /** The router wants its nonce, or knows of a later message: a network that reorders explains that once. */
-function mayRepeat({ repeats }: RegistrationEntry, reason: Reason): boolean {
-  if (reason === Reason.NONCE_REQUIRED) return repeats < nonceRepeats;
-  return reason === Reason.OUT_OF_DATE && repeats === 0;
+function mayRepeat({ nonceRepeats, orderRepeats }: RegistrationEntry, reason: Reason): boolean {
+  if (reason === Reason.NONCE_REQUIRED) return nonceRepeats < mostNonceRepeats;
+  return reason === Reason.OUT_OF_DATE && orderRepeats === 0;
+}
+
+function settle(entry: RegistrationEntry): void {
+  entry.nonceRepeats = 0;
+  entry.orderRepeats = 0;
 }
 
 /**
@@ -307,7 +313,8 @@ function repeat(registrar: Registrar, entry: RegistrationEntry, reason: Reason, 
     const now = bootNow(registrar.options.primitives);
     registrar.boot = { hi: Math.max(now.hi, registrar.boot.hi + 1), lo: now.lo };
   }
-  entry.repeats++;
+  if (reason === Reason.OUT_OF_DATE) entry.orderRepeats++;
+  else entry.nonceRepeats++;
   restart(registrar, entry, nowUs);
   return { kind: 'repeating', entry, first: false, reason };
 }
@@ -325,7 +332,7 @@ function noteBoot(registrar: Registrar, answered: RegistrationEntry, boot: FlowI
 function noteRefusal(registrar: Registrar, entry: RegistrationEntry, reason: Reason, nowUs: number): RegistrarEvent {
   const first = entry.state !== 'refused';
   entry.state = 'refused';
-  entry.repeats = 0;
+  settle(entry);
   entry.leaseEndUs = -Infinity;
   setDeadline(registrar, entry, nowUs + refusedRetryUs);
   return { kind: 'refused', entry, first, reason };
@@ -383,7 +390,8 @@ function blankEntry(prefix: Prefix, protocol: number): RegistrationEntry {
     attempts: 0,
     deadlineUs: Infinity,
     leaseEndUs: -Infinity,
-    repeats: 0,
+    nonceRepeats: 0,
+    orderRepeats: 0,
   };
 }
 
