@@ -246,7 +246,9 @@ interface Request {
   readonly nowUs: number;
   /** Of the registration that it is about. */
   readonly key: string;
-  /** Whose word it would be, if the signature is right. */
+  /** Its sender receives where it says it is. */
+  readonly present: boolean;
+  /** Whose word it would be, if the signature is right; not looked for before the sender is known to be there. */
   readonly signer: Signer | undefined;
 }
 
@@ -264,13 +266,14 @@ function openRequest(
   reply.transaction = message.transaction;
   reply.boot = registry.options.boot;
   reply.nonce = nonceFor(registry.nonces, remote, nowUs);
-  return { message, remote, nowUs, key: keyOf(message), signer: signerOf(message) };
+  const present = isNonceOf(registry.nonces, remote, nowUs, message.nonce);
+  return { message, remote, nowUs, key: keyOf(message), present, signer: present ? signerOf(message) : undefined };
 }
 
 /** Nonce, version, proof, and whose the entry is, if there is one; what is cheap to check comes first. */
 function examine(registry: Registry, request: Request): Verdict {
-  const { message, remote, nowUs, key, signer } = request;
-  if (!isNonceOf(registry.nonces, remote, nowUs, message.nonce)) return { reason: Reason.NONCE_REQUIRED };
+  const { message, remote, nowUs, key, present, signer } = request;
+  if (!present) return { reason: Reason.NONCE_REQUIRED };
   const known = getExpiring(registry.registrations, key, nowUs);
   const tombstone = getExpiring(registry.tombstones, tombstoneKey(key, signer, remote), nowUs);
   const ours = known !== undefined && sameSigner(known.authority?.signer, signer);
