@@ -113,7 +113,7 @@ function build(plan: Plan, keepTrace: boolean): Play {
     name: 'router',
     address: '10.0.0.254',
     port: 54_324,
-    options: { forwarding: true, controller: true, adHoc: false },
+    options: { forwarding: true, controller: true, adHoc: false, learningUs: 0 },
     createStack,
   });
   const member = (name: 'client' | 'server', address: string) =>

@@ -5,7 +5,14 @@
 import assert from 'node:assert/strict';
 import { type Reason, reasonName, type ServiceId } from '../../src/core/base/index.ts';
 import { labelServiceId } from '../../src/core/security/index.ts';
-import { createStack, type Event, Protocol, type SocketId, type Stack } from '../../src/core/stack/index.ts';
+import {
+  createStack,
+  type Event,
+  Protocol,
+  type SocketId,
+  type Stack,
+  type StackOptions,
+} from '../../src/core/stack/index.ts';
 import {
   addHost,
   createPrimitives,
@@ -51,13 +58,13 @@ export function createWorld(link: Partial<LinkOptions> = {}, seed = 1, coalesceU
   return { simulation, client, server, router, up, down };
 }
 
-/** A router, or the same router started again. */
-export function addRouter(simulation: Simulation): SimHost<Stack> {
+/** A router, or the same router started again; it learns for no time unless told otherwise. */
+export function addRouter(simulation: Simulation, options: Partial<StackOptions> = {}): SimHost<Stack> {
   return addHost(simulation, {
     name: 'router',
     address: '10.0.0.254',
     port: 54_324,
-    options: { forwarding: true, controller: true, adHoc: false },
+    options: { forwarding: true, controller: true, adHoc: false, learningUs: 0, ...options },
     createStack,
   });
 }

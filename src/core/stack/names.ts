@@ -8,9 +8,10 @@ import {
   isUnregistered,
   type RegistrarEvent,
   registerService,
+  renewIdentity,
   unregisterService,
 } from '../control/index.ts';
-import { privateName } from '../security/index.ts';
+import { type Identity, privateName } from '../security/index.ts';
 import { findRule, findTarget, getExpiring, insertTarget, removeTarget, setExpiring } from '../tables/index.ts';
 import { dropHalfOpen, halfOpenOf } from './accept.ts';
 import { sendWithdraw } from './control-egress.ts';
@@ -65,6 +66,7 @@ export function openDatagramSocket(stack: StackState, input: Extract<Input, { ki
     found: input.service !== undefined,
     weight: defaultWeight,
     priority: 0,
+    security: input.security ?? {},
     announced: false,
     announceDeadlineUs: Number.POSITIVE_INFINITY,
     closing: false,
@@ -99,9 +101,16 @@ function announce(stack: StackState, binding: Binding): void {
   if (binding.kind === 'datagram-socket' && !binding.found) return tellListening(stack, binding, false);
   if (stack.registry !== undefined) return tellListening(stack, binding, true);
   stack.controlPlaneUs = 0;
-  registerService(stack.registrar, binding.prefix, binding.protocol, binding.weight, binding.priority, stack.nowUs);
+  const { prefix, protocol, weight, priority, security } = binding;
+  registerService(stack.registrar, prefix, protocol, weight, priority, stack.nowUs, security.identity);
   stack.unannounced.add(binding);
   if (stack.locals.length > 0) awaitAnnouncement(stack, binding);
+}
+
+/** The router hears of another credential at the next refresh. */
+export function renewRegistration(stack: StackState, binding: Binding, identity: Identity): void {
+  stack.controlPlaneUs = 0;
+  renewIdentity(stack.registrar, binding.prefix, binding.protocol, identity, stack.nowUs);
 }
 
 /** How long `listening` may wait for a router; not at all when there is none to wait for. */
@@ -150,12 +159,22 @@ export function announceDeadlineUs(stack: StackState): number {
 
 /** What the router said of a registration. */
 export function handleRegistrarEvent(stack: StackState, event: RegistrarEvent): void {
+  if (event.kind === 'repeating') return;
   if (event.kind === 'unregistered') return pollAnnouncements(stack);
   const binding = findBinding(stack, event.entry.prefix, event.entry.protocol);
   if (binding === undefined || binding.announced) return;
   if (event.kind === 'registered') tellListening(stack, binding, true);
-  else failListening(stack, binding, event.reason, 'the router refused the registration');
+  else failListening(stack, binding, event.reason, refusals[event.reason] ?? 'the router refused the registration');
 }
+
+const refusals: Partial<Record<Reason, string>> = {
+  [Reason.EXPIRED]: 'its certificate is not valid now',
+  [Reason.REVOKED]: 'its certificate was revoked',
+  [Reason.BAD_SIGNATURE]: 'the router finds a signature that is wrong',
+  [Reason.NOT_AUTHORIZED]:
+    'its key may not use this name, or it needs one: another key holds it, or the router demands keys',
+  [Reason.OUT_OF_DATE]: 'a later process registered with the same identity',
+};
 
 function findBinding(stack: StackState, prefix: Prefix, protocol: number): Binding | undefined {
   const rule = findRule(stack.services, prefix);

@@ -31,7 +31,7 @@ import { wasClosed } from './names.ts';
 import { handleRefusal, handleSynAck } from './open.ts';
 import { sendPacket } from './packets.ts';
 import { handleChallenge, noteAddress } from './path.ts';
-import { chooseTarget } from './route.ts';
+import { chooseTarget, unknownNameReason } from './route.ts';
 import { confirm, markReady, touch } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { settle } from './stream.ts';
@@ -242,7 +242,7 @@ function receiveSyn(
     return mayRefuse(stack, syn) ? refuseSyn(stack, syn, Reason.REFUSED) : Reason.NO_SUCH_SERVICE;
   }
   const rule = lookup(stack.services, protocol, service, 0);
-  if (rule === undefined) return refuseSyn(stack, syn, Reason.NO_SUCH_SERVICE);
+  if (rule === undefined) return refuseSyn(stack, syn, unknownNameReason(stack));
   const { flowHi, flowLo, nonceHi, nonceLo, attempt } = control;
   const target = chooseTarget(rule, protocol, flowHi, flowLo, nonceHi, nonceLo, attempt >> 1);
   if (target === undefined || target.action === 'drop' || target.action === 'delay') {

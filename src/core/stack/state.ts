@@ -45,6 +45,7 @@ interface NamedSocket {
   readonly prefix: Prefix;
   readonly weight: number;
   readonly priority: number;
+  security: SecurityOptions;
   /** `listening` was told. */
   announced: boolean;
   /** When waiting for the router's answer ends; Infinity once announced. */
@@ -58,7 +59,6 @@ export interface Listener extends NamedSocket {
   readonly kind: 'listener';
   readonly backlog: number;
   readonly stream: StreamOptions;
-  security: SecurityOptions;
   /** Connections in SYN-RECEIVED. */
   halfOpen: number;
   /** After `close`: how long those may still complete. */
@@ -240,6 +240,10 @@ export interface StackState {
 
   readonly registrar: Registrar;
   readonly registry: Registry | undefined;
+  /** Until then a name that the registry does not know may only not have registered again yet. */
+  learningUntilUs: number;
+  readonly credentials: CredentialCache;
+  readonly revocations: Revocations;
   readonly discovery: Discovery;
   readonly search: RouterSearch | undefined;
   searchStartUs: number;
@@ -264,8 +268,6 @@ export interface StackState {
   readonly provenAddresses: ExpiringMap<string, true>;
   /** Accepted connections by address. */
   readonly flowsByPeer: Map<string, number>;
-  readonly credentials: CredentialCache;
-  readonly revocations: Revocations;
   /** Of listeners without an identity; made at the first need. */
   ownKey: KeyPair | undefined;
 
