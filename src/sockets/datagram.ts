@@ -97,7 +97,7 @@ export class DatagramSocket extends EventEmitter {
 
   /**
    * `send(message, [callback])` on a flow, `send(message, service, [callback])` otherwise. The callback tells that the
-   * message left this process's hands, or ENOBUFS; never that it arrived. Binds to a private name if need be.
+   * message left this process's hands, or why it did not; never that it arrived. Binds to a private name if need be.
    */
   send(message: string | Uint8Array, service?: ServiceName | SendCallback, callback?: SendCallback): void {
     const done = typeof service === 'function' ? service : callback;
@@ -244,21 +244,20 @@ export class DatagramSocket extends EventEmitter {
 
   #transmit(bytes: Uint8Array, target: Target | undefined, callback: SendCallback | undefined): void {
     if (!target) {
-      this.#hand(bytes, undefined, callback);
+      this.#hand(bytes, undefined, this.#peer ?? this.#service, callback);
       return;
     }
     resolveTarget(this.#driver!, target, (error, prefix) => {
       if (error) this.#answer(callback, error, 0);
-      else this.#hand(bytes, prefix.id, callback);
+      else this.#hand(bytes, prefix.id, target.text, callback);
     });
   }
 
-  #hand(bytes: Uint8Array, to: ServiceId | undefined, callback: SendCallback | undefined): void {
+  #hand(bytes: Uint8Array, to: ServiceId | undefined, service: string, callback: SendCallback | undefined): void {
     if (this.#id === undefined) return;
-    const taken = this.#driver!.handle({ kind: 'datagram', socket: this.#id, bytes, ...(to ? { to } : {}) });
-    const service = this.#peer ?? this.#service;
-    if (taken === 1) this.#answer(callback, null, bytes.length);
-    else this.#answer(callback, serviceError('send', Reason.QUEUE_FULL, service, 'or the message is too long'), 0);
+    const answer = this.#driver!.handle({ kind: 'datagram', socket: this.#id, bytes, ...(to ? { to } : {}) });
+    if (answer === 1) this.#answer(callback, null, bytes.length);
+    else this.#answer(callback, serviceError('send', answer === 0 ? Reason.CLOSED : (-answer as Reason), service), 0);
   }
 
   #answer(callback: SendCallback | undefined, error: Error | null, bytes: number): void {

@@ -4,8 +4,9 @@
 
 import { type FlowId, Reason, randomId, sameFlow, sameLocator } from '../base/index.ts';
 import { Direction, parseChallenge } from '../wire/index.ts';
+import { noteHeard } from './association-table.ts';
 import { buildChallenge, sendPacket } from './packets.ts';
-import { markReady, setPeer } from './sockets.ts';
+import { confirm, markReady, setPeer } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 
 /** A challenge that stays unanswered may be followed by another after this long. */
@@ -48,6 +49,10 @@ function takeResponse(stack: StackState, connection: Connection, token: FlowId):
   if (challenge === undefined || !sameFlow(challenge.token, token)) return Reason.STALE;
   if (!sameLocator(challenge.locator, stack.remote)) return Reason.STALE;
   connection.challenge = undefined;
+  confirm(connection);
+  noteHeard(connection);
+  // An association was asked only whether it is still there.
+  if (sameLocator(connection.peer, stack.remote)) return Reason.OK;
   stack.counters.rebinds++;
   setPeer(stack, connection, stack.remote);
   if (connection.tcb !== undefined) markReady(stack, connection);

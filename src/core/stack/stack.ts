@@ -28,6 +28,8 @@ import {
 } from '../tables/index.ts';
 import { createBlockPool } from '../transport/index.ts';
 import { retrySynAck } from './accept.ts';
+import { createAssociations } from './association-table.ts';
+import { pollAssociation } from './associations.ts';
 import { abort, endLocal, retryFin } from './close.ts';
 import { pollControlPlane } from './control-plane.ts';
 import { createCounters } from './counters.ts';
@@ -121,6 +123,7 @@ function createState(options: StackOptions): StackState {
     cookieSecret: createCookieSecret(primitives, 0),
     provenAddresses: createExpiringMap(65_536, 'evict'),
     flowsByPeer: new Map(),
+    associations: createAssociations(),
     credentials: createCredentialCache(),
     revocations: createRevocations(),
     ownKey: undefined,
@@ -219,7 +222,7 @@ function handleClose(stack: StackState, input: Extract<Input, { kind: 'close' }>
 
 function renewIdentity(stack: StackState, input: Extract<Input, { kind: 'identity' }>): number {
   const socket = stack.sockets.get(input.socket);
-  if (socket?.kind !== 'listener') return 0;
+  if (socket === undefined || socket.kind === 'connection') return 0;
   socket.security = { ...socket.security, identity: input.identity };
   return 1;
 }
@@ -247,6 +250,8 @@ function handleControlTimer(stack: StackState, connection: Connection): void {
       return retrySyn(stack, connection);
     case 'SYN-RECEIVED':
       return retrySynAck(stack, connection);
+    case 'ESTABLISHED':
+      return pollAssociation(stack, connection);
     case 'FIN-SENT':
       return retryFin(stack, connection);
     case 'TIME-WAIT':

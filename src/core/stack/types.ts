@@ -97,9 +97,12 @@ export type Input =
   | { kind: 'close'; socket: SocketId }
   | { kind: 'options'; socket: SocketId; stream: StreamOptions }
   /** An unbound datagram socket; answers a SocketId. Without `service` a private name is made up. */
-  | { kind: 'datagram-socket'; service?: ServiceId; bits?: number }
-  /** On a connected datagram flow `to` is absent. Answers 1 if taken, 0 if dropped. */
-  | { kind: 'datagram'; socket: SocketId; bytes: Uint8Array; to?: ServiceId }
+  | { kind: 'datagram-socket'; service?: ServiceId; bits?: number; security?: SecurityOptions }
+  /**
+   * On a connected datagram flow `to` is absent. `expects` as in SecurityOptions: the key that `to` must show. Answers 1 if
+   * taken; dropped, the reason with a minus; 0 if there is no such socket.
+   */
+  | { kind: 'datagram'; socket: SocketId; bytes: Uint8Array; to?: ServiceId; expects?: ServiceId }
   /** Static rules of an operator; answers 1 if there was something to change. */
   | { kind: 'rule'; change: RuleChange }
   /** The link learned that packets of more than `packetBytes` cannot go to `remote` (EMSGSIZE, ICMP). */
@@ -163,6 +166,8 @@ export interface Limits {
   readonly synsPerSecond: number;
   /** Accepted connections of one address. */
   readonly flowsPerPeer: number;
+  /** Associations that this stack opened, and as many that others opened. */
+  readonly associations: number;
   /** Bytes of stream buffers in all; beyond it nothing more is taken from applications. */
   readonly bufferBytes: number;
 }
