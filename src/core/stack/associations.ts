@@ -30,7 +30,7 @@ const openingUs = 5_000_000;
 const maxProbes = 4;
 const probeIntervalUs = 500_000;
 /** Senders of one address make room for each other once they hold this share of the accepted associations. */
-const addressShare = 1 / 8;
+const addressShare = 1 / 4;
 
 /** Sends, or holds until the association is open, what may not go in the clear; undefined: `to` asks for none of this. */
 export function sendAssociated(
