@@ -118,7 +118,10 @@ const phases: Partial<Record<Syscall, ReadonlyMap<number, Row>>> = {
 };
 
 function rowOf(syscall: Syscall, reason: Reason): Row {
-  return phases[syscall]?.get(reason) ?? established.get(reason) ?? { code: 'EPROTO', why: reasonName(reason), retryable: false };
+  return (
+    phases[syscall]?.get(reason) ??
+    established.get(reason) ?? { code: 'EPROTO', why: reasonName(reason), retryable: false }
+  );
 }
 
 function makeError(

@@ -353,6 +353,7 @@ test('associations: they end with their socket, and the other end learns of it',
   assert.deepEqual(one.events, ['listening', 'closed']);
   sendText(bindSocket(client), 'half open', oracle.id);
   runFor(simulation, 6_000);
+  assert.equal(server.stack.state.halfOpen, 1);
   server.driver.handle({ kind: 'close', socket: answering.socket });
   runFor(simulation, 20_000);
   assert.deepEqual(flowsOf(server), []);
@@ -404,6 +405,7 @@ test('associations: an address that opens many makes room for itself, not at the
   runFor(simulation, 5_000_000);
   assert.equal(answering.received.length, 201);
   assert.equal(flowsOf(server).length, 32);
+  assert.ok(droppedBy(server, 'cookie-required') > 0, 'a rush of openings is asked for cookies, as at any listener');
   const from = answering.received[0]?.from;
   assert.ok(from !== undefined);
   sendText(answering, 'still there?', from);
