@@ -1,7 +1,8 @@
 // The server's half of opening. A SYN for a name bound here makes one half-open connection and one SYN-ACK; the same SYN
 // again gets the byte-identical SYN-ACK. `connection` fires on the ACK, whose tag shows that the client has the keys.
 // Half-open connections are bounded by the listener's backlog and by the stack, hold no transport (it is made anew from
-// the SYN when the ACK comes), and what is sent to their address is bounded by what came from there.
+// the SYN when the ACK comes), and what is sent to their address is bounded by what came from there. A datagram socket takes
+// SYNs, too: what opens there is an association (associations.ts), of which the application is told nothing.
 
 import { type Locator, Reason, type ServiceId } from '../base/index.ts';
 import {
@@ -34,14 +35,7 @@ import {
   releaseFlow,
   setPeer,
 } from './sockets.ts';
-import {
-  blankExchange,
-  type Connection,
-  type DatagramSocket,
-  type Exchange,
-  type Listener,
-  type StackState,
-} from './state.ts';
+import { type Binding, blankExchange, type Connection, type Exchange, type StackState } from './state.ts';
 import { isTagged } from './tags.ts';
 import { Protocol } from './types.ts';
 
@@ -71,14 +65,14 @@ export function acceptSyn(stack: StackState, target: Target, syn: Syn): Reason {
   const known = getExpiring(stack.opened, key, stack.nowUs);
   if (known !== undefined) return repeatSynAck(stack, known, syn);
   const listener = stack.sockets.get(target.socket);
-  if (listener?.kind !== 'listener' || listener.closing || listener.protocol !== syn.protocol)
-    return refuseSyn(stack, syn, Reason.REFUSED);
+  if (listener === undefined || listener.kind === 'connection') return refuseSyn(stack, syn, Reason.REFUSED);
+  if (listener.closing || listener.protocol !== syn.protocol) return refuseSyn(stack, syn, Reason.REFUSED);
   if (stack.halfOpen >= stack.limits.halfOpen || listener.halfOpen >= listener.backlog) return Reason.QUEUE_FULL;
   const admitted = admitSyn(stack, syn.service, syn.client);
   return admitted === Reason.OK ? openHalf(stack, listener, syn, key) : admitted;
 }
 
-function openHalf(stack: StackState, listener: Listener, syn: Syn, key: string): Reason {
+function openHalf(stack: StackState, listener: Binding, syn: Syn, key: string): Reason {
   const offer = readOffer(stack);
   const flags = offer && offerFlags(offer);
   if (offer === undefined || flags === undefined) return Reason.BAD_EXTENSION;
@@ -281,6 +275,7 @@ function admitPeer(stack: StackState, connection: Connection, exchange: Exchange
   connection.controlTries = 0;
   connection.controlDeadlineUs = Number.POSITIVE_INFINITY;
   stack.counters.connectionsAccepted++;
+  if (listener?.kind === 'datagram-socket') return Reason.OK;
   emitEvent(stack, {
     kind: 'connection',
     socket: listener?.socket ?? connection.listener,
@@ -304,12 +299,12 @@ function openTransport(stack: StackState, connection: Connection, exchange: Exch
   setPeer(stack, connection, connection.peer);
 }
 
-function leaveHalfOpen(stack: StackState, connection: Connection): Listener | DatagramSocket | undefined {
+function leaveHalfOpen(stack: StackState, connection: Connection): Binding | undefined {
   stack.halfOpen--;
   const listener = stack.sockets.get(connection.listener);
   if (listener === undefined || listener.kind === 'connection') return undefined;
-  if (listener.kind === 'listener') listener.halfOpen--;
-  if (listener.kind === 'listener' && listener.closing && listener.halfOpen === 0) stack.controlPlaneUs = 0;
+  listener.halfOpen--;
+  if (listener.closing && listener.halfOpen === 0) stack.controlPlaneUs = 0;
   return listener;
 }
 
@@ -328,7 +323,7 @@ function discard(stack: StackState, connection: Connection): void {
 }
 
 /** Half-open connections of a listener that closes. */
-export function halfOpenOf(stack: StackState, listener: Listener): Connection[] {
+export function halfOpenOf(stack: StackState, listener: Binding): Connection[] {
   const found: Connection[] = [];
   if (listener.halfOpen === 0) return found;
   for (const socket of stack.sockets.values())

@@ -5,8 +5,9 @@
 import { type FlowId, Reason, randomId, sameBytes, sameFlow, sameLocator } from '../base/index.ts';
 import { pathChanged } from '../transport/index.ts';
 import { Direction, parseChallenge } from '../wire/index.ts';
+import { noteHeard } from './association-table.ts';
 import { buildChallenge, sendPacket, synBytes } from './packets.ts';
-import { markReady, setPeer } from './sockets.ts';
+import { confirm, markReady, setPeer } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 
 /** A challenge that stays unanswered may be followed by another after this long. */
@@ -49,6 +50,10 @@ function takeResponse(stack: StackState, connection: Connection, token: FlowId):
   if (challenge === undefined || !sameFlow(challenge.token, token)) return Reason.STALE;
   if (!sameLocator(challenge.locator, stack.remote)) return Reason.STALE;
   connection.challenge = undefined;
+  confirm(connection);
+  noteHeard(connection);
+  // An association was asked only whether it is still there.
+  if (sameLocator(connection.peer, stack.remote)) return Reason.OK;
   stack.counters.rebinds++;
   const elsewhere = !sameBytes(connection.peer.address, stack.remote.address);
   setPeer(stack, connection, stack.remote);

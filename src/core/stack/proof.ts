@@ -2,8 +2,18 @@
 // refuses before it sends a byte of the application; a server does so where it demands keys. A label that nothing is
 // known of proves nothing: it is taken from this machine and from private networks, or where the application says so.
 
-import { formatServiceId, isLoopback, isPrivate, type Locator, Reason, reasonName, sameBytes } from '../base/index.ts';
 import {
+  formatServiceId,
+  isLoopback,
+  isPrivate,
+  type Locator,
+  Reason,
+  reasonName,
+  type ServiceId,
+  sameBytes,
+} from '../base/index.ts';
+import {
+  expectedKeyId,
   type Introduction,
   judge,
   nameKind,
@@ -72,6 +82,32 @@ export function proofOf(
   };
 }
 
+/** Whether only who shows a key may be `name`: its own, its system's, or the one that the label is pinned to. */
+export function demandsKey(stack: StackState, name: ServiceId): boolean {
+  if (isReserved(stack, name)) return false;
+  if (nameKind(name) !== 'label') return true;
+  const { primitives, trust } = stack.options;
+  return trust !== undefined && expectedKeyId(primitives, trust, name) !== undefined;
+}
+
+/** The control plane's names and the directory's: what goes there is signed, or no secret. */
+export function isReserved(stack: StackState, name: ServiceId): boolean {
+  return sameBytes(name, stack.controlService) || sameBytes(name, stack.directoryService);
+}
+
+/** Whether the other end has shown the key that `name` demands. */
+export function hasProven(stack: StackState, { peerProof }: Connection, name: ServiceId): boolean {
+  const { primitives, trust } = stack.options;
+  if (peerProof?.rootKey === undefined || peerProof.prefix === undefined) return false;
+  const { rootKey, prefix } = peerProof;
+  return judge(primitives, trust ?? noTrust, name, { rootKey, prefix }) === 'authentic';
+}
+
+/** Whether a datagram to `name` may go in the clear to `remote`, which stands on the way to it. */
+export function mayGoInClear(stack: StackState, name: ServiceId, remote: Locator): boolean {
+  return isReserved(stack, name) || nearness(stack, remote) !== 'elsewhere';
+}
+
 export function nearness(stack: StackState, remote: Locator): Nearness {
   if (isLoopback(remote) || stack.locals.some(({ address }) => sameBytes(address, remote.address))) return 'host';
   return isPrivate(remote) ? 'network' : 'elsewhere';
@@ -99,8 +135,9 @@ function judgeNameless(stack: StackState, connection: Connection, insecure: bool
   const { expects } = connection.security;
   if (expects !== undefined) return { detail: `expected the key svc:${formatServiceId(expects)}, it shows none` };
   if (nameKind(connection.service) !== 'label') return { detail: 'the name demands a key, and it shows none' };
-  const pin = stack.options.trust?.pins.get(formatServiceId(connection.service));
-  if (pin !== undefined) return { detail: `expected the key svc:${pin}, it shows none` };
+  const { primitives, trust } = stack.options;
+  const pin = expectedKeyId(primitives, trust ?? noTrust, connection.service);
+  if (pin !== undefined) return { detail: `expected the key svc:${formatServiceId(pin)}, it shows none` };
   if (!isTrustedPlace(stack, connection)) return { detail: unpinnedElsewhere };
   return { proof: proofOf(stack, connection, undefined, insecure) };
 }

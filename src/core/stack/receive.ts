@@ -22,15 +22,18 @@ import {
   sourceHasRouter,
 } from '../wire/index.ts';
 import { acceptSyn, establish, refuseSyn, type Syn } from './accept.ts';
+import { acceptAssociation } from './associations.ts';
 import { echoesNonce, handleFin, handleReset, repeatReset } from './close.ts';
 import { handleControlMessage } from './control-plane.ts';
 import { countDrop } from './counters.ts';
-import { receiveConnected, receiveUnbound } from './datagrams.ts';
+import { receiveConnected } from './datagram-flows.ts';
+import { receiveUnbound } from './datagrams.ts';
 import { admitSyn } from './limits.ts';
 import { wasClosed } from './names.ts';
 import { handleRefusal, handleSynAck } from './open.ts';
 import { sendPacket } from './packets.ts';
 import { handleChallenge, noteAddress } from './path.ts';
+import { mayGoInClear } from './proof.ts';
 import { chooseTarget, unknownNameReason } from './route.ts';
 import { confirm, markReady, touch } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
@@ -121,7 +124,9 @@ function receiveOpening(stack: StackState, connection: Connection): Reason {
 function completeOpening(stack: StackState, connection: Connection): Reason {
   if (!echoesNonce(connection, stack.work.control)) return Reason.BAD_NONCE;
   const verdict = establish(stack, connection);
-  return verdict === Reason.OK ? receiveData(stack, connection, true) : verdict;
+  if (verdict !== Reason.OK) return verdict;
+  acceptAssociation(stack, connection);
+  return receiveData(stack, connection, true);
 }
 
 function repeatedAnswer(stack: StackState, connection: Connection): Reason {
@@ -289,9 +294,12 @@ function receiveDatagram(
     return Reason.NO_SUCH_SERVICE;
   }
   if (rule !== undefined) countResolved(rule, target, packet.totalBytes);
-  if (target.action === 'forward') return forward(stack, target, sender, at, length);
+  if (target.action === 'forward') {
+    const allowed = target.locator === undefined || mayGoInClear(stack, to, target.locator);
+    return allowed ? forward(stack, target, sender, at, length) : Reason.UNTRUSTED;
+  }
   const payload = bytes.slice(packet.payloadOffset, packet.payloadOffset + packet.payloadBytes);
-  return receiveUnbound(stack, target, from, sender, payload);
+  return receiveUnbound(stack, target, to, from, sender, payload);
 }
 
 function spread(from: ServiceId | undefined): number {

@@ -22,6 +22,7 @@ import {
   setPathLimit,
   type Tcb,
 } from '../transport/index.ts';
+import { forgetAssociation } from './association-table.ts';
 import { uncountPeer } from './limits.ts';
 import { synBytes, taggedHeaderBytes } from './packets.ts';
 import { push } from './queue.ts';
@@ -60,6 +61,7 @@ export function createConnection(stack: StackState, seed: ConnectionSeed): Conne
     kind: 'connection',
     socket,
     ...seed,
+    association: undefined,
     localFlow: noFlow,
     localNonce: randomId(stack.random),
     exchange: undefined,
@@ -258,6 +260,7 @@ export function conclude(stack: StackState, connection: Connection, reason: Reas
 function forget(stack: StackState, connection: Connection): void {
   const { socket, over, overDetail } = connection;
   if (!stack.sockets.delete(socket)) return;
+  if (connection.association !== undefined) return forgetAssociation(stack, connection, connection.association);
   emitEvent(stack, { kind: 'closed', socket, reason: over ?? Reason.OK, detail: overDetail });
 }
 

@@ -32,6 +32,8 @@ import {
 } from '../tables/index.ts';
 import { createBlockPool } from '../transport/index.ts';
 import { retrySynAck } from './accept.ts';
+import { createAssociations } from './association-table.ts';
+import { pollAssociation } from './associations.ts';
 import { abort, endLocal, retryFin } from './close.ts';
 import { pollControlPlane } from './control-plane.ts';
 import { createCounters } from './counters.ts';
@@ -140,6 +142,7 @@ function createState(options: StackOptions): StackState {
     cookieSecret: createCookieSecret(primitives, 0),
     provenAddresses: createExpiringMap(65_536, 'evict'),
     flowsByPeer: new Map(),
+    associations: createAssociations(),
     ownKey: undefined,
     controlPlaneUs: Number.POSITIVE_INFINITY,
     remote: noLocator,
@@ -274,6 +277,8 @@ function handleControlTimer(stack: StackState, connection: Connection): void {
       return retrySyn(stack, connection);
     case 'SYN-RECEIVED':
       return retrySynAck(stack, connection);
+    case 'ESTABLISHED':
+      return pollAssociation(stack, connection);
     case 'FIN-SENT':
       return retryFin(stack, connection);
     case 'TIME-WAIT':
