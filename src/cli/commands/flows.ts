@@ -44,6 +44,7 @@ async function run({ json }: { json: boolean }): Promise<void> {
       { title: 'service', value: ({ name, service }) => name ?? service },
       { title: 'role', value: ({ role }) => role },
       { title: 'state', value: ({ state }) => state },
+      { title: 'peer', value: peerOf },
       { title: 'in', value: ({ bytesIn }) => formatBytes(bytesIn), align: 'right' },
       { title: 'out', value: ({ bytesOut }) => formatBytes(bytesOut), align: 'right' },
       { title: 'rtt', value: ({ rttUs }) => formatDuration(rttUs), align: 'right' },
@@ -53,4 +54,10 @@ async function run({ json }: { json: boolean }): Promise<void> {
       { title: 'flow', value: ({ localFlow }) => localFlow },
     ]),
   );
+}
+
+/** What is known of the other end, and, where it is not so, that nobody else reads along. */
+function peerOf({ authenticated, encrypted }: Line): string {
+  const who = authenticated ? 'authenticated' : 'unauthenticated';
+  return encrypted ? who : `${who}, in the clear`;
 }
