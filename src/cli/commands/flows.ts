@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { FlowInfo } from '../../core/stack/index.ts';
 import { formatBytes, formatDuration, formatTable, print, printJson } from '../output.ts';
 import { nameBook, readStacks } from '../statuses.ts';
+import { proofOf } from './rules.ts';
 
 interface Line extends FlowInfo {
   readonly pid: number;
@@ -57,7 +58,6 @@ async function run({ json }: { json: boolean }): Promise<void> {
 }
 
 /** What is known of the other end, and, where it is not so, that nobody else reads along. */
-function peerOf({ authenticated, encrypted }: Line): string {
-  const who = authenticated ? 'authenticated' : 'unauthenticated';
-  return encrypted ? who : `${who}, in the clear`;
+function peerOf(flow: Line): string {
+  return flow.encrypted ? proofOf(flow) : `${proofOf(flow)}, in the clear`;
 }
