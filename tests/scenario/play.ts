@@ -257,6 +257,7 @@ function judge(play: Play, faults: string[]): void {
     if (play.plan.level === 'mild' && !listening.announced) faults.push(`${service}: was not announced`);
     for (const [i, dial] of listening.dials.entries()) judgeDial(`${service}/${i + 1}`, dial, faults);
   }
+  faults.push(...play.simulation.ledger.violations);
   for (const { name, stack, driver } of [play.client, play.server, play.router]) {
     const flows = stack.inspect().flows;
     if (flows.length > 0) faults.push(`${name}: ${flows.length} flows leaked, the first ${JSON.stringify(flows[0])}`);

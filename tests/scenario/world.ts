@@ -133,9 +133,11 @@ export function dialFrom(world: World, host: SimHost<Stack>, script: Script, nam
   return playScript(driver, world.simulation.clock, socket, script, false);
 }
 
-/** Runs for `forUs`, or until `condition`; answers whether that came. */
-export function runFor(world: World, forUs: number, condition?: () => boolean): boolean {
-  return run(world.simulation, world.simulation.clock.nowUs + forUs, condition) === 'condition';
+/** Runs for `forUs`, or until `condition`; answers whether that came. The byte ledger must hold after each run. */
+export function runFor({ simulation }: World, forUs: number, condition?: () => boolean): boolean {
+  const ending = run(simulation, simulation.clock.nowUs + forUs, condition);
+  assert.deepEqual(simulation.ledger.violations, []);
+  return ending === 'condition';
 }
 
 export function allClosed(...endpoints: readonly (Endpoint | undefined)[]): boolean {
