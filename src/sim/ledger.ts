@@ -165,7 +165,8 @@ function noteProof(book: Book, view: DataView, sender: Locator): void {
     if (told?.size === 1) for (const address of told) accountAt(book, address).proven = true;
   }
   if (packet.challengeOffset === 0 || parseChallenge(view, packet.challengeOffset, challenge) !== Reason.OK) return;
-  if (challenge.direction === Direction.RESPONSE) prove(book, sender, `token ${challenge.tokenHi} ${challenge.tokenLo}`);
+  if (challenge.direction === Direction.RESPONSE)
+    prove(book, sender, `token ${challenge.tokenHi} ${challenge.tokenLo}`);
 }
 
 function prove(book: Book, sender: Locator, secret: string): void {

@@ -283,16 +283,16 @@ export function releaseFlow(stack: StackState, connection: Connection): void {
   cancel(stack.timers, timerHandle(stack, connection));
   free(stack.flows, connection.localFlow);
   releaseTransport(connection);
+  if (connection.exchange?.state !== undefined) abandonExchange(connection.exchange.state);
+  connection.exchange = undefined;
   releaseKeys(stack, connection);
   uncountPeer(stack, connection);
 }
 
 /** Nothing of a flow that is gone can be opened or forged with what this process still holds. */
-function releaseKeys(stack: StackState, connection: Connection): void {
-  const { keys, exchange } = connection;
+export function releaseKeys(stack: StackState, connection: Connection): void {
+  const { keys } = connection;
   const { aead, mac } = stack.options.primitives;
-  if (exchange?.state !== undefined) abandonExchange(exchange.state);
-  connection.exchange = undefined;
   connection.keys = undefined;
   if (keys === undefined) return;
   if (keys.sealKey >= 0) aead.releaseKey(keys.sealKey);

@@ -79,6 +79,8 @@ export interface Exchange {
   /** The client's, and the server's copy of its message. */
   offer: Offer | undefined;
   readonly offerMessage: Uint8Array;
+  /** The server's entry in `opened`. */
+  readonly openingKey: string;
   /** The server's; its answer can be made again. */
   readonly ephemeralKey: KeyPair | undefined;
   pattern: number;
@@ -106,6 +108,7 @@ export function blankExchange(): Exchange {
   return {
     offer: undefined,
     offerMessage: nothing,
+    openingKey: '',
     ephemeralKey: undefined,
     pattern: 0,
     state: undefined,
