@@ -49,8 +49,8 @@ const routerLocator = makeLocator('10.0.0.254', 54_324);
 export const service = serviceOf('echo');
 
 /** Links to the router take 1 ms and are ideal. */
-export function createWorld(link: Partial<LinkOptions> = {}, seed = 1, coalesceUs?: number): World {
-  const simulation = createSimulation({ seed, keepTrace: true });
+export function createWorld(link: Partial<LinkOptions> = {}, seed = 1, coalesceUs?: number, keepTrace = true): World {
+  const simulation = createSimulation({ seed, keepTrace });
   const router = addRouter(simulation);
   const client = addMember(simulation, 'client', '10.0.0.1', coalesceUs);
   const server = addMember(simulation, 'server', '10.0.0.2', coalesceUs);

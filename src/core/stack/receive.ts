@@ -5,11 +5,12 @@
 
 import { isLoopback, type Locator, Reason, type ServiceId } from '../base/index.ts';
 import { choose, countDropped, countResolved, find, lookup, lookupLocal, type Target } from '../tables/index.ts';
-import { handleSegment, requestProbe } from '../transport/index.ts';
+import { handleSegment, requestChallenge, requestProbe, type Tcb } from '../transport/index.ts';
 import {
   appendSource,
   ControlFlag,
   entryOffset,
+  MacFlag,
   PacketKind,
   Present,
   parseControl,
@@ -35,7 +36,7 @@ import { sendPacket } from './packets.ts';
 import { handleChallenge, noteAddress } from './path.ts';
 import { mayGoInClear } from './proof.ts';
 import { chooseTarget, unknownNameReason } from './route.ts';
-import { confirm, markReady, touch } from './sockets.ts';
+import { confirm, distrustUs, markReady, touch } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { settle } from './stream.ts';
 import { isTagged } from './tags.ts';
@@ -155,6 +156,8 @@ function receiveData(stack: StackState, connection: Connection, tagged: boolean)
   if (packet.protocol !== connection.protocol) return Reason.UNSUPPORTED_PROTOCOL;
   const { tcb } = connection;
   if (tcb === undefined) return receiveConnected(stack, connection, tagged);
+  if (!tagged && stack.nowUs < connection.distrustUntilUs) return dropUntagged(stack, connection, tcb);
+  if (tagged && (stack.work.mac.flags & MacFlag.TAG_ALL) !== 0) connection.tagAllUntilUs = stack.nowUs + distrustUs;
   const { tsNewest } = tcb;
   const verdict = handleSegment(tcb, stack.nowUs, view, bytes, payloadOffset, payloadBytes, tagged);
   touch(stack, connection);
@@ -164,6 +167,14 @@ function receiveData(stack: StackState, connection: Connection, tagged: boolean)
     if (tcb.tsNewest !== tsNewest) noteAddress(stack, connection);
   }
   return verdict;
+}
+
+/** Payload that nobody vouches for, while some was forged. Should it be the peer's, it learns by an ACK what is asked. */
+function dropUntagged(stack: StackState, connection: Connection, tcb: Tcb): Reason {
+  connection.distrustUntilUs = stack.nowUs + distrustUs;
+  requestChallenge(tcb, stack.nowUs);
+  touch(stack, connection);
+  return Reason.UNTAGGED;
 }
 
 /** The end of a flow that somebody tells who cannot prove it: the peer is asked, now and then. */

@@ -35,6 +35,9 @@ const basePacketBytes = synBytes;
 const defaultSendBufferBytes = 4 * 1024 * 1024;
 const defaultReceiveBufferBytes = 16 * 1024 * 1024;
 
+/** How long a forged record, or another forged packet, makes one end distrust packets without a tag. */
+export const distrustUs = 10_000_000;
+
 export function emitEvent(stack: StackState, event: Event): void {
   push(stack.events, event);
 }
@@ -102,6 +105,8 @@ export function createConnection(stack: StackState, seed: ConnectionSeed): Conne
     replay: undefined,
     recordDeadlineUs: Number.POSITIVE_INFINITY,
     recordReadable: 0,
+    distrustUntilUs: 0,
+    tagAllUntilUs: 0,
     peerAddress: undefined,
     ready: false,
     touched: false,

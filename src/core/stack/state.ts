@@ -210,6 +210,9 @@ export interface Connection {
   /** When an incomplete record that does not grow is taken for forged; Infinity: none stands there. */
   recordDeadlineUs: number;
   recordReadable: number;
+  /** Until then payload without a tag is dropped, because some was forged; and until then the peer drops ours. */
+  distrustUntilUs: number;
+  tagAllUntilUs: number;
   /** Counted under this address (`flowsPerPeer`); undefined: not counted. */
   peerAddress: string | undefined;
   /** In the ready queue; in the list of flows touched by the batch under way. */
