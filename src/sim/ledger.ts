@@ -98,10 +98,15 @@ export function followBytes(network: Network): Ledger {
     ledger.accounts.set(name, accounts);
     return book;
   };
+  const charged = new WeakSet<Datagram>();
   network.observers.push((verdict, from, to, datagram) => {
     if (verdict === 'delivered') credit(bookOf(to), datagram);
-    else if (verdict === 'sent' && datagram.multicast !== true && !ledger.exempt.has(from))
-      charge(ledger, from, bookOf(from), datagram);
+    // Whoever sends to an address where nobody is has sent all the same.
+    if ((verdict !== 'sent' && verdict !== 'unreachable') || datagram.multicast === true || ledger.exempt.has(from))
+      return;
+    if (charged.has(datagram)) return;
+    charged.add(datagram);
+    charge(ledger, from, bookOf(from), datagram);
   });
   return ledger;
 }

@@ -2,20 +2,24 @@
 // On-path: a tap that sees each packet of a path and decides what goes on. Both are deterministic. What they forge is built
 // with the wire format's own codec; keys they have none, but a hostile peer has its own.
 
-import type { FlowId, Locator } from '../../src/core/base/index.ts';
+import type { FlowId, Locator, ServiceId } from '../../src/core/base/index.ts';
 import { Protocol } from '../../src/core/stack/index.ts';
 import {
   baseHeaderBytes,
+  ControlFlag,
   controlBytes,
   createSegment,
   emitBase,
   emitControl,
+  emitHandshake,
   emitMac,
   emitSegment,
+  emitService,
   macBytes,
   macTagBytes,
   type Segment,
   segmentHeaderBytes,
+  synBytes,
   TcpFlag,
 } from '../../src/core/wire/index.ts';
 import {
@@ -104,6 +108,31 @@ export interface ForgedControl extends Forgery {
   readonly from: FlowId;
   /** Extensions behind CONTROL, as they stand on the wire. */
   readonly extensions?: Uint8Array;
+}
+
+/** A SYN for `service`, as any client could send it; `key` stands for its half of the key exchange. */
+export function forgeSyn(service: ServiceId, flow: FlowId, nonce: FlowId, key: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(synBytes);
+  const view = new DataView(bytes.buffer);
+  let at = baseHeaderBytes;
+  at += emitControl(view, at, {
+    flags: ControlFlag.SYN,
+    reason: 0,
+    attempt: 0,
+    options: 0,
+    nonceHi: nonce.hi,
+    nonceLo: nonce.lo,
+    flowHi: flow.hi,
+    flowLo: flow.lo,
+  });
+  at += emitService(view, at, service, undefined);
+  const offer = new Uint8Array(33);
+  offer.set(key.subarray(0, 32));
+  at += emitHandshake(view, at, 0, 0, offer);
+  const segment: Segment = { ...createSegment(), flags: TcpFlag.SYN, windowRaw: 0xffff, mss: 1_000, windowScale: 7 };
+  const end = at + emitSegment(view, at, { ...segment, hasTimestamps: true, tsval: 1, sackPermitted: true });
+  emitBase(view, 0, at, Protocol.TCP, end, 0, 0);
+  return bytes;
 }
 
 /** A control packet to the flow `to`. */
