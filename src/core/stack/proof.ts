@@ -42,8 +42,9 @@ export function judgeServer(
   if (expects !== undefined && formatServiceId(expects) !== presented)
     return { detail: `expected the key svc:${formatServiceId(expects)}, it has svc:${presented}` };
   const judgement = judge(primitives, trust ?? noTrust, connection.service, verified);
+  const otherKey = judgement === 'not-covered' && isOtherKey(stack, connection, verified);
+  if (judgement === 'wrong-key' || otherKey) return { detail: wrongKey(stack, connection, presented) };
   if (judgement === 'not-covered') return { detail: `the key svc:${presented} has not granted it this name` };
-  if (judgement === 'wrong-key') return { detail: wrongKey(stack, connection, presented) };
   if (judgement === 'unpinned' && expects === undefined && !isTrustedPlace(stack, connection))
     return { detail: unpinnedElsewhere };
   const authenticated = judgement === 'authentic' || expects !== undefined;
@@ -145,6 +146,15 @@ function judgeNameless(stack: StackState, connection: Connection, insecure: bool
 function isTrustedPlace(stack: StackState, { security, peer }: Connection): boolean {
   return security.unauthenticated === true || nearness(stack, peer) !== 'elsewhere';
 }
+
+/** The name is a key's, and not this one's. */
+function isOtherKey({ options }: StackState, { service }: Connection, { rootKey }: Verified): boolean {
+  const id = selfCertifyingId(options.primitives, rootKey);
+  return nameKind(service) === 'key' && !sameBytes(id.subarray(0, memberAt), service.subarray(0, memberAt));
+}
+
+/** Of a serviceID; what stands before it is the same for all members of a service. */
+const memberAt = 28;
 
 function wrongKey(stack: StackState, { service }: Connection, presented: string): string {
   const kind = nameKind(service);
