@@ -2,7 +2,15 @@
 // On-path: a tap that sees each packet of a path and decides what goes on. Both are deterministic. What they forge is built
 // with the wire format's own codec; keys they have none, but a hostile peer has its own.
 
-import type { FlowId, Locator, ServiceId } from '../../src/core/base/index.ts';
+import {
+  type FlowId,
+  type Locator,
+  type Random,
+  randomBelow,
+  randomBytes,
+  randomId,
+  type ServiceId,
+} from '../../src/core/base/index.ts';
 import { Protocol } from '../../src/core/stack/index.ts';
 import {
   baseHeaderBytes,
@@ -174,6 +182,16 @@ export function forgeSegment(
   emitSegment(view, headerBytes, segment);
   bytes.set(payload, dataAt);
   return bytes;
+}
+
+/** A packet of the same flow as `bytes` with other content behind the base header; mostly no extension, never a tag. */
+export function forgeLike(bytes: Uint8Array, random: Random): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const to = { hi: view.getUint32(8), lo: view.getUint32(12) };
+  const nonce = randomId(random);
+  if (randomBelow(random, 4) === 0) return forgeControl(to, { flags: 1 << randomBelow(random, 6), nonce, from: nonce });
+  const seq = bytes.length >= 40 && bytes[1] === 4 ? view.getUint32(20) : random.uint32();
+  return forgeSegment(to, { seq, ack: random.uint32() }, randomBytes(random, randomBelow(random, 1_000)));
 }
 
 function putTag(view: DataView, bytes: Uint8Array, offset: number, tag: Uint8Array): void {
