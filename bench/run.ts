@@ -33,7 +33,7 @@ export async function runBench(
   options: Options,
 ): Promise<Result> {
   const env: NodeJS.ProcessEnv = { ...process.env, BENCH_ADDRESS: place.serverAddress };
-  const routerArgs = ['router', '--host', place.serverAddress, '--port', '0'];
+  const routerArgs = ['router', '--host', place.serverAddress, '--port', '0', '--no-learning'];
   const router = startNode(place.server, env, [`${root}/bin/caracal.js`, ...routerArgs]);
   const samples = new Map<string, Sample[]>(transports.map((transport) => [transport, []]));
   try {

@@ -2,7 +2,10 @@
 
 import { createServer as createHttpServer, Agent as HttpAgent } from 'node:http';
 import { createServer as createNetServer, connect as netConnect } from 'node:net';
+import { formatServiceId, randomBytes } from '../src/core/base/index.ts';
+import { bindIdentity, createInstanceKeys, issueCredential, selfCertifyingId } from '../src/core/security/index.ts';
 import * as caracal from '../src/index.ts';
+import { primitives, unixSeconds } from '../src/keys/index.ts';
 import { tls } from './tls.ts';
 import { listenOnTcp, parseHostPort, type Transport } from './transport.ts';
 
@@ -23,13 +26,19 @@ interface Identification {
   readonly options: object;
 }
 
-/** A label, which proves nothing. Of this repeat alone: the lease of the one before may not have run out. */
-function identifyByLabel(): Identification {
-  return { service: `bench-${process.pid}`, options: {} };
+/** A key of this repeat alone, which the name is the hash of, and a certificate by it: as a service is run in earnest. */
+function identify(): Identification {
+  const serviceSeed = randomBytes(primitives.random, 32);
+  const id = selfCertifyingId(primitives, primitives.ed25519Public(serviceSeed));
+  const keys = createInstanceKeys(primitives);
+  const now = unixSeconds();
+  const grant = { prefix: { id, bits: 256 }, notBeforeSeconds: now - 60, notAfterSeconds: now + 3600 };
+  const identity = bindIdentity(keys, issueCredential(primitives, serviceSeed, keys, grant));
+  return { service: formatServiceId(id), options: { identity } };
 }
 
 /** `options` go with every call of the API, the identification's with those of the server. */
-function createCaracal(name: string, options: object, identify: () => Identification = identifyByLabel): Transport {
+function createCaracal(name: string, options: object): Transport {
   return {
     name,
     listen(onConnection) {

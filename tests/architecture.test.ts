@@ -17,7 +17,7 @@ const mayImport: Record<string, readonly string[]> = {
   'core/tables': ['core/base'],
   'core/transport': ['core/base', 'core/wire', 'core/tables'],
   'core/security': ['core/base', 'core/wire', 'core/tables'],
-  'core/control': ['core/base', 'core/wire', 'core/tables'],
+  'core/control': ['core/base', 'core/wire', 'core/tables', 'core/security'],
   'core/stack': ['core'],
   core: ['core'],
   crypto: ['core'],

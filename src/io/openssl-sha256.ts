@@ -65,8 +65,9 @@ export class Sha256 {
 
   /** HMAC with a key of any length. */
   hmac(key: Uint8Array, data: Uint8Array): Uint8Array {
-    const address = this.#addressOf(data);
+    // In this order: a key longer than a block is hashed, in the place where short data is copied to.
     this.writeMidstates(key, this.#midstates);
+    const address = this.#addressOf(data);
     const digest = new Uint8Array(digestBytes);
     this.#authenticate(this.#midstates, 0, address, data.length, digest, 0, digestBytes);
     this.#midstates.fill(0);

@@ -1,16 +1,20 @@
 // The router's admin API: HTTP and JSON over Caracal itself, under the name `caracal.router`. It reads and changes the
 // stack's service table through plain calls; nothing here is on the path of a packet. Every answer is one object with
-// `version`; an error has `error: {code, message}`. Plain node:http: seven routes do not need a framework.
+// `version`; an error has `error: {code, message}`. Plain node:http: nine routes do not need a framework.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { formatPrefix, formatServiceId, isServiceIdText } from '../core/base/index.ts';
 import type { RegistrationInfo } from '../core/control/index.ts';
 import type { RuleInfo } from '../core/tables/index.ts';
+import { type AdminPeer, keyOf, mayChange, mayRead } from './access.ts';
 import { AdminError } from './errors.ts';
+import { listRevocations, type RevocationContext, takeRevocations } from './revocations.ts';
 import { addRule, changeTargets, type RuleContext, removeTargets } from './rules.ts';
 
 /** What the API shows and changes. */
-export interface AdminView extends RuleContext {
+export interface AdminView extends RuleContext, RevocationContext {
+  /** Keys that may change it from anywhere, as serviceIDs in text. */
+  readonly operators: ReadonlySet<string>;
   registrations(): readonly RegistrationInfo[];
   counters(): Readonly<Record<string, unknown>>;
   /** The directory: name to prefix in text. */
@@ -38,6 +42,8 @@ async function answer(view: AdminView, request: IncomingMessage): Promise<Answer
   const [, version, collection, item, rest] = url.pathname.split('/');
   if (version !== 'v1' || rest !== undefined) throw new AdminError(404, 'NOT_FOUND', `no such page: ${url.pathname}`);
   const route = `${request.method === 'HEAD' ? 'GET' : request.method} ${collection}${item === undefined ? '' : '/'}`;
+  const peer = peerOf(request);
+  admit(view, peer, request.method ?? '', collection ?? '');
   switch (route) {
     case 'GET rules':
       return { status: 200, body: { rules: view.rules() } };
@@ -55,13 +61,35 @@ async function answer(view: AdminView, request: IncomingMessage): Promise<Answer
       return { status: 200, body: view.counters() };
     case 'GET names':
       return { status: 200, body: { names: Object.fromEntries(view.names()) } };
+    case 'GET revocations':
+      return { status: 200, body: { revocations: listRevocations(view) } };
+    case 'POST revocations': {
+      const trusted = mayChange(peer, view.operators);
+      return { status: 200, body: { revocation: takeRevocations(view, await readBody(request), trusted) } };
+    }
     default:
       throw new AdminError(
-        ['rules', 'services', 'counters', 'names'].includes(collection ?? '') ? 405 : 404,
+        ['rules', 'services', 'counters', 'names', 'revocations'].includes(collection ?? '') ? 405 : 404,
         'NOT_FOUND',
         `no such page or method: ${request.method} ${url.pathname}`,
       );
   }
+}
+
+/** The socket is one of src/sockets, as `serve` gave it to node:http. */
+function peerOf(request: IncomingMessage): AdminPeer | undefined {
+  return (request.socket as { peer?: AdminPeer } | null)?.peer;
+}
+
+/** A revocation list is its own proof (revocations.ts); for the rest, see access.ts. */
+function admit({ operators }: AdminView, peer: AdminPeer | undefined, method: string, collection: string): void {
+  const reads = method === 'GET' || method === 'HEAD';
+  if (reads ? mayRead(peer, operators) : collection === 'revocations' || mayChange(peer, operators)) return;
+  const whom = reads ? 'this machine and private networks' : 'this machine';
+  const key = keyOf(peer);
+  const how = `caracal router --operator ${key ?? 'SVC-ID'}`;
+  const yours = key === undefined ? 'the id of a key that the client proves' : 'your key';
+  throw new AdminError(403, 'NOT_AUTHORIZED', `only from ${whom}, or with an operator's key: ${how} admits ${yours}`);
 }
 
 /** A service as the router sees it: its registrations, and what the rule under that prefix has done. */
@@ -84,6 +112,9 @@ export interface InstanceInfo {
   readonly ageMs: number;
   readonly leaseMs: number;
   readonly resolved: number;
+  /** A key vouched for the registration; the key's serviceID, or null. */
+  readonly authenticated: boolean;
+  readonly key: string | null;
 }
 
 function listServices(view: AdminView): ServiceInfo[] {
@@ -119,14 +150,15 @@ function serviceInfo(
 
 /** Weight and priority as the table has them now: an operator may have changed what the instance asked for. */
 function instanceInfo(registration: RegistrationInfo, rule: RuleInfo | undefined): InstanceInfo {
-  const { instance, protocol, locator, ageMs, leaseMs } = registration;
+  const { instance, protocol, locator, ageMs, leaseMs, authenticated, key } = registration;
   const target = rule?.targets.find(
     (candidate) =>
       candidate.owner === 'registered' && candidate.instance === instance && candidate.protocol === protocol,
   );
   const weight = target?.weight ?? registration.weight;
   const priority = target?.priority ?? registration.priority;
-  return { instance, protocol, locator, weight, priority, ageMs, leaseMs, resolved: target?.resolved ?? 0 };
+  const resolved = target?.resolved ?? 0;
+  return { instance, protocol, locator, weight, priority, ageMs, leaseMs, resolved, authenticated, key };
 }
 
 export interface ServiceDescription extends ServiceInfo {

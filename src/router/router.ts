@@ -2,7 +2,9 @@
 // its admin service and its directory on the same stack. It holds no flow state: what it forwards it forgets, so that it
 // may restart under established flows. Static rules live in memory only.
 
-import { formatPrefix, formatServiceId, type Prefix } from '../core/base/index.ts';
+import { formatPrefix, formatServiceId, type Prefix, type Reason } from '../core/base/index.ts';
+import { isIssuer } from '../core/control/index.ts';
+import { createTrust, type Trust } from '../core/security/index.ts';
 import { createStack, type Stack } from '../core/stack/index.ts';
 import { createDriver, type IoDriver } from '../io/index.ts';
 import { labelId, serve } from '../sockets/index.ts';
@@ -21,6 +23,14 @@ export interface RouterOptions {
   readonly names?: ReadonlyMap<string, Prefix>;
   /** Answer those who search for a router by multicast. Default true. */
   readonly discoverable?: boolean;
+  /** Keys of service systems, and of labels that are pinned. */
+  readonly trust?: Trust;
+  /** Take no registration that no key vouches for. Default false: labels from this machine and private networks. */
+  readonly requireKeys?: boolean;
+  /** So long after the start an unknown name is answered "try later": a lease, unless given. 0: not at all. */
+  readonly learningUs?: number;
+  /** ServiceIDs in text of the keys that may change the router from anywhere. */
+  readonly operators?: readonly string[];
 }
 
 export interface Router {
@@ -40,9 +50,10 @@ const defaultLeaseUs = 5_000_000;
 /** Resolves once bound and its admin service is up. Rejects with the system's error (EADDRINUSE, EACCES, ...). */
 export async function createRouter(options: RouterOptions = {}): Promise<Router> {
   const { port = routerPort, host, leaseUs = defaultLeaseUs, names = new Map(), discoverable = true } = options;
+  const { trust = createTrust(), requireKeys = false, learningUs = leaseUs, operators = [] } = options;
   const driver = createDriver({
     createStack,
-    stack: { adHoc: discoverable, forwarding: true, controller: true, leaseUs },
+    stack: { adHoc: discoverable, forwarding: true, controller: true, leaseUs, trust, requireKeys, learningUs },
     link: { port, ...(host === undefined ? {} : { address: host }) },
     keepAlive: true,
     describe: (stack) => ({ ...stack.inspect(), names: { [formatServiceId(labelId(routerService))]: routerService } }),
@@ -52,7 +63,7 @@ export async function createRouter(options: RouterOptions = {}): Promise<Router>
     // Also without names: who is told at once that a name is unknown need not wait for an answer.
     serveDirectory(driver, names);
     // Above whatever others may register under the name.
-    const handler = createAdminHandler(adminView(driver, names));
+    const handler = createAdminHandler(adminView(driver, names, trust, new Set(operators)));
     const admin = serve(handler, routerService, { driver, priority: 65535 });
     await admin.ready;
   } catch (error) {
@@ -73,7 +84,12 @@ function boundAddresses(host: string | undefined, port: number, ipv6: boolean): 
   return [`0.0.0.0:${port}`, ...(ipv6 ? [`[::]:${port}`] : [])];
 }
 
-function adminView(driver: IoDriver<Stack>, names: ReadonlyMap<string, Prefix>): AdminView {
+function adminView(
+  driver: IoDriver<Stack>,
+  names: ReadonlyMap<string, Prefix>,
+  trust: Trust,
+  operators: ReadonlySet<string>,
+): AdminView {
   const known = new Map([...names].map(([name, prefix]) => [name, formatPrefix(prefix)]));
   known.set(routerService, formatPrefix({ id: labelId(routerService), bits: 256 }));
   return {
@@ -83,6 +99,11 @@ function adminView(driver: IoDriver<Stack>, names: ReadonlyMap<string, Prefix>):
     names: () => known,
     apply: (change) => driver.handle({ kind: 'rule', change }),
     prefixOf: (text) => prefixOf(names, text),
+    operators,
+    trust,
+    revocations: () => driver.stack.state.revocations,
+    revoke: (list) => driver.handle({ kind: 'revocations', list }) as Reason,
+    isIssuer: (key) => driver.stack.state.registry !== undefined && isIssuer(driver.stack.state.registry, key),
   };
 }
 

@@ -9,6 +9,7 @@ export {
   type SimHost,
   simulatedEpochSeconds,
 } from './host.ts';
+export { type Account, followBytes, type Ledger } from './ledger.ts';
 export {
   carry,
   createLink,
@@ -24,6 +25,7 @@ export {
   attachStation,
   createNetwork,
   detachStation,
+  inject,
   moveStation,
   type Network,
   type Observer,
@@ -32,6 +34,8 @@ export {
   type Station,
   send,
   setPath,
+  setTap,
+  type Tap,
   type Verdict,
 } from './network.ts';
 export {

@@ -10,6 +10,8 @@ export interface Packet {
   readonly source: Locator;
   readonly destination: Locator;
   readonly bytes: Uint8Array;
+  /** One of the copies of a packet to the whole segment. */
+  readonly multicast?: boolean;
 }
 
 export interface LinkOptions {

@@ -1,7 +1,8 @@
 // The fabric: stations with locators, and for each ordered pair of them a path of one or more one-way links. It knows
 // packets, not stacks. A locator belongs to whoever is seen under it when the packet arrives: after a NAT rebinding or a
 // move, packets to the old one reach nobody. Multicast reaches the stations of the sender's segment, each over its path.
-// A path that nobody laid is one link made by the network's defaults.
+// A path that nobody laid is one link made by the network's defaults. An attacker sits on a path as its tap, or sends
+// under addresses that are not its own (`inject`).
 
 import {
   formatLocator,
@@ -29,6 +30,9 @@ export interface Station {
 /** Besides a link's fates: nobody at that locator, or no locator of that family to send from. */
 export type Verdict = Fate | 'sent' | 'delivered' | 'unreachable';
 
+/** Sees each packet where a path begins; what it answers goes on instead: nothing, the packet, others. */
+export type Tap = (packet: Packet) => readonly Packet[];
+
 export type Observer = (verdict: Verdict, from: string, to: string, packet: Packet) => void;
 
 export interface Network {
@@ -40,6 +44,8 @@ export interface Network {
   readonly seen: Map<string, Station>;
   /** By `from>to`, station names. */
   readonly paths: Map<string, readonly Link[]>;
+  /** By `from>to`. */
+  readonly taps: Map<string, Tap>;
   readonly observers: Observer[];
   unreachable: number;
 }
@@ -52,6 +58,7 @@ export function createNetwork(clock: Clock, seed: number, defaults: Partial<Link
     stations: new Map(),
     seen: new Map(),
     paths: new Map(),
+    taps: new Map(),
     observers: [],
     unreachable: 0,
   };
@@ -100,6 +107,20 @@ export function pathBetween(network: Network, from: string, to: string): readonl
   return links;
 }
 
+/** Puts a tap on the path, or takes it away. */
+export function setTap(network: Network, from: string, to: string, tap: Tap | undefined): void {
+  if (tap === undefined) network.taps.delete(`${from}>${to}`);
+  else network.taps.set(`${from}>${to}`, tap);
+}
+
+/** Sends a packet of whatever source over the paths of `from`: no tap sees it, and no honest station can. */
+export function inject(network: Network, from: Station, packet: Packet): void {
+  const to = network.seen.get(formatLocator(packet.destination));
+  if (to === undefined) network.unreachable++;
+  observe(network, to === undefined ? 'unreachable' : 'sent', from.name, to?.name ?? '?', packet);
+  if (to !== undefined) hop(network, from, to, packet, 0, network.clock.nowUs);
+}
+
 /** Sends a copy of `bytes`. `multicastLocator` is the sender's segment. */
 export function send(network: Network, from: Station, destination: Locator, bytes: Uint8Array): void {
   const copy = bytes.slice();
@@ -110,11 +131,11 @@ export function send(network: Network, from: Station, destination: Locator, byte
   for (const station of [...network.stations.values()]) {
     const [target] = station.seenAs;
     if (station !== from && station.segment === from.segment && target !== undefined)
-      sendTo(network, from, target, copy);
+      sendTo(network, from, target, copy, true);
   }
 }
 
-function sendTo(network: Network, from: Station, destination: Locator, bytes: Uint8Array): void {
+function sendTo(network: Network, from: Station, destination: Locator, bytes: Uint8Array, multicast = false): void {
   const to = network.seen.get(formatLocator(destination));
   const source = from.seenAs.find(({ address }) => address.length === destination.address.length);
   if (to === undefined || source === undefined) {
@@ -122,10 +143,15 @@ function sendTo(network: Network, from: Station, destination: Locator, bytes: Ui
     observe(network, 'unreachable', from.name, to?.name ?? '?', { source: source ?? noLocator, destination, bytes });
     return;
   }
-  const packet: Packet = { source, destination, bytes };
+  const packet: Packet = { source, destination, bytes, ...(multicast ? { multicast } : {}) };
   observe(network, 'sent', from.name, to.name, packet);
-  if (to === from) schedule(network.clock, network.clock.nowUs, () => arrive(network, from, packet));
-  else hop(network, from, to, packet, 0, network.clock.nowUs);
+  const { clock } = network;
+  if (to === from) schedule(clock, clock.nowUs, () => arrive(network, from, packet));
+  else for (const goesOn of tapped(network, from, to, packet)) hop(network, from, to, goesOn, 0, clock.nowUs);
+}
+
+function tapped(network: Network, from: Station, to: Station, packet: Packet): readonly Packet[] {
+  return network.taps.get(`${from.name}>${to.name}`)?.(packet) ?? [packet];
 }
 
 function hop(network: Network, from: Station, to: Station, packet: Packet, index: number, startUs: number): void {

@@ -5,6 +5,7 @@
 import { type Clock, createClock, nextTimerUs, step } from './clock.ts';
 import type { DrivenStack } from './driver.ts';
 import { createHost, type HostOptions, type SimHost } from './host.ts';
+import { followBytes, type Ledger } from './ledger.ts';
 import type { Link, LinkOptions } from './link.ts';
 import { addLink, createNetwork, type Network, setPath } from './network.ts';
 import { followNetwork, type Trace } from './trace.ts';
@@ -22,6 +23,8 @@ export interface Simulation {
   readonly network: Network;
   readonly hosts: Map<string, SimHost>;
   readonly trace: Trace;
+  /** Who sent how much to addresses that had proven nothing; to be empty of violations at the end of each run. */
+  readonly ledger: Ledger;
 }
 
 /** `stuck`: so many events happened that the run cannot be making progress. */
@@ -32,7 +35,8 @@ const eventLimit = 50_000_000;
 export function createSimulation(options: SimulationOptions): Simulation {
   const clock = createClock();
   const network = createNetwork(clock, options.seed, options.link);
-  return { clock, network, hosts: new Map(), trace: followNetwork(network, options.keepTrace ?? false) };
+  const trace = followNetwork(network, options.keepTrace ?? false);
+  return { clock, network, hosts: new Map(), trace, ledger: followBytes(network) };
 }
 
 export function addHost<S extends DrivenStack>(simulation: Simulation, options: HostOptions<S>): SimHost<S> {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { createSocket, type DatagramSocket, type RemoteInfo } from './datagram.ts';
-import { createMemoryDriver } from './testing/memory-driver.ts';
+import { createMemoryDriver, distantSystem } from './testing/memory-driver.ts';
 
 test('datagram: a message is answered by the name of its sender', async () => {
   const driver = createMemoryDriver();
@@ -48,6 +48,10 @@ test('datagram: what the stack does not take is told to the callback', async () 
   const client = createSocket({ driver: createMemoryDriver() });
   const error = await new Promise<Error | null>((resolve) => client.send(Buffer.alloc(5000), 'x', resolve));
   assert.equal((error as NodeJS.ErrnoException).code, 'ENOBUFS');
+  assert.match(error?.message ?? '', /svc:\/\/x: the message is too long/);
+  const distant = new Uint8Array(32).fill(distantSystem);
+  const refused = await new Promise<Error | null>((resolve) => client.send('secret', distant, resolve));
+  assert.equal((refused as NodeJS.ErrnoException).code, 'ERR_CARACAL_UNTRUSTED');
   const none = await new Promise<Error | null>((resolve) => client.send('short', 'x', resolve));
   assert.equal(none, null);
   client.close();

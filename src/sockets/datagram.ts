@@ -4,13 +4,22 @@
 // flows, each as a connected socket of its own. Nothing is retransmitted and nothing waits for a reader.
 
 import { EventEmitter } from 'node:events';
-import { formatServiceId, Reason, type ServiceId } from '../core/base/index.ts';
-import { type Driver, type Event, Protocol, type SocketId } from '../core/stack/index.ts';
+import { formatServiceId, makePrefix, Reason, type ServiceId } from '../core/base/index.ts';
+import { type Driver, type Event, type Input, Protocol, type SocketId } from '../core/stack/index.ts';
 import { defaultDriver } from './default-driver.ts';
 import { misuse, type Syscall, serviceError } from './errors.ts';
 import { narrow, parseTarget, resolveTarget, type ServiceName, type Target } from './names.ts';
+import {
+  checkGranted,
+  clientSecurity,
+  expectedKey,
+  followIdentity,
+  notePeer,
+  readSecurity,
+  type SecurityOptions,
+} from './security.ts';
 
-export interface DatagramSocketOptions {
+export interface DatagramSocketOptions extends SecurityOptions {
   readonly driver?: Driver | undefined;
   /** Aborting it closes the socket. */
   readonly signal?: AbortSignal | undefined;
@@ -29,6 +38,7 @@ export interface RemoteInfo {
 }
 
 type SendCallback = (error: Error | null, bytes: number) => void;
+type Outgoing = Pick<Extract<Input, { kind: 'datagram' }>, 'bytes' | 'to' | 'expects'>;
 type Role = 'new' | 'bound' | 'flow' | 'listener' | 'closed';
 
 /** A datagram socket that is not bound yet; `listener` is added to 'message'. */
@@ -53,12 +63,17 @@ export class DatagramSocket extends EventEmitter {
   #peer: string | undefined;
   #unrefd = false;
   readonly #queue: (() => void)[] = [];
+  readonly #options: DatagramSocketOptions;
+  #target: Target | undefined;
+  #targetId: ServiceId | undefined;
+  #following: { close(): void } | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => void this.close();
 
   constructor(options: DatagramSocketOptions = {}) {
     super();
     this.#driver = options.driver;
+    this.#options = options;
     this.#signal = options.signal;
     if (this.#signal?.aborted) process.nextTick(this.#onAbort);
     else this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
@@ -72,6 +87,7 @@ export class DatagramSocket extends EventEmitter {
       driver.handle({
         kind: 'datagram-socket',
         ...(id && options ? { service: id, bits: options.bits ?? 256 } : {}),
+        security: this.#serverSecurity(id, options?.bits),
       }),
     );
     return this;
@@ -79,9 +95,11 @@ export class DatagramSocket extends EventEmitter {
 
   /** Opens a flow to one instance of `service`. */
   connect(service: ServiceName, listener?: () => void): this {
-    this.#start('flow', service, 'connect', listener, (driver, id) =>
-      driver.handle({ kind: 'connect', service: id!, protocol: Protocol.UDP }),
-    );
+    this.#start('flow', service, 'connect', listener, (driver, id, target) => {
+      this.#targetId = id;
+      const security = clientSecurity(this.#options, target!, id!);
+      return driver.handle({ kind: 'connect', service: id!, protocol: Protocol.UDP, security });
+    });
     this.#peer = this.#service;
     return this;
   }
@@ -90,14 +108,20 @@ export class DatagramSocket extends EventEmitter {
   listen(service: ServiceName | DatagramBindOptions, listener?: () => void): this {
     const options = bindOptions(service)!;
     this.#start('listener', options.service, 'listening', listener, (driver, id) =>
-      driver.handle({ kind: 'listen', service: id!, bits: options.bits ?? 256, protocol: Protocol.UDP }),
+      driver.handle({
+        kind: 'listen',
+        service: id!,
+        bits: options.bits ?? 256,
+        protocol: Protocol.UDP,
+        security: this.#serverSecurity(id, options.bits),
+      }),
     );
     return this;
   }
 
   /**
    * `send(message, [callback])` on a flow, `send(message, service, [callback])` otherwise. The callback tells that the
-   * message left this process's hands, or ENOBUFS; never that it arrived. Binds to a private name if need be.
+   * message left this process's hands, or why it did not; never that it arrived. Binds to a private name if need be.
    */
   send(message: string | Uint8Array, service?: ServiceName | SendCallback, callback?: SendCallback): void {
     const done = typeof service === 'function' ? service : callback;
@@ -152,24 +176,26 @@ export class DatagramSocket extends EventEmitter {
     service: ServiceName | undefined,
     readyEvent: string,
     listener: (() => void) | undefined,
-    open: (driver: Driver, id: ServiceId | undefined) => SocketId,
+    open: (driver: Driver, id: ServiceId | undefined, target: Target | undefined) => SocketId,
   ): void {
     if (this.#role === 'closed') throw misuse('ERR_SOCKET_DGRAM_NOT_RUNNING', 'Not running', 'state');
     if (this.#role !== 'new') throw misuse('ERR_SOCKET_ALREADY_BOUND', 'Socket is already bound', 'state');
     const target = service === undefined ? undefined : parseTarget(service);
+    readSecurity(this.#options);
+    this.#target = target;
     const driver = this.#driver ?? defaultDriver();
     this.#driver = driver;
     this.#role = role;
     this.#service = target?.text ?? '';
     if (listener) this.once(readyEvent, listener);
     if (!target) {
-      this.#attach(driver, open(driver, undefined));
+      this.#attach(driver, open(driver, undefined, undefined));
       return;
     }
     resolveTarget(driver, target, (error, prefix) => {
       if (this.#role === 'closed') return;
       if (error) this.#fail(error);
-      else this.#attach(driver, open(driver, narrow(prefix, undefined).id));
+      else this.#openSafely(driver, target, narrow(prefix, undefined).id, open);
     });
   }
 
@@ -177,6 +203,9 @@ export class DatagramSocket extends EventEmitter {
     this.#id = id;
     driver.attach(id, (event) => this.#onEvent(event));
     if (this.#unrefd) driver.unref(id);
+    this.#following = followIdentity(this.#options, (identity) =>
+      driver.handle({ kind: 'identity', socket: id, identity }),
+    );
     if (this.#role !== 'bound') return;
     process.nextTick(() => this.#onReady('listening'));
   }
@@ -187,7 +216,7 @@ export class DatagramSocket extends EventEmitter {
         this.#onReady('listening');
         break;
       case 'connected':
-        this.#onReady('connect');
+        this.#onConnected(event);
         break;
       case 'connection':
         this.#accept(event);
@@ -202,6 +231,35 @@ export class DatagramSocket extends EventEmitter {
         this.#onClosed(event.reason, event.detail);
         break;
     }
+  }
+
+  #openSafely(
+    driver: Driver,
+    target: Target,
+    id: ServiceId,
+    open: (driver: Driver, id: ServiceId, target: Target) => SocketId,
+  ): void {
+    try {
+      this.#attach(driver, open(driver, id, target));
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  #serverSecurity(id: ServiceId | undefined, bits: number | undefined) {
+    const security = readSecurity(this.#options);
+    if (id !== undefined) checkGranted(security.identity, makePrefix(id, bits ?? 256), this.#service);
+    return security;
+  }
+
+  #onConnected({ peer }: Extract<Event, { kind: 'connected' }>): void {
+    try {
+      if (this.#target && this.#targetId) notePeer(this.#target, this.#targetId, peer);
+    } catch (error) {
+      this.#fail(error as Error);
+      return;
+    }
+    this.#onReady('connect');
   }
 
   #onReady(name: string): void {
@@ -244,21 +302,26 @@ export class DatagramSocket extends EventEmitter {
 
   #transmit(bytes: Uint8Array, target: Target | undefined, callback: SendCallback | undefined): void {
     if (!target) {
-      this.#hand(bytes, undefined, callback);
+      this.#hand({ bytes }, this.#peer ?? this.#service, callback);
       return;
     }
     resolveTarget(this.#driver!, target, (error, prefix) => {
-      if (error) this.#answer(callback, error, 0);
-      else this.#hand(bytes, prefix.id, callback);
+      if (error) return this.#answer(callback, error, 0);
+      let expects: ServiceId | undefined;
+      try {
+        expects = expectedKey(target, prefix.id);
+      } catch (problem) {
+        return this.#answer(callback, problem as Error, 0);
+      }
+      this.#hand({ bytes, to: prefix.id, ...(expects ? { expects } : {}) }, target.text, callback);
     });
   }
 
-  #hand(bytes: Uint8Array, to: ServiceId | undefined, callback: SendCallback | undefined): void {
+  #hand(datagram: Outgoing, service: string, callback: SendCallback | undefined): void {
     if (this.#id === undefined) return;
-    const taken = this.#driver!.handle({ kind: 'datagram', socket: this.#id, bytes, ...(to ? { to } : {}) });
-    const service = this.#peer ?? this.#service;
-    if (taken === 1) this.#answer(callback, null, bytes.length);
-    else this.#answer(callback, serviceError('send', Reason.QUEUE_FULL, service, 'or the message is too long'), 0);
+    const answer = this.#driver!.handle({ kind: 'datagram', socket: this.#id, ...datagram });
+    if (answer === 1) this.#answer(callback, null, datagram.bytes.length);
+    else this.#answer(callback, serviceError('send', answer === 0 ? Reason.CLOSED : (-answer as Reason), service), 0);
   }
 
   #answer(callback: SendCallback | undefined, error: Error | null, bytes: number): void {
@@ -272,6 +335,7 @@ export class DatagramSocket extends EventEmitter {
 
   #finish(): void {
     this.#role = 'closed';
+    this.#following?.close();
     this.#id = undefined;
     this.#queue.length = 0;
     this.#signal?.removeEventListener('abort', this.#onAbort);

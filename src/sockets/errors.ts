@@ -94,6 +94,19 @@ const listening = new Map<number, Row>([
   ],
 ]);
 
+const sending = new Map<number, Row>([
+  [Reason.LIMIT, { code: 'ENOBUFS', why: 'the message is too long, or there is no room for more', retryable: true }],
+  [Reason.BAD_STATE, { code: 'ENOTCONN', why: 'the flow is not open', retryable: true }],
+  [
+    Reason.UNTRUSTED,
+    {
+      code: 'ERR_CARACAL_UNTRUSTED',
+      why: 'the other end has another key, or nothing vouches for a label outside of private networks',
+      retryable: false,
+    },
+  ],
+]);
+
 /** The typed error of `reason` in the phase that `syscall` names. `detail` is what the stack adds, for people. */
 export function serviceError(syscall: Syscall, reason: Reason, service: string, detail = ''): ServiceError {
   const row = rowOf(syscall, reason);
@@ -116,9 +129,18 @@ export function misuse(code: string, message: string, kind: 'type' | 'range' | '
   return Object.assign(error, { code });
 }
 
+const phases: Partial<Record<Syscall, ReadonlyMap<number, Row>>> = {
+  connect: opening,
+  listen: listening,
+  bind: listening,
+  send: sending,
+};
+
 function rowOf(syscall: Syscall, reason: Reason): Row {
-  const phase = syscall === 'connect' ? opening : syscall === 'listen' || syscall === 'bind' ? listening : undefined;
-  return phase?.get(reason) ?? established.get(reason) ?? { code: 'EPROTO', why: reasonName(reason), retryable: false };
+  return (
+    phases[syscall]?.get(reason) ??
+    established.get(reason) ?? { code: 'EPROTO', why: reasonName(reason), retryable: false }
+  );
 }
 
 function makeError(

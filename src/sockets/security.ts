@@ -54,8 +54,13 @@ export function readSecurity(options: SecurityOptions): CoreOptions {
 /** The same for a client of `target`, whose key may be pinned. Throws for a malformed trust file, too. */
 export function clientSecurity(options: SecurityOptions, target: Target, service: ServiceId): CoreOptions {
   const security = readSecurity(options);
-  const expects = target.expects ?? pinOf(service);
+  const expects = expectedKey(target, service);
   return expects === undefined ? security : { ...security, expects };
+}
+
+/** The key that must stand behind a name: as the caller wrote it, or as it is pinned. */
+export function expectedKey(target: Target, service: ServiceId): ServiceId | undefined {
+  return target.expects ?? pinOf(service);
 }
 
 function pinOf(service: ServiceId): ServiceId | undefined {

@@ -221,13 +221,14 @@ export class Stage {
     return JSON.parse(lastLine(stdout)) as T;
   }
 
-  /** A router on a free port of 127.0.0.1; later children find it by CARACAL_ROUTER. */
+  /** A router on a free port of 127.0.0.1; later children find it by CARACAL_ROUTER. Nothing was there before: it need not learn. */
   async router(
     args: readonly string[] = [],
-    options: StartOptions & { host?: string; port?: number } = {},
+    options: StartOptions & { host?: string; port?: number; learning?: boolean } = {},
   ): Promise<Child> {
-    const { host = '127.0.0.1', port = 0 } = options;
-    const router = this.caracal(['router', '--host', host, '--port', `${port}`, ...args], options);
+    const { host = '127.0.0.1', port = 0, learning = false } = options;
+    const learn = learning ? [] : ['--no-learning'];
+    const router = this.caracal(['router', '--host', host, '--port', `${port}`, ...learn, ...args], options);
     const [, address = ''] = await router.line(/^ready router on (\S+)/m);
     this.routerAddress = address;
     return router;

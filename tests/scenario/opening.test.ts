@@ -181,6 +181,30 @@ test('opening: a dial that races with the closing of one of two listeners reache
   }
 });
 
+test('opening: a SYN whose key is of low order gets no answer, and the server lives to answer a true one', () => {
+  const world = createWorld({ delayUs });
+  const listening = listenOn(world, world.server, serverScript);
+  const [link] = pathBetween(world.simulation.network, 'router', 'server');
+  let changed = 0;
+  link!.options.filter = ({ bytes }) => {
+    const { kind, packet } = readPacket(bytes);
+    if (kind === 'SYN' && changed === 0) {
+      changed++;
+      bytes.fill(0, packet.handshakeOffset + 6, packet.handshakeOffset + 6 + 32);
+    }
+    return true;
+  };
+  const client = dialFrom(world, world.client, clientScript);
+  assert.ok(runFor(world, 300_000, () => changed === 1));
+  runFor(world, 50_000);
+  assert.equal(sentOf(recordsOf(world), 'SYN|ACK', 'server').length, 0);
+  assert.deepEqual(world.server.stack.inspect().flows, []);
+  assert.ok(runFor(world, 20_000_000, () => allClosed(client, ...listening.accepted)));
+  assertIntact(client);
+  assert.equal(listening.accepted.length, 1);
+  assertNoFlows(world);
+});
+
 test('opening: a half-open connection of a client that died goes away and was never told', () => {
   const world = createWorld({ delayUs });
   const listening = listenOn(world, world.server, serverScript);

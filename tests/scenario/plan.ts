@@ -22,7 +22,16 @@ export interface Plan {
 export type Disturbance =
   | { readonly kind: 'mtu'; readonly atUs: number; readonly mtuBytes: number; readonly reported: boolean }
   | { readonly kind: 'outage'; readonly atUs: number; readonly lastsUs: number }
-  | { readonly kind: 'rebind'; readonly atUs: number };
+  | { readonly kind: 'rebind'; readonly atUs: number }
+  | { readonly kind: 'attack'; readonly atUs: number; readonly lastsUs: number; readonly attack: AttackPlan };
+
+/** What somebody on the path does, each with a chance per packet; `forge` adds packets with the right flowID and no tag. */
+export interface AttackPlan {
+  readonly salt: number;
+  readonly flip: number;
+  readonly replay: number;
+  readonly forge: number;
+}
 
 /** One service with one listener on the server, dialled a few times by the client. */
 export interface TransferPlan {
@@ -73,7 +82,7 @@ export function makePlan(seed: number): Plan {
   ])
     links[pair] = makeLink(random, level);
   const coalesceUs = { client: pick(random, [undefined, 0, 50]), server: pick(random, [undefined, 0, 50]) };
-  const disturbances = makeDisturbances(random, level);
+  const disturbances = [...makeDisturbances(random, level), ...makeAttacks(seed)];
   const count = 1 + randomBelow(random, 3);
   const transfers = Array.from({ length: count }, (_, i) => makeTransfer(random, level, i));
   return { seed, level, links, coalesceUs, disturbances, transfers };
@@ -120,6 +129,15 @@ function makeDisturbances(random: Random, level: Level): Disturbance[] {
   if (level !== 'mild' && chance(random, 0.15))
     list.push({ kind: 'outage', atUs: atUs(), lastsUs: randomBelow(random, 5_000_000) });
   return list;
+}
+
+/** Drawn apart, so that the rest of a seed's plan does not depend on it. */
+function makeAttacks(seed: number): Disturbance[] {
+  const random = seededRandom(seed ^ 0x5eed);
+  if (!chance(random, 0.3)) return [];
+  const rate = () => (chance(random, 0.6) ? 0.02 * randomFraction(random) : 0);
+  const attack = { salt: random.uint32(), flip: rate(), replay: rate(), forge: rate() };
+  return [{ kind: 'attack', atUs: randomBelow(random, 300_000), lastsUs: 3_000_000, attack }];
 }
 
 function makeTransfer(random: Random, level: Level, index: number): TransferPlan {

@@ -2,7 +2,15 @@
 // must hold is in `judge`: bytes received are the bytes sent, an orderly close means all of them, anything else is a
 // typed error, and afterwards neither socket nor flow is left on any host.
 
-import { Reason, reasonName, type ServiceId, serviceBits } from '../../src/core/base/index.ts';
+import {
+  Reason,
+  randomBelow,
+  randomFraction,
+  reasonName,
+  type ServiceId,
+  seededRandom,
+  serviceBits,
+} from '../../src/core/base/index.ts';
 import { labelServiceId, memberServiceId } from '../../src/core/security/index.ts';
 import { createStack, type Event, Protocol, type SocketId, type Stack } from '../../src/core/stack/index.ts';
 import {
@@ -14,6 +22,7 @@ import {
   type Link,
   type LinkOptions,
   makeLocator,
+  type Packet,
   pathBetween,
   rebind,
   run,
@@ -22,8 +31,16 @@ import {
   schedule,
   traceHash,
 } from '../../src/sim/index.ts';
+import { addAttacker, flipBit, forgeLike, spoof, spoofLater, tapAll } from './attackers.ts';
 import { type Endpoint, isIntact, playScript } from './endpoint.ts';
-import { type DialPlan, type Disturbance, mustBeIntact, type Plan, type TransferPlan } from './plan.ts';
+import {
+  type AttackPlan,
+  type DialPlan,
+  type Disturbance,
+  mustBeIntact,
+  type Plan,
+  type TransferPlan,
+} from './plan.ts';
 
 export interface Verdict {
   readonly seed: number;
@@ -113,7 +130,7 @@ function build(plan: Plan, keepTrace: boolean): Play {
     name: 'router',
     address: '10.0.0.254',
     port: 54_324,
-    options: { forwarding: true, controller: true, adHoc: false },
+    options: { forwarding: true, controller: true, adHoc: false, learningUs: 0 },
     createStack,
   });
   const member = (name: 'client' | 'server', address: string) =>
@@ -211,6 +228,11 @@ function disturb(play: Play, disturbance: Disturbance): void {
     rebind(network, play.client.station, [makeLocator('198.51.100.1', 7_000)]);
     return;
   }
+  if (disturbance.kind === 'attack') {
+    attackPaths(play, disturbance.attack);
+    schedule(clock, clock.nowUs + disturbance.lastsUs, () => tapAll(play.simulation, directPaths, undefined));
+    return;
+  }
   for (const { options } of directLinks(play)) {
     if (disturbance.kind === 'mtu') {
       options.mtuBytes = disturbance.mtuBytes;
@@ -222,6 +244,23 @@ function disturb(play: Play, disturbance: Disturbance): void {
       });
     }
   }
+}
+
+const directPaths = ['client>server', 'server>client'];
+
+/** Somebody between client and server who changes bits past the checksum, repeats packets and adds some of his own. */
+function attackPaths({ simulation }: Play, { salt, flip, replay, forge }: AttackPlan): void {
+  const random = seededRandom(salt);
+  const attacker = addAttacker(simulation);
+  const happens = (rate: number) => rate > 0 && randomFraction(random) < rate;
+  const old: Packet[] = [];
+  tapAll(simulation, directPaths, (packet) => {
+    old.push(packet);
+    if (happens(replay))
+      spoofLater(simulation, attacker, old[randomBelow(random, old.length)] ?? packet, randomBelow(random, 2_000_000));
+    if (happens(forge)) spoof(simulation, attacker, { ...packet, bytes: forgeLike(packet.bytes, random) });
+    return [happens(flip) ? flipBit(packet, randomBelow(random, packet.bytes.length * 8)) : packet];
+  });
 }
 
 function directLinks({ simulation }: Play): readonly Link[] {
@@ -257,6 +296,7 @@ function judge(play: Play, faults: string[]): void {
     if (play.plan.level === 'mild' && !listening.announced) faults.push(`${service}: was not announced`);
     for (const [i, dial] of listening.dials.entries()) judgeDial(`${service}/${i + 1}`, dial, faults);
   }
+  faults.push(...play.simulation.ledger.violations);
   for (const { name, stack, driver } of [play.client, play.server, play.router]) {
     const flows = stack.inspect().flows;
     if (flows.length > 0) faults.push(`${name}: ${flows.length} flows leaked, the first ${JSON.stringify(flows[0])}`);

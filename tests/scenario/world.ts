@@ -5,7 +5,14 @@
 import assert from 'node:assert/strict';
 import { type Reason, reasonName, type ServiceId } from '../../src/core/base/index.ts';
 import { labelServiceId } from '../../src/core/security/index.ts';
-import { createStack, type Event, Protocol, type SocketId, type Stack } from '../../src/core/stack/index.ts';
+import {
+  createStack,
+  type Event,
+  Protocol,
+  type SocketId,
+  type Stack,
+  type StackOptions,
+} from '../../src/core/stack/index.ts';
 import {
   addHost,
   createPrimitives,
@@ -42,8 +49,8 @@ const routerLocator = makeLocator('10.0.0.254', 54_324);
 export const service = serviceOf('echo');
 
 /** Links to the router take 1 ms and are ideal. */
-export function createWorld(link: Partial<LinkOptions> = {}, seed = 1, coalesceUs?: number): World {
-  const simulation = createSimulation({ seed, keepTrace: true });
+export function createWorld(link: Partial<LinkOptions> = {}, seed = 1, coalesceUs?: number, keepTrace = true): World {
+  const simulation = createSimulation({ seed, keepTrace });
   const router = addRouter(simulation);
   const client = addMember(simulation, 'client', '10.0.0.1', coalesceUs);
   const server = addMember(simulation, 'server', '10.0.0.2', coalesceUs);
@@ -51,13 +58,13 @@ export function createWorld(link: Partial<LinkOptions> = {}, seed = 1, coalesceU
   return { simulation, client, server, router, up, down };
 }
 
-/** A router, or the same router started again. */
-export function addRouter(simulation: Simulation): SimHost<Stack> {
+/** A router, or the same router started again; it learns for no time unless told otherwise. */
+export function addRouter(simulation: Simulation, options: Partial<StackOptions> = {}): SimHost<Stack> {
   return addHost(simulation, {
     name: 'router',
     address: '10.0.0.254',
     port: 54_324,
-    options: { forwarding: true, controller: true, adHoc: false },
+    options: { forwarding: true, controller: true, adHoc: false, learningUs: 0, ...options },
     createStack,
   });
 }
@@ -126,9 +133,11 @@ export function dialFrom(world: World, host: SimHost<Stack>, script: Script, nam
   return playScript(driver, world.simulation.clock, socket, script, false);
 }
 
-/** Runs for `forUs`, or until `condition`; answers whether that came. */
-export function runFor(world: World, forUs: number, condition?: () => boolean): boolean {
-  return run(world.simulation, world.simulation.clock.nowUs + forUs, condition) === 'condition';
+/** Runs for `forUs`, or until `condition`; answers whether that came. The byte ledger must hold after each run. */
+export function runFor({ simulation }: World, forUs: number, condition?: () => boolean): boolean {
+  const ending = run(simulation, simulation.clock.nowUs + forUs, condition);
+  assert.deepEqual(simulation.ledger.violations, []);
+  return ending === 'condition';
 }
 
 export function allClosed(...endpoints: readonly (Endpoint | undefined)[]): boolean {

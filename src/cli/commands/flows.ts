@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { FlowInfo } from '../../core/stack/index.ts';
 import { formatBytes, formatDuration, formatTable, print, printJson } from '../output.ts';
 import { nameBook, readStacks } from '../statuses.ts';
+import { proofOf } from './rules.ts';
 
 interface Line extends FlowInfo {
   readonly pid: number;
@@ -44,6 +45,7 @@ async function run({ json }: { json: boolean }): Promise<void> {
       { title: 'service', value: ({ name, service }) => name ?? service },
       { title: 'role', value: ({ role }) => role },
       { title: 'state', value: ({ state }) => state },
+      { title: 'peer', value: peerOf },
       { title: 'in', value: ({ bytesIn }) => formatBytes(bytesIn), align: 'right' },
       { title: 'out', value: ({ bytesOut }) => formatBytes(bytesOut), align: 'right' },
       { title: 'rtt', value: ({ rttUs }) => formatDuration(rttUs), align: 'right' },
@@ -53,4 +55,9 @@ async function run({ json }: { json: boolean }): Promise<void> {
       { title: 'flow', value: ({ localFlow }) => localFlow },
     ]),
   );
+}
+
+/** What is known of the other end, and, where it is not so, that nobody else reads along. */
+function peerOf(flow: Line): string {
+  return flow.encrypted ? proofOf(flow) : `${proofOf(flow)}, in the clear`;
 }

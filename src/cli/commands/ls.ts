@@ -5,7 +5,7 @@ import type { InstanceInfo, ServiceInfo } from '../../router/index.ts';
 import { askRouter, noRouter } from '../admin-client.ts';
 import { formatDuration, formatTable, note, plural, print, printJson } from '../output.ts';
 import { nameBook, readStacks, type StackStatus } from '../statuses.ts';
-import { protocolName } from './rules.ts';
+import { proofOf, protocolName } from './rules.ts';
 
 export function registerLs(program: Command): void {
   program
@@ -71,23 +71,31 @@ function formatServices(services: readonly NamedService[]): string {
     { title: 'proto', value: ({ instance }) => protocolName(instance.protocol) },
     { title: 'weight', value: ({ instance }) => String(instance.weight), align: 'right' },
     { title: 'priority', value: ({ instance }) => String(instance.priority), align: 'right' },
+    { title: 'proof', value: ({ instance }) => proofOf(instance) },
     { title: 'lease left', value: ({ instance }) => formatDuration(instance.leaseMs * 1000), align: 'right' },
     { title: 'resolved', value: ({ instance }) => String(instance.resolved), align: 'right' },
   ]);
 }
 
+interface LocalInstance {
+  readonly pid: number;
+  readonly program: string;
+  readonly protocol: string;
+  readonly authenticated: boolean;
+}
+
 interface LocalService {
   readonly name: string | null;
   readonly prefix: string;
-  readonly instances: readonly { readonly pid: number; readonly program: string; readonly protocol: string }[];
+  readonly instances: readonly LocalInstance[];
 }
 
 function listLocal(stacks: readonly StackStatus[], names: ReadonlyMap<string, string>): LocalService[] {
-  const byPrefix = new Map<string, { pid: number; program: string; protocol: string }[]>();
+  const byPrefix = new Map<string, LocalInstance[]>();
   for (const { pid, program, listeners } of stacks)
-    for (const { service, protocol } of listeners) {
+    for (const { service, protocol, authenticated } of listeners) {
       const instances = byPrefix.get(service) ?? [];
-      instances.push({ pid, program, protocol });
+      instances.push({ pid, program, protocol, authenticated: authenticated === true });
       byPrefix.set(service, instances);
     }
   return [...byPrefix].map(([prefix, instances]) => ({ name: names.get(prefix) ?? null, prefix, instances }));
@@ -97,6 +105,7 @@ function formatLocal(services: readonly LocalService[]): string {
   return formatTable(services, [
     { title: 'service', value: ({ name, prefix }) => name ?? prefix },
     { title: 'instances', value: ({ instances }) => plural(instances.length, 'instance') },
+    { title: 'proof', value: ({ instances }) => [...new Set(instances.map(proofOf))].join(', ') },
     { title: 'by', value: ({ instances }) => instances.map(({ program, pid }) => `${program} (${pid})`).join(', ') },
   ]);
 }

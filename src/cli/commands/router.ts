@@ -2,6 +2,9 @@
 
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { formatServiceId } from '../../core/base/index.ts';
+import { isKeyId, parseShared } from '../../core/security/index.ts';
+import { readTrust } from '../../keys/index.ts';
 import {
   type RouterOptions as CreateOptions,
   createRouter,
@@ -11,7 +14,7 @@ import {
 } from '../../router/index.ts';
 import { parseDurationUs, parsePort } from '../arguments.ts';
 import { announceReady, stopRequested } from '../daemon.ts';
-import { CliError, codeOf, explain } from '../errors.ts';
+import { CliError, codeOf, explain, usageError } from '../errors.ts';
 import { printJson } from '../output.ts';
 
 interface RouterOptions {
@@ -19,7 +22,11 @@ interface RouterOptions {
   readonly host?: string;
   readonly lease: number;
   readonly names?: string;
+  readonly trust?: string;
   readonly discovery: boolean;
+  readonly requireKeys: boolean;
+  readonly learning: boolean;
+  readonly operator: readonly string[];
   readonly json: boolean;
 }
 
@@ -31,13 +38,18 @@ export function registerRouter(program: Command): void {
     .option('--host <address>', 'bind this address only (default: all of this machine, IPv4 and IPv6)')
     .option('--lease <time>', 'longest lease: how soon a dead instance is gone', parseLease, 5_000_000)
     .option('--names <file>', 'answer name queries from FILE (lines: name serviceID)')
+    .option('--trust <file>', 'keys of service systems and of pinned labels (default: the trust file)')
     .option('--no-discovery', 'do not answer those who search for a router by multicast')
+    .option('--require-keys', 'take no registration that no key vouches for', false)
+    .option('--operator <id>', 'let this key change the router from anywhere; may be repeated', parseOperator, [])
+    .option('--no-learning', 'say from the start that unknown names are unknown, not "try later" for one lease')
     .option('--json', 'print the final counters as one object on the last line', false)
     .addHelpText(
       'after',
       `
 Examples:
   caracal router
+  caracal router --require-keys --operator svc:ID-OF-MY-KEY
   caracal router --host 192.0.2.1 --names /etc/caracal/names
   CARACAL_ROUTER=192.0.2.1:54324 caracal serve web ./public     on another machine`,
     )
@@ -48,6 +60,13 @@ function parseLease(text: string): number {
   return parseDurationUs(text, '--lease', 1e6, 3600e6);
 }
 
+/** `svc:ID` or the id alone: what `caracal keygen` prints. */
+function parseOperator(text: string, before: readonly string[]): readonly string[] {
+  const id = parseShared(text)?.id;
+  if (id === undefined || !isKeyId(id)) throw usageError(`--operator is the id of a key (svc:...), not "${text}"`);
+  return [...before, formatServiceId(id)];
+}
+
 async function run(options: RouterOptions): Promise<void> {
   const stop = stopRequested();
   const names = options.names === undefined ? new Map() : await readNames(options.names);
@@ -56,6 +75,11 @@ async function run(options: RouterOptions): Promise<void> {
     leaseUs: options.lease,
     names,
     discoverable: options.discovery,
+    requireKeys: options.requireKeys,
+    trust: readTrust(options.trust === undefined ? process.env : { ...process.env, CARACAL_TRUST: options.trust })
+      .trust,
+    operators: options.operator,
+    ...(options.learning ? {} : { learningUs: 0 }),
     ...(options.host === undefined ? {} : { host: options.host }),
   });
   announceReady(`router on ${router.addresses.join(' and ')}`);

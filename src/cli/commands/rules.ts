@@ -146,6 +146,11 @@ function prefixText({ service, bits }: RuleInfo): string {
   return bits === 256 ? service : `${service}/${bits}`;
 }
 
+/** Whether a key vouches for an instance, as every listing of instances says it. */
+export function proofOf({ authenticated }: { readonly authenticated: boolean }): string {
+  return authenticated ? 'authenticated' : 'unauthenticated';
+}
+
 export function protocolName(protocol: number): string {
   const names = new Map([
     [0, 'any'],

@@ -80,7 +80,11 @@ async function play(folder: string, started: DemoProcess[], { say, onProgress }:
     return process;
   };
   const router = start(
-    startCaracal('router', ['router', '--host', '127.0.0.1', '--port', '0', '--no-discovery', '--json'], env),
+    startCaracal(
+      'router',
+      ['router', '--host', '127.0.0.1', '--port', '0', '--no-discovery', '--no-learning', '--json'],
+      env,
+    ),
   );
   const address = /127\.0\.0\.1:\d+/.exec(await router.ready())?.[0];
   if (address === undefined) throw router.failure('did not say where it is');

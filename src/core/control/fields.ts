@@ -2,6 +2,7 @@
 // the bits are no such value; lengths are checked by the caller, once for all kinds. Values never alias the packet.
 
 import { type FlowId, type Locator, makePrefix, type Prefix, type Reason, type ServiceId } from '../base/index.ts';
+import { maxCredentialBytes } from '../security/index.ts';
 
 export interface Field<T> {
   /** Bytes that must be there before `parse`; for a counted text, read from its first byte if that is there. */
@@ -140,6 +141,54 @@ export const text: Field<string> = {
     view.setUint8(at, value.length);
     for (let i = 0; i < value.length; i++) view.setUint8(at + 1 + i, value.charCodeAt(i));
     return 1 + value.length;
+  },
+};
+
+export const nonceBytes = 16;
+export const signatureBytes = 64;
+
+/** What a router gave out to be repeated; all zero: none yet. */
+export const nonce: Field<Uint8Array> = {
+  length: () => nonceBytes,
+  parse: (view, at) => bytesAt(view, at, nonceBytes).slice(),
+  emit(view, at, value) {
+    bytesAt(view, at, nonceBytes).set(value);
+    return nonceBytes;
+  },
+};
+
+/** Who says so: a credential, and a signature over all of the message in front of it. */
+export interface Proof {
+  /** One to three certificates. */
+  readonly credential: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** The credential's length (2 bytes; 0: an unsigned message, nothing follows), the credential, the signature. */
+export const proof: Field<Proof | undefined> = {
+  length(view, at) {
+    const credentialBytes = at + 2 <= view.byteLength ? view.getUint16(at) : 0;
+    return credentialBytes === 0 ? 2 : 2 + credentialBytes + signatureBytes;
+  },
+  parse(view, at) {
+    const credentialBytes = view.getUint16(at);
+    if (credentialBytes === 0) return undefined;
+    if (credentialBytes > maxCredentialBytes) return null;
+    const credential = bytesAt(view, at + 2, credentialBytes).slice();
+    return { credential, signature: bytesAt(view, at + 2 + credentialBytes, signatureBytes).slice() };
+  },
+  emit(view, at, value) {
+    const credentialBytes = value?.credential.length ?? 0;
+    if (credentialBytes > maxCredentialBytes)
+      throw Object.assign(
+        new RangeError(`a credential has ${maxCredentialBytes} bytes at most, this one has ${credentialBytes}`),
+        { code: 'ERR_OUT_OF_RANGE' },
+      );
+    view.setUint16(at, credentialBytes);
+    if (value === undefined || credentialBytes === 0) return 2;
+    bytesAt(view, at + 2, credentialBytes).set(value.credential);
+    bytesAt(view, at + 2 + credentialBytes, signatureBytes).set(value.signature);
+    return 2 + credentialBytes + signatureBytes;
   },
 };
 

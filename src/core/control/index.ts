@@ -20,9 +20,12 @@ export {
   emitControl,
   MessageType,
   maxControlBytes,
+  noNonce,
   parseControl,
+  signControl,
 } from './messages.ts';
 export {
+  bootNow,
   createRegistrar,
   dropRegistration,
   handleRegistrarReply,
@@ -34,14 +37,17 @@ export {
   type RegistrarOptions,
   registerService,
   registrarDeadlineUs,
+  renewIdentity,
   setRegistrarRouter,
   unregisterService,
 } from './registration.ts';
 export {
   createRegistry,
+  dropRevoked,
   expireRegistry,
   handleRegister,
   handleUnregister,
+  isIssuer,
   listRegistry,
   type RegistrationInfo,
   type Registry,

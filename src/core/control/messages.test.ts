@@ -9,8 +9,11 @@ import {
   emitControl,
   MessageType,
   maxControlBytes,
+  noNonce,
   parseControl,
+  verifyControl,
 } from './messages.ts';
+import { identityFor, labelPrefix, messageOf, owner, primitives } from './testing/registering.ts';
 
 const u8 = fc.nat(255);
 const u16 = fc.nat(65_535);
@@ -28,7 +31,15 @@ const locator = fc.record({
 const name = fc.string({ minLength: 1, maxLength: 253, unit: fc.constantFrom(...'abcxyz019-_.') });
 const reason = fc.nat(63).map((code) => code as Reason);
 const sequence = fc.maxSafeNat();
-const named = { instance: id64, boot: id64, sequence, protocol: u8, prefix };
+const nonce = fc.uint8Array({ minLength: 16, maxLength: 16 });
+const proof = fc.option(
+  fc.record({
+    credential: fc.uint8Array({ minLength: 1, maxLength: 690 }),
+    signature: fc.uint8Array({ minLength: 64, maxLength: 64 }),
+  }),
+  { nil: undefined },
+);
+const named = { instance: id64, boot: id64, sequence, protocol: u8, prefix, nonce, proof };
 
 /** The fields of each type: what must come back from the wire. */
 const fields: Record<MessageType, Partial<Record<keyof ControlMessage, fc.Arbitrary<unknown>>>> = {
@@ -37,9 +48,9 @@ const fields: Record<MessageType, Partial<Record<keyof ControlMessage, fc.Arbitr
   [MessageType.OFFER]: { instance: id64, protocol: u8, prefix, weight: u16, priority: u16, leaseMs: u32 },
   [MessageType.WITHDRAW]: { instance: id64, protocol: u8, replyPort: u16, prefix },
   [MessageType.REGISTER]: { ...named, weight: u16, priority: u16, leaseMs: u32 },
-  [MessageType.REGISTERED]: { boot: id64, reason, observed: locator, leaseMs: u32 },
+  [MessageType.REGISTERED]: { boot: id64, reason, observed: locator, leaseMs: u32, nonce },
   [MessageType.UNREGISTER]: named,
-  [MessageType.UNREGISTERED]: { boot: id64, reason },
+  [MessageType.UNREGISTERED]: { boot: id64, reason, nonce },
   [MessageType.NAME_QUERY]: { name },
   [MessageType.NAME_ANSWER]: { service, name },
 };
@@ -52,6 +63,14 @@ const message = fc
         Partial<ControlMessage>
       >,
   );
+
+/** Where a message may end that says nothing of what was appended later. */
+const lengthWithoutAdditions: Partial<Record<MessageType, number>> = {
+  [MessageType.REGISTER]: 76,
+  [MessageType.REGISTERED]: 42,
+  [MessageType.UNREGISTER]: 68,
+  [MessageType.UNREGISTERED]: 17,
+};
 
 function emitted(values: Partial<ControlMessage>): Uint8Array {
   const bytes = new Uint8Array(maxControlBytes).fill(0xee);
@@ -77,8 +96,11 @@ describe('control messages', () => {
     fc.assert(
       fc.property(message, (values) => {
         const bytes = emitted(values);
-        for (let length = 0; length < bytes.length; length++)
-          assert.equal(parseControl(bytes, 0, length, createControlMessage()), Reason.TRUNCATED);
+        const first = lengthWithoutAdditions[values.type ?? MessageType.SOLICIT];
+        for (let length = 0; length < bytes.length; length++) {
+          const expected = length === first ? Reason.OK : Reason.TRUNCATED;
+          assert.equal(parseControl(bytes, 0, length, createControlMessage()), expected);
+        }
         const longer = Uint8Array.of(...bytes, 1, 2, 3);
         assert.equal(parseControl(longer, 0, longer.length, createControlMessage()), Reason.OK);
       }),
@@ -121,8 +143,9 @@ describe('control messages', () => {
     });
     const hex = Buffer.from(register).toString('hex');
     const ids = '00000001000000020000000300000004';
-    assert.equal(hex, `0501000001020304${ids}00000001000000050600${'0008ab'}${'00'.repeat(31)}0064000700001388`);
-    assert.equal(register.length, 8 + 16 + 8 + 2 + 34 + 8);
+    const body = `0501000001020304${ids}00000001000000050600${'0008ab'}${'00'.repeat(31)}0064000700001388`;
+    assert.equal(hex, `${body}${'00'.repeat(16)}0000`);
+    assert.equal(register.length, 8 + 16 + 8 + 2 + 34 + 8 + 16 + 2);
     const answer = emitted({ type: MessageType.NAME_ANSWER, transaction: 9, name: 'web' });
     assert.equal(Buffer.from(answer).toString('hex'), `0a01000000000009${'00'.repeat(32)}03776562`);
   });
@@ -150,8 +173,52 @@ describe('control messages', () => {
 
   it('no message is longer than maxControlBytes', () => {
     assert.equal(emitted({ type: MessageType.NAME_ANSWER, name: 'x'.repeat(253) }).length, 294);
+    const proof = { credential: new Uint8Array(690), signature: new Uint8Array(64) };
+    assert.equal(emitted({ type: MessageType.REGISTER, proof }).length, maxControlBytes);
+    const headers = 16 + 36 + 4;
+    assert.ok(maxControlBytes + headers <= 1200, 'fits the smallest packet that every path must carry');
+  });
+
+  it('a message without what was appended has no nonce and no proof, whatever the record held', () => {
+    const bytes = emitted({ type: MessageType.REGISTER, nonce: new Uint8Array(16).fill(1) });
+    const out = { ...createControlMessage(), nonce: new Uint8Array(16).fill(9), proof: signed().proof };
+    assert.equal(parseControl(bytes, 0, 76, out), Reason.OK);
+    assert.deepEqual([out.nonce, out.proof, out.signedPart.length], [noNonce, undefined, 0]);
+  });
+
+  it('a credential longer than three certificates is neither sent nor read', () => {
+    const proof = { credential: new Uint8Array(691), signature: new Uint8Array(64) };
+    assert.throws(() => emitted({ type: MessageType.REGISTER, proof }), { code: 'ERR_OUT_OF_RANGE' });
+    const bytes = new Uint8Array(1000);
+    bytes.set(emitted({ type: MessageType.REGISTER }));
+    bytes.set([2, 0xb3], 76 + 16);
+    assert.equal(parseControl(bytes, 0, bytes.length, createControlMessage()), Reason.BAD_MESSAGE);
+  });
+
+  it('a signature is for every byte in front of it, behind a string of its own', () => {
+    const message = signed();
+    const bytes = emitted(message);
+    const out = createControlMessage();
+    assert.equal(parseControl(bytes, 0, bytes.length, out), Reason.OK);
+    const { signKey } = identity;
+    assert.ok(verifyControl(primitives, message, signKey));
+    assert.ok(verifyControl(primitives, out, signKey));
+    assert.equal(Buffer.from(out.signedPart.subarray(0, 23)).toString(), 'caracal registration 1\0');
+    assert.deepEqual(out.signedPart.subarray(23), bytes.subarray(0, bytes.length - 64));
+    for (let at = 0; at < bytes.length; at++) {
+      const forged = bytes.slice();
+      forged[at]! ^= 1 << (at & 7);
+      if (parseControl(forged, 0, forged.length, out) === Reason.OK)
+        assert.ok(!verifyControl(primitives, out, signKey), `byte ${at}`);
+    }
   });
 });
+
+const identity = identityFor(owner(1), labelPrefix('web'));
+
+function signed(): ControlMessage {
+  return messageOf(MessageType.REGISTER, { identity, sequence: 1 }, new Uint8Array(16).fill(3));
+}
 
 /** Typed arrays as plain ones, since branded and unbranded arrays compare by content only. */
 function plain(value: unknown): unknown {

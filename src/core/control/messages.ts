@@ -1,15 +1,43 @@
 // The control plane's messages (docs/protocol-control.md, "Messages"): payloads of unbound datagrams between instances,
 // clients, routers and the controller. An 8-byte header, then the fields of the type at fixed places, described once in
-// `layouts`. Bytes past the known fields are skipped, so that later versions may append (a credential to REGISTER).
+// `layouts`. Bytes past the known fields are skipped, so that later versions may append; what was appended (`additions`)
+// may be absent as a whole, but not cut short: a message with a broken proof is never taken for one without.
 // CBOR was rejected here: fixed fields are smaller, need no library in core, and leave a parser nothing to be fooled by.
 
-import { type FlowId, type Locator, makePrefix, noFlow, type Prefix, Reason, type ServiceId } from '../base/index.ts';
-import { type Field, id64, locator, prefix, reason, service, text, u8, u16, u32, u53 } from './fields.ts';
+import {
+  type Crypto,
+  type FlowId,
+  type Locator,
+  makePrefix,
+  noFlow,
+  type Prefix,
+  Reason,
+  type ServiceId,
+} from '../base/index.ts';
+import { type Identity, maxCredentialBytes } from '../security/index.ts';
+import {
+  type Field,
+  id64,
+  locator,
+  nonce,
+  nonceBytes,
+  type Proof,
+  prefix,
+  proof,
+  reason,
+  service,
+  signatureBytes,
+  text,
+  u8,
+  u16,
+  u32,
+  u53,
+} from './fields.ts';
 
 export const controlVersion = 1;
 export const controlHeaderBytes = 8;
-/** No message of this version is longer. */
-export const maxControlBytes = 320;
+/** A REGISTER with three certificates: with its headers it stays below 1,200 bytes. No message is longer. */
+export const maxControlBytes = 76 + nonceBytes + 2 + maxCredentialBytes + signatureBytes;
 
 export const MessageType = {
   SOLICIT: 1,
@@ -59,6 +87,12 @@ export interface ControlMessage {
   observed: Locator;
   /** NAME_QUERY, NAME_ANSWER: up to 253 ASCII characters. */
   name: string;
+  /** REGISTERED, UNREGISTERED: to be repeated in the next REGISTER or UNREGISTER. All zero: none. */
+  nonce: Uint8Array;
+  /** REGISTER, UNREGISTER; undefined: nobody vouches for it. */
+  proof: Proof | undefined;
+  /** With a proof: the bytes that its signature is for. Filled by parsing and by signing. */
+  signedPart: Uint8Array;
 }
 
 interface NamedField {
@@ -114,6 +148,13 @@ const layouts: Record<MessageType, readonly NamedField[]> = {
   [MessageType.NAME_ANSWER]: [field('service', service), field('name', text)],
 };
 
+const additions: Partial<Record<MessageType, readonly NamedField[]>> = {
+  [MessageType.REGISTER]: [field('nonce', nonce), field('proof', proof)],
+  [MessageType.REGISTERED]: [field('nonce', nonce)],
+  [MessageType.UNREGISTER]: [field('nonce', nonce), field('proof', proof)],
+  [MessageType.UNREGISTERED]: [field('nonce', nonce)],
+};
+
 export function createControlMessage(): ControlMessage {
   return {
     type: MessageType.SOLICIT,
@@ -132,8 +173,14 @@ export function createControlMessage(): ControlMessage {
     reason: Reason.OK,
     observed: { address: new Uint8Array(4), port: 0 },
     name: '',
+    nonce: noNonce,
+    proof: undefined,
+    signedPart: nothing,
   };
 }
+
+export const noNonce = new Uint8Array(nonceBytes);
+const nothing = new Uint8Array(0);
 
 /** Fills `out` from `length` bytes at `offset`: OK, or why not, and then `out` is not to be used. Keeps no view of `bytes`. */
 export function parseControl(bytes: Uint8Array, offset: number, length: number, out: ControlMessage): Reason {
@@ -145,7 +192,8 @@ export function parseControl(bytes: Uint8Array, offset: number, length: number, 
   if (layout === undefined) return Reason.BAD_MESSAGE;
   out.type = type;
   out.transaction = view.getUint32(4);
-  return parseFields(layout, view, out);
+  const at = parseFields(layout, view, controlHeaderBytes, out);
+  return at < 0 ? failure(at) : parseAdditions(view, at, out);
 }
 
 /** Writes the message at `offset` and answers its length; the caller leaves `maxControlBytes` of room. */
@@ -156,21 +204,76 @@ export function emitControl(message: ControlMessage, bytes: Uint8Array, offset: 
   view.setUint16(2, 0);
   view.setUint32(4, message.transaction);
   let at = controlHeaderBytes;
-  for (const { name, kind } of layouts[message.type]) at += kind.emit(view, at, name === undefined ? 0 : message[name]);
+  for (const { name, kind } of [...layouts[message.type], ...(additions[message.type] ?? [])])
+    at += kind.emit(view, at, name === undefined ? 0 : message[name]);
   return at;
 }
 
-function parseFields(layout: readonly NamedField[], view: DataView, out: ControlMessage): Reason {
+/**
+ * Signs a REGISTER or UNREGISTER, all of whose other fields are set: a change after that makes it void. Throws RangeError
+ * ERR_OUT_OF_RANGE for more than three certificates.
+ */
+export function signControl(
+  primitives: Pick<Crypto, 'sign'>,
+  message: ControlMessage,
+  { credential, signSeed }: Pick<Identity, 'credential' | 'signSeed'>,
+): void {
+  const bytes = new Uint8Array(maxControlBytes);
+  message.proof = { credential, signature: new Uint8Array(signatureBytes) };
+  const length = emitControl(message, bytes, 0);
+  message.signedPart = signedPartOf(bytes, 0, length - signatureBytes);
+  message.proof = { credential, signature: primitives.sign(signSeed, message.signedPart) };
+}
+
+/** Whether the holder of `signKey` made this message as it came. */
+export function verifyControl(
+  primitives: Pick<Crypto, 'verify'>,
+  { proof, signedPart }: ControlMessage,
+  signKey: Uint8Array,
+): boolean {
+  return proof !== undefined && primitives.verify(signKey, signedPart, proof.signature);
+}
+
+const domain = Uint8Array.from('caracal registration 1\0', (character) => character.charCodeAt(0));
+
+function signedPartOf(bytes: Uint8Array, offset: number, length: number): Uint8Array {
+  const message = new Uint8Array(domain.length + length);
+  message.set(domain);
+  message.set(bytes.subarray(offset, offset + length), domain.length);
+  return message;
+}
+
+/** Where the fields end; negative: why they are none. */
+function parseFields(layout: readonly NamedField[], view: DataView, offset: number, out: ControlMessage): number {
   const values = out as unknown as Record<string, unknown>;
-  let at = controlHeaderBytes;
+  let at = offset;
   for (const { name, kind } of layout) {
     const length = kind.length(view, at);
-    if (at + length > view.byteLength) return Reason.TRUNCATED;
+    if (at + length > view.byteLength) return -Reason.TRUNCATED;
     const value = kind.parse(view, at);
-    if (value === null) return Reason.BAD_MESSAGE;
+    if (value === null) return -Reason.BAD_MESSAGE;
     if (name !== undefined) values[name] = value;
     at += length;
   }
+  return at;
+}
+
+function failure(at: number): Reason {
+  return -at as Reason;
+}
+
+function parseAdditions(view: DataView, offset: number, out: ControlMessage): Reason {
+  const layout = additions[out.type];
+  out.nonce = noNonce;
+  out.proof = undefined;
+  out.signedPart = nothing;
+  if (layout === undefined || offset === view.byteLength) return Reason.OK;
+  const at = parseFields(layout, view, offset, out);
+  if (at < 0) return failure(at);
+  // After a call that may have set it: TypeScript believes that it is still undefined.
+  const { proof } = out as ControlMessage;
+  if (proof !== undefined)
+    out.signedPart = signedPartOf(new Uint8Array(view.buffer, view.byteOffset), 0, at - signatureBytes);
   return Reason.OK;
 }
 

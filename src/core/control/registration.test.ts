@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Locator, makePrefix, Reason, seededRandom } from '../base/index.ts';
-import { createServiceTable, dump } from '../tables/index.ts';
+import { type Locator, Reason, seededRandom } from '../base/index.ts';
+import { dump } from '../tables/index.ts';
 import { type ControlMessage, createControlMessage, MessageType } from './messages.ts';
 import {
+  bootNow,
   createRegistrar,
   dropRegistration,
   handleRegistrarReply,
@@ -11,27 +12,28 @@ import {
   isUnregistered,
   pollRegistrar,
   type Registrar,
+  type RegistrarEvent,
   registerService,
   registrarDeadlineUs,
   setRegistrarRouter,
   unregisterService,
 } from './registration.ts';
-import { createRegistry, expireRegistry, handleRegister, handleUnregister, type Registry } from './registry.ts';
+import { expireRegistry, type Registry } from './registry.ts';
+import { deliver, labelPrefix, primitives, setUp as setUpRegistry } from './testing/registering.ts';
 
 const tcp = 6;
 const ms = 1000;
-const prefix = makePrefix(new Uint8Array(32).fill(9), 224);
-const other = makePrefix(new Uint8Array(32).fill(8), 224);
+const prefix = labelPrefix('nine');
+const other = labelPrefix('eight');
 const router: Locator = { address: Uint8Array.of(127, 0, 0, 1), port: 54324 };
 const instanceLocator: Locator = { address: Uint8Array.of(127, 0, 0, 1), port: 40000 };
 
 function setUp(): Registrar {
-  const options = { instance: { hi: 1, lo: 1 }, boot: { hi: 0, lo: 1 }, leaseUs: 5000 * ms, random: seededRandom(1) };
-  return createRegistrar(options);
+  return createRegistrar({ instance: { hi: 1, lo: 1 }, boot: bootNow(primitives), leaseUs: 5000 * ms, primitives });
 }
 
 function bootOf(lo: number): Registry {
-  return createRegistry({ table: createServiceTable(), boot: { hi: 0, lo }, leaseUs: 5000 * ms });
+  return setUpRegistry({ boot: { hi: 0, lo } }).registry;
 }
 
 /** Runs virtual time from `fromUs` to `untilUs`; `deliver` answers each message, or loses it. When each was sent. */
@@ -56,10 +58,7 @@ function run(
 
 function answerFrom(registry: Registry) {
   return (message: ControlMessage, nowUs: number): ControlMessage => {
-    const reply = createControlMessage();
-    if (message.type === MessageType.REGISTER) handleRegister(registry, message, instanceLocator, nowUs, reply);
-    else handleUnregister(registry, message, nowUs, reply);
-    return reply;
+    return deliver(registry, nowUs, message, instanceLocator);
   };
 }
 
@@ -73,6 +72,8 @@ describe('registrar', () => {
     setRegistrarRouter(registrar, router, undefined, 10 * ms);
     const registry = bootOf(1);
     assert.deepEqual(run(registrar, 10 * ms, 5200 * ms, answerFrom(registry)), [
+      'REGISTER@10',
+      // Again at once, with the router's nonce; every answer has one for the next time.
       'REGISTER@10',
       'REGISTER@1677',
       'REGISTER@3343',
@@ -117,7 +118,7 @@ describe('registrar', () => {
     run(registrar, 0, 1000 * ms, answerFrom(bootOf(1)));
     const restarted = bootOf(2);
     const sent = run(registrar, 1001 * ms, 1800 * ms, answerFrom(restarted));
-    assert.deepEqual(sent, ['REGISTER@1667', 'REGISTER@1667']);
+    assert.deepEqual(sent, ['REGISTER@1667', 'REGISTER@1667', 'REGISTER@1667'], 'once without the new nonce');
     assert.equal(restarted.counters.registered, 2);
   });
 
@@ -132,7 +133,7 @@ describe('registrar', () => {
     assert.equal(isRegistered(registrar, prefix, tcp), false);
     assert.deepEqual(run(registrar, 40 * ms, 60 * ms, lost), ['REGISTER@40']);
     setRegistrarRouter(registrar, router, { hi: 0, lo: 2 }, 70 * ms);
-    assert.deepEqual(run(registrar, 70 * ms, 80 * ms, answerFrom(bootOf(2))), ['REGISTER@70']);
+    assert.deepEqual(run(registrar, 70 * ms, 80 * ms, answerFrom(bootOf(2))), ['REGISTER@70', 'REGISTER@70']);
     setRegistrarRouter(registrar, undefined, undefined, 90 * ms);
     assert.deepEqual(run(registrar, 90 * ms, 9000 * ms, lost), []);
     assert.equal(isRegistered(registrar, prefix, tcp), false);
@@ -184,10 +185,14 @@ describe('registrar', () => {
     const registrar = setUp();
     setRegistrarRouter(registrar, router, undefined, 0);
     registerService(registrar, prefix, tcp, 100, 0, 0);
+    const answer = answerFrom(bootOf(1));
     const out = createControlMessage();
     assert.equal(pollRegistrar(registrar, 0, out), true);
     assert.equal(pollRegistrar(registrar, 0, out), false);
-    const reply = answerFrom(bootOf(1))({ ...out }, 0);
+    assert.equal(handleRegistrarReply(registrar, answer({ ...out }, 0), 0)?.kind, 'repeating');
+    assert.equal(pollRegistrar(registrar, 0, out), true);
+    assert.equal(pollRegistrar(registrar, 0, out), false);
+    const reply = answer({ ...out }, 0);
     assert.equal(handleRegistrarReply(registrar, { ...reply, transaction: reply.transaction ^ 1 }, 0), undefined);
     assert.equal(handleRegistrarReply(registrar, { ...reply, type: MessageType.UNREGISTERED }, 0), undefined);
     assert.equal(handleRegistrarReply(registrar, reply, 0)?.first, true);
@@ -198,21 +203,21 @@ describe('registrar', () => {
     const registrar = setUp();
     setRegistrarRouter(registrar, router, undefined, 0);
     registerService(registrar, prefix, tcp, 100, 0, 0);
-    const registry = createRegistry({
-      table: createServiceTable(),
-      boot: { hi: 0, lo: 1 },
-      leaseUs: 1,
-      reserved: [prefix.id],
-    });
-    const firsts: boolean[] = [];
-    for (const atMs of [0, 5000]) {
+    const { registry } = setUpRegistry({ reserved: [prefix.id] });
+    const told: (RegistrarEvent | undefined)[] = [];
+    for (const atMs of [0, 0, 5000]) {
       const out = createControlMessage();
       assert.equal(pollRegistrar(registrar, atMs * ms, out), true);
-      const event = handleRegistrarReply(registrar, answerFrom(registry)({ ...out }, atMs * ms), atMs * ms);
-      assert.deepEqual([event?.kind, event?.reason], ['refused', Reason.POLICY_DROP]);
-      firsts.push(event?.first ?? false);
+      told.push(handleRegistrarReply(registrar, answerFrom(registry)({ ...out }, atMs * ms), atMs * ms));
     }
-    assert.deepEqual(firsts, [true, false]);
+    assert.deepEqual(
+      told.map((event) => [event?.kind, event?.reason, event?.first]),
+      [
+        ['repeating', Reason.NONCE_REQUIRED, false],
+        ['refused', Reason.POLICY_DROP, true],
+        ['refused', Reason.POLICY_DROP, false],
+      ],
+    );
     dropRegistration(registrar, prefix, tcp);
     assert.deepEqual(run(registrar, 6000 * ms, 20_000 * ms, lost), []);
   });

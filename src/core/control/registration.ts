@@ -1,27 +1,31 @@
 // The instance's side of registration (docs/protocol-control.md, "Registrar"): every bound name is announced to the
 // router, announced again before its lease ends, and taken back when it is closed. One record per (prefix, protocol).
 // Driven by deadlines: `pollRegistrar` gives the messages that are due, for whoever owns the socket to send.
-// Invariant: an entry has one exchange open at most; a new one gets a new transaction, so that late answers are ignored.
+// Invariants: an entry has one exchange open at most, and a new one gets a new transaction, so that late answers are
+// ignored; every message that leaves has a sequence of its own, so that a copy of one is never a new one.
 
 import {
+  type Crypto,
   type FlowId,
   formatPrefix,
   type Locator,
   type Prefix,
-  type Random,
+  type Primitives,
   Reason,
   sameFlow,
   sameLocator,
 } from '../base/index.ts';
-import { type ControlMessage, MessageType } from './messages.ts';
+import type { Identity } from '../security/index.ts';
+import { type ControlMessage, MessageType, noNonce, signControl } from './messages.ts';
 
 export interface RegistrarOptions {
+  /** Of names without an identity that has one. */
   readonly instance: FlowId;
-  /** Greater at each start under the same instance id; any value where the id itself is fresh. */
+  /** Greater at each start under the same instance id: the seconds since 1970, and chance (`bootNow`). */
   readonly boot: FlowId;
   /** Lease to ask for. */
   readonly leaseUs: number;
-  readonly random: Random;
+  readonly primitives: Pick<Crypto, 'sign'> & Pick<Primitives, 'random' | 'unixSeconds'>;
 }
 
 /**
@@ -35,9 +39,9 @@ export interface RegistrationEntry {
   readonly protocol: number;
   weight: number;
   priority: number;
+  /** Signs for it; undefined or without a credential: nobody does. */
+  identity: Identity | undefined;
   state: RegistrationState;
-  /** Of the exchange under way or last made. */
-  sequence: number;
   transaction: number;
   /** Times this exchange's message was sent; 0 between exchanges. */
   attempts: number;
@@ -45,6 +49,9 @@ export interface RegistrationEntry {
   deadlineUs: number;
   /** When the lease ends; -Infinity without one. */
   leaseEndUs: number;
+  /** Exchanges made again at once, for a nonce and for a later sequence, since the router last settled the matter. */
+  nonceRepeats: number;
+  orderRepeats: number;
 }
 
 export interface Registrar {
@@ -55,6 +62,11 @@ export interface Registrar {
   router: Locator | undefined;
   /** Undefined until the router has told. */
   routerBoot: FlowId | undefined;
+  /** What the router wants to see next time. */
+  nonce: Uint8Array;
+  boot: FlowId;
+  /** A router has taken a signed registration under this boot. */
+  accepted: boolean;
   /** Where the router last saw us. */
   observed: Locator | undefined;
   /** Silent for too long: time to search for a router again. Any answer clears it. */
@@ -65,7 +77,8 @@ export interface Registrar {
 }
 
 export interface RegistrarEvent {
-  readonly kind: 'registered' | 'refused' | 'unregistered';
+  /** `repeating`: the router asks for the same again, with its nonce or a later sequence. */
+  readonly kind: 'registered' | 'refused' | 'unregistered' | 'repeating';
   readonly entry: RegistrationEntry;
   /** Not a mere refresh or a repeated refusal. */
   readonly first: boolean;
@@ -78,6 +91,13 @@ const refusedRetryUs = 5_000_000;
 /** Unanswered sends, 3.1 s, after which the router counts as lost. */
 const lostAttempts = 5;
 const unregisterAttempts = 4;
+/** A nonce may be too old twice, if the address changes meanwhile; a router that never takes one is not asked on. */
+const mostNonceRepeats = 3;
+
+/** A boot of this moment. */
+export function bootNow({ random, unixSeconds }: Pick<Primitives, 'random' | 'unixSeconds'>): FlowId {
+  return { hi: unixSeconds() >>> 0, lo: random.uint32() };
+}
 
 export function createRegistrar(options: RegistrarOptions): Registrar {
   return {
@@ -86,6 +106,9 @@ export function createRegistrar(options: RegistrarOptions): Registrar {
     exchanges: new Map(),
     router: undefined,
     routerBoot: undefined,
+    nonce: noNonce,
+    boot: options.boot,
+    accepted: false,
     observed: undefined,
     routerLost: false,
     sequence: 0,
@@ -101,17 +124,34 @@ export function registerService(
   weight: number,
   priority: number,
   nowUs: number,
+  identity?: Identity,
 ): RegistrationEntry {
   const key = keyOf(prefix, protocol);
   const known = registrar.entries.get(key);
-  if (known && known.state !== 'unregistering' && known.weight === weight && known.priority === priority) return known;
   const entry = known ?? blankEntry(prefix, protocol);
+  const same = known && known.state !== 'unregistering' && known.weight === weight && known.priority === priority;
+  entry.identity = identity;
+  if (same) return entry;
   registrar.entries.set(key, entry);
   entry.weight = weight;
   entry.priority = priority;
   if (entry.state !== 'registered') entry.state = registrar.router ? 'registering' : 'idle';
   if (registrar.router) restart(registrar, entry, nowUs);
   return entry;
+}
+
+/** Another credential for a name: told with the next refresh, at once where the last one was refused. */
+export function renewIdentity(
+  registrar: Registrar,
+  prefix: Prefix,
+  protocol: number,
+  identity: Identity,
+  nowUs: number,
+): void {
+  const entry = registrar.entries.get(keyOf(prefix, protocol));
+  if (entry === undefined) return;
+  entry.identity = identity;
+  if (entry.state === 'refused') registerAnew(registrar, entry, nowUs);
 }
 
 /** Begins to take a name back; the entry goes when the router has answered, or does not. */
@@ -161,6 +201,7 @@ export function setRegistrarRouter(
   }
   registrar.router = router;
   registrar.routerBoot = boot;
+  if (!sameRouter) registrar.nonce = noNonce;
   for (const entry of [...registrar.entries.values()]) {
     if (router) registerAnew(registrar, entry, nowUs);
     else if (entry.state === 'unregistering') removeEntry(registrar, entry);
@@ -179,7 +220,9 @@ export function handleRegistrarReply(
   if (entry === undefined || message.type !== wanted) return undefined;
   closeExchange(registrar, entry);
   noteBoot(registrar, entry, message.boot, nowUs);
+  registrar.nonce = message.nonce;
   const { reason } = message;
+  if (mayRepeat(entry, reason)) return repeat(registrar, entry, reason, nowUs);
   if (message.type === MessageType.UNREGISTERED) {
     removeEntry(registrar, entry);
     return { kind: 'unregistered', entry, first: true, reason };
@@ -188,6 +231,8 @@ export function handleRegistrarReply(
   if (reason !== Reason.OK) return noteRefusal(registrar, entry, reason, nowUs);
   const first = entry.state !== 'registered';
   entry.state = 'registered';
+  settle(entry);
+  if (isSigned(entry)) registrar.accepted = true;
   entry.leaseEndUs = nowUs + message.leaseMs * 1000;
   setDeadline(registrar, entry, nowUs + Math.max(firstRetryUs, (message.leaseMs * 1000) / 3));
   return { kind: 'registered', entry, first, reason };
@@ -226,17 +271,52 @@ function transmit(registrar: Registrar, entry: RegistrationEntry, nowUs: number,
 }
 
 function fill(registrar: Registrar, entry: RegistrationEntry, out: ControlMessage): void {
-  const { instance, boot, leaseUs } = registrar.options;
+  const { instance, leaseUs, primitives } = registrar.options;
+  const { identity } = entry;
   out.type = entry.state === 'unregistering' ? MessageType.UNREGISTER : MessageType.REGISTER;
   out.transaction = entry.transaction;
-  out.instance = instance;
-  out.boot = boot;
-  out.sequence = entry.sequence;
+  out.instance = identity !== undefined && isSigned(entry) ? identity.instance : instance;
+  out.boot = registrar.boot;
+  out.sequence = ++registrar.sequence;
   out.protocol = entry.protocol;
   out.prefix = entry.prefix;
   out.weight = entry.weight;
   out.priority = entry.priority;
   out.leaseMs = Math.round(leaseUs / 1000);
+  out.nonce = registrar.nonce;
+  out.proof = undefined;
+  if (identity !== undefined && isSigned(entry)) signControl(primitives, out, identity);
+}
+
+function isSigned({ identity }: RegistrationEntry): boolean {
+  return identity !== undefined && identity.credential.length > 0;
+}
+
+/** The router wants its nonce, or knows of a later message: a network that reorders explains that once. */
+function mayRepeat({ nonceRepeats, orderRepeats }: RegistrationEntry, reason: Reason): boolean {
+  if (reason === Reason.NONCE_REQUIRED) return nonceRepeats < mostNonceRepeats;
+  return reason === Reason.OUT_OF_DATE && orderRepeats === 0;
+}
+
+function settle(entry: RegistrationEntry): void {
+  entry.nonceRepeats = 0;
+  entry.orderRepeats = 0;
+}
+
+/**
+ * An instance id of a credential outlives its process. Where none of this one's registrations was ever taken, the one before
+ * it may have begun in the same second: a boot a second later comes after it. Once taken, a later boot is another process
+ * with the same identity, and has the name.
+ */
+function repeat(registrar: Registrar, entry: RegistrationEntry, reason: Reason, nowUs: number): RegistrarEvent {
+  if (reason === Reason.OUT_OF_DATE && isSigned(entry) && !registrar.accepted) {
+    const now = bootNow(registrar.options.primitives);
+    registrar.boot = { hi: Math.max(now.hi, registrar.boot.hi + 1), lo: now.lo };
+  }
+  if (reason === Reason.OUT_OF_DATE) entry.orderRepeats++;
+  else entry.nonceRepeats++;
+  restart(registrar, entry, nowUs);
+  return { kind: 'repeating', entry, first: false, reason };
 }
 
 /** The router has another boot than it had: it has forgotten the other names too. */
@@ -252,6 +332,7 @@ function noteBoot(registrar: Registrar, answered: RegistrationEntry, boot: FlowI
 function noteRefusal(registrar: Registrar, entry: RegistrationEntry, reason: Reason, nowUs: number): RegistrarEvent {
   const first = entry.state !== 'refused';
   entry.state = 'refused';
+  settle(entry);
   entry.leaseEndUs = -Infinity;
   setDeadline(registrar, entry, nowUs + refusedRetryUs);
   return { kind: 'refused', entry, first, reason };
@@ -277,9 +358,8 @@ function rest(registrar: Registrar, entry: RegistrationEntry): void {
 }
 
 function openExchange(registrar: Registrar, entry: RegistrationEntry): void {
-  do entry.transaction = registrar.options.random.uint32();
+  do entry.transaction = registrar.options.primitives.random.uint32();
   while (registrar.exchanges.has(entry.transaction));
-  entry.sequence = ++registrar.sequence;
   registrar.exchanges.set(entry.transaction, entry);
 }
 
@@ -305,11 +385,13 @@ function blankEntry(prefix: Prefix, protocol: number): RegistrationEntry {
     weight: 0,
     priority: 0,
     state: 'idle',
-    sequence: 0,
+    identity: undefined,
     transaction: 0,
     attempts: 0,
     deadlineUs: Infinity,
     leaseEndUs: -Infinity,
+    nonceRepeats: 0,
+    orderRepeats: 0,
   };
 }
 

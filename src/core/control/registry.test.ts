@@ -1,73 +1,39 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type FlowId, type Locator, makePrefix, type Prefix, Reason, type ServiceId } from '../base/index.ts';
-import { createServiceTable, dump, findRule, lookup, type ServiceTable, setWeight } from '../tables/index.ts';
-import { type ControlMessage, createControlMessage, MessageType } from './messages.ts';
+import { type FlowId, makePrefix, Reason } from '../base/index.ts';
+import { dump, findRule, lookup, type ServiceTable, setWeight } from '../tables/index.ts';
+import { type ControlMessage, MessageType } from './messages.ts';
+import { expireRegistry, listRegistry, type Registry, registryDeadlineUs } from './registry.ts';
 import {
-  createRegistry,
-  expireRegistry,
-  handleRegister,
-  handleUnregister,
-  listRegistry,
-  type Registry,
-  type RegistryOptions,
-  registryDeadlineUs,
-} from './registry.ts';
+  at,
+  labelPrefix,
+  register as registerAs,
+  type Said,
+  second,
+  setUp,
+  tcp,
+  unregister as unregisterAs,
+} from './testing/registering.ts';
 
-const tcp = 6;
-const second = 1_000_000;
 const boot: FlowId = { hi: 0xb0, lo: 0x07 };
-const name = new Uint8Array(32).fill(5) as ServiceId;
+const name = labelPrefix('web', 256).id;
 const service = makePrefix(name, 224);
-const here = locator(1);
-const there = locator(2);
+const here = at(1);
+const there = at(2);
 
-function locator(last: number, port = 7000): Locator {
-  return { address: Uint8Array.of(192, 0, 2, last), port };
+type Numbered = Omit<Said, 'instance'> & { readonly instance?: number };
+
+function said({ instance = 1, ...rest }: Numbered): Said {
+  return { ...rest, instance: { hi: 0, lo: instance } };
 }
 
-function setUp(options: Partial<RegistryOptions> = {}): { registry: Registry; table: ServiceTable } {
-  const table = createServiceTable();
-  return { registry: createRegistry({ table, boot, leaseUs: 5 * second, ...options }), table };
+function register(registry: Registry, nowUs: number, what: Numbered, from = here): ControlMessage {
+  return registerAs(registry, nowUs, said(what), from);
 }
 
-interface Said {
-  instance?: number;
-  boot?: number;
-  sequence: number;
-  prefix?: Prefix;
-  weight?: number;
-  priority?: number;
-  leaseMs?: number;
-}
-
-function messageOf(type: MessageType, said: Said): ControlMessage {
-  return {
-    ...createControlMessage(),
-    type,
-    transaction: said.sequence + 1000,
-    instance: { hi: 0, lo: said.instance ?? 1 },
-    boot: { hi: 0, lo: said.boot ?? 1 },
-    sequence: said.sequence,
-    protocol: tcp,
-    prefix: said.prefix ?? service,
-    weight: said.weight ?? 100,
-    priority: said.priority ?? 0,
-    leaseMs: said.leaseMs ?? 5000,
-  };
-}
-
-function register(registry: Registry, nowUs: number, said: Said, from = here): ControlMessage {
-  const reply = createControlMessage();
-  handleRegister(registry, messageOf(MessageType.REGISTER, said), from, nowUs, reply);
-  return reply;
-}
-
-function unregister(registry: Registry, nowUs: number, said: Said): ControlMessage {
-  const reply = createControlMessage();
-  handleUnregister(registry, messageOf(MessageType.UNREGISTER, said), nowUs, reply);
-  return reply;
+function unregister(registry: Registry, nowUs: number, what: Numbered, from = here): ControlMessage {
+  return unregisterAs(registry, nowUs, said(what), from);
 }
 
 function targets(table: ServiceTable) {
@@ -108,33 +74,34 @@ describe('registry', () => {
   it('a late REGISTER cannot bring back a name that was unregistered, nor undo a newer one', () => {
     const { registry, table } = setUp();
     register(registry, 0, { sequence: 5 });
-    assert.equal(register(registry, 1, { sequence: 4, weight: 1 }).reason, Reason.REFUSED);
+    assert.equal(register(registry, 1, { sequence: 4, weight: 1 }).reason, Reason.OUT_OF_DATE);
     assert.equal(targets(table)[0]?.weight, 100);
-    assert.equal(unregister(registry, 2, { sequence: 4 }).reason, Reason.REFUSED);
+    assert.equal(unregister(registry, 2, { sequence: 4 }).reason, Reason.OUT_OF_DATE);
     assert.equal(unregister(registry, 2, { sequence: 6 }).reason, Reason.OK);
     assert.equal(table.size, 0);
-    assert.equal(register(registry, 3, { sequence: 5 }).reason, Reason.REFUSED);
-    assert.equal(register(registry, 3, { sequence: 6 }).reason, Reason.REFUSED);
+    assert.equal(register(registry, 3, { sequence: 5 }).reason, Reason.OUT_OF_DATE);
+    assert.equal(register(registry, 3, { sequence: 6 }).reason, Reason.OUT_OF_DATE);
     assert.equal(table.size, 0);
     assert.equal(register(registry, 4, { sequence: 7 }).reason, Reason.OK);
     assert.equal(table.size, 1);
-    assert.equal(registry.counters.stale, 4);
+    assert.equal(registry.counters.refusedBy['out-of-date'], 4);
   });
 
-  it('repeated messages are answered alike and change nothing', () => {
+  it('copies of a message are answered and change nothing, not even the lease', () => {
     const { registry, table } = setUp();
     const first = register(registry, 0, { sequence: 1 });
-    assert.deepEqual(register(registry, 10, { sequence: 1 }), first);
+    assert.deepEqual(register(registry, second, { sequence: 1 }), { ...first, leaseMs: 4000 });
     assert.equal(targets(table).length, 1);
-    assert.equal(unregister(registry, 20, { sequence: 2 }).reason, Reason.OK);
-    assert.equal(unregister(registry, 30, { sequence: 2 }).reason, Reason.OK);
+    assert.equal(registry.counters.refreshed, 0);
+    assert.equal(unregister(registry, second, { sequence: 2 }).reason, Reason.OK);
+    assert.equal(unregister(registry, 2 * second, { sequence: 2 }).reason, Reason.OK);
     assert.equal(registry.counters.unregistered, 1);
   });
 
   it('an UNREGISTER that overtakes its REGISTER still wins', () => {
     const { registry, table } = setUp();
     assert.equal(unregister(registry, 0, { sequence: 2 }).reason, Reason.OK);
-    assert.equal(register(registry, 1, { sequence: 1 }).reason, Reason.REFUSED);
+    assert.equal(register(registry, 1, { sequence: 1 }).reason, Reason.OUT_OF_DATE);
     assert.equal(table.size, 0);
   });
 
@@ -142,7 +109,7 @@ describe('registry', () => {
     const { registry } = setUp();
     register(registry, 0, { boot: 5, sequence: 90 });
     assert.equal(register(registry, 1, { boot: 6, sequence: 1 }).reason, Reason.OK);
-    assert.equal(register(registry, 2, { boot: 5, sequence: 91 }).reason, Reason.REFUSED);
+    assert.equal(register(registry, 2, { boot: 5, sequence: 91 }).reason, Reason.OUT_OF_DATE);
   });
 
   it('an instance that moved is forwarded to where it was last seen', () => {
@@ -169,22 +136,26 @@ describe('registry', () => {
 
   it('refuses reserved names and prefixes that hold them or span systems', () => {
     const { registry, table } = setUp({ reserved: [name] });
-    for (const bits of [256, 224, 64, 3, 0])
+    for (const bits of [256, 224, 64])
       assert.equal(register(registry, 0, { sequence: 1, prefix: makePrefix(name, bits) }).reason, Reason.POLICY_DROP);
-    const other = makePrefix(new Uint8Array(32).fill(6), 63);
-    assert.equal(register(registry, 0, { sequence: 1, prefix: other }).reason, Reason.POLICY_DROP);
+    for (const bits of [63, 3, 0])
+      assert.equal(
+        register(registry, 0, { sequence: 1, prefix: makePrefix(name, bits) }).reason,
+        Reason.NOT_AUTHORIZED,
+      );
     assert.equal(table.size, 0);
     assert.equal(registry.counters.refused, 6);
+    assert.deepEqual(registry.counters.refusedBy, { 'policy-drop': 3, 'not-authorized': 3 });
   });
 
   it('limits: in all, and by sender; what leaves makes room', () => {
     const { registry } = setUp({ maxRegistrations: 3, maxPerSender: 2 });
     const reasons = [1, 2, 3].map(
-      (instance) => register(registry, 0, { sequence: 1, instance }, locator(1, instance)).reason,
+      (instance) => register(registry, 0, { sequence: 1, instance }, at(1, instance)).reason,
     );
     assert.deepEqual(reasons, [Reason.OK, Reason.OK, Reason.OVERLOADED]);
     assert.equal(register(registry, 0, { sequence: 1, instance: 4 }, there).reason, Reason.OK);
-    assert.equal(register(registry, 0, { sequence: 1, instance: 5 }, locator(3)).reason, Reason.OVERLOADED);
+    assert.equal(register(registry, 0, { sequence: 1, instance: 5 }, at(3)).reason, Reason.OVERLOADED);
     unregister(registry, 1, { sequence: 2, instance: 1 });
     assert.equal(register(registry, 2, { sequence: 1, instance: 3 }).reason, Reason.OK);
     expireRegistry(registry, 60 * second);
@@ -201,11 +172,13 @@ describe('registry', () => {
       bits: 224,
       protocol: tcp,
       instance: '0000000000000001',
-      locator: '192.0.2.1:7000',
+      locator: '10.0.0.1:7000',
       weight: 100,
       priority: 0,
       ageMs: 2000,
       leaseMs: 3000,
+      authenticated: false,
+      key: null,
     });
     assert.deepEqual(JSON.parse(JSON.stringify(line)), line);
     assert.equal(listRegistry(registry, 5 * second).length, 0);
@@ -225,7 +198,7 @@ describe('registry', () => {
         let nowUs = 0;
         for (const { type, instance, sequence, from, bits } of steps) {
           const said = { instance, sequence, prefix: makePrefix(name, bits) };
-          if (type === 'register') register(registry, nowUs, said, locator(from));
+          if (type === 'register') register(registry, nowUs, said, at(from));
           else if (type === 'unregister') unregister(registry, nowUs, said);
           else nowUs += 2 * second;
           expireRegistry(registry, nowUs);

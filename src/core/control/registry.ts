@@ -1,7 +1,9 @@
 // The controller's registrations (docs/protocol-control.md, "Registry"): soft state that an instance refreshes and that
-// lapses with its lease. Pure: REGISTER and UNREGISTER in, an answer out, the service table kept in step.
-// Invariant: for one (instance, protocol, prefix) the pair (boot, sequence) never goes back, also for a while after it
-// was unregistered, so that a late or repeated REGISTER cannot bring a name back to life.
+// lapses with its lease. Pure: REGISTER and UNREGISTER in, an answer out, the service table kept in step. Who speaks and
+// may is authority.ts's to say; whose a label is, claims.ts's.
+// Invariants: nothing changes before a message has passed every check; for one signer, (instance, protocol, prefix) and
+// address of those without a key, the pair (boot, sequence) never goes back, also for a while after the name is gone, so
+// that a copy of a message cannot bring it back to life.
 
 import {
   type FlowId,
@@ -9,14 +11,17 @@ import {
   formatLocator,
   formatPrefix,
   formatServiceId,
+  isPrivate,
   type Locator,
   type Prefix,
+  type Primitives,
   prefixContains,
   Reason,
+  reasonName,
   type ServiceId,
   sameLocator,
-  ssIdBytes,
 } from '../base/index.ts';
+import { isCredentialRevoked, isIssuedBy, nameKind } from '../security/index.ts';
 import {
   createExpiringMap,
   deleteExpiring,
@@ -32,12 +37,16 @@ import {
   setExpiring,
   takeExpired,
 } from '../tables/index.ts';
+import { type Authority, type AuthorityOptions, authorize, type Signer, signerOf, type Verdict } from './authority.ts';
+import { addClaim, type Claims, createClaims, isWide, maxWideClaims, meet, removeClaim } from './claims.ts';
 import { type ControlMessage, MessageType } from './messages.ts';
+import { createNonceSecret, isNonceOf, longestNonceUs, type NonceSecret, nonceFor } from './nonce.ts';
 
-export interface RegistryOptions {
+export interface RegistryOptions extends AuthorityOptions {
+  readonly primitives: AuthorityOptions['primitives'] & Pick<Primitives, 'hmac' | 'random'>;
   /** Registered targets go here, owner `registered`. */
   readonly table: ServiceTable;
-  /** Random; another one tells the instances that this router has forgotten them. */
+  /** Another one tells the instances that this router has forgotten them. */
   readonly boot: FlowId;
   /** Longest lease granted. */
   readonly leaseUs: number;
@@ -54,10 +63,12 @@ export interface RegistryCounters {
   refreshed: number;
   unregistered: number;
   expired: number;
-  /** Older than what is known, hence refused. */
-  stale: number;
-  /** Over a limit or a reserved name. */
+  /** Taken out because their certificate was revoked, or because a key came for a label that they used without one. */
+  revoked: number;
+  displaced: number;
+  /** Messages answered with anything but OK, and how many with which reason (its name). */
   refused: number;
+  readonly refusedBy: Record<string, number>;
 }
 
 /** Orders what one instance said about one name. */
@@ -71,6 +82,10 @@ export interface Registration {
   readonly protocol: number;
   readonly instance: FlowId;
   readonly sinceUs: number;
+  /** The root key in text; undefined: made without a key. */
+  readonly rootKey: string | undefined;
+  /** Undefined: made without a key. */
+  authority: Authority | undefined;
   version: Version;
   locator: Locator;
   /** As the instance asked; a rule set by hand may differ in the table. */
@@ -81,9 +96,11 @@ export interface Registration {
 
 export interface Registry {
   readonly options: RegistryOptions;
+  readonly nonces: NonceSecret;
   readonly registrations: ExpiringMap<string, Registration>;
-  /** Names taken back lately. */
+  /** The last version of names that are gone, by who registered them. */
   readonly tombstones: ExpiringMap<string, Version>;
+  readonly labels: Claims<Registration>;
   /** Registrations by address. */
   readonly perSender: Map<string, number>;
   readonly counters: RegistryCounters;
@@ -92,19 +109,26 @@ export interface Registry {
 const defaultMaxRegistrations = 100_000;
 const defaultMaxPerSender = 10_000;
 const shortestLeaseUs = 1_000_000;
-/** Longer than a packet lives. */
-const tombstoneUs = 30_000_000;
-/** Shorter prefixes would span service systems. */
-const shortestPrefixBits = ssIdBytes * 8;
 
 export function createRegistry(options: RegistryOptions): Registry {
   const capacity = options.maxRegistrations ?? defaultMaxRegistrations;
   return {
     options,
+    nonces: createNonceSecret(options.primitives),
     registrations: createExpiringMap(capacity, 'refuse'),
     tombstones: createExpiringMap(capacity, 'evict'),
+    labels: createClaims(),
     perSender: new Map(),
-    counters: { registered: 0, refreshed: 0, unregistered: 0, expired: 0, stale: 0, refused: 0 },
+    counters: {
+      registered: 0,
+      refreshed: 0,
+      unregistered: 0,
+      expired: 0,
+      revoked: 0,
+      displaced: 0,
+      refused: 0,
+      refusedBy: {},
+    },
   };
 }
 
@@ -116,28 +140,27 @@ export function handleRegister(
   nowUs: number,
   reply: ControlMessage,
 ): void {
-  expireRegistry(registry, nowUs);
-  const leaseUs = Math.max(shortestLeaseUs, Math.min(registry.options.leaseUs, message.leaseMs * 1000));
-  reply.type = MessageType.REGISTERED;
-  reply.transaction = message.transaction;
-  reply.boot = registry.options.boot;
+  const request = openRequest(registry, MessageType.REGISTERED, message, remote, nowUs, reply);
+  const verdict = examine(registry, request);
+  const reason = verdict.reason === Reason.OK ? register(registry, request, verdict.authority) : verdict.reason;
   reply.observed = remote;
-  reply.reason = register(registry, message, remote, nowUs, leaseUs);
-  reply.leaseMs = reply.reason === Reason.OK ? Math.floor(leaseUs / 1000) : 0;
+  reply.reason = count(registry, reason);
+  const { expiresUs = nowUs } = getExpiring(registry.registrations, request.key, nowUs) ?? {};
+  reply.leaseMs = reason === Reason.OK ? Math.floor((expiresUs - nowUs) / 1000) : 0;
 }
 
 /** Applies an UNREGISTER and fills `reply` (UNREGISTERED). A name that is not there is well unregistered. */
 export function handleUnregister(
   registry: Registry,
   message: ControlMessage,
+  remote: Locator,
   nowUs: number,
   reply: ControlMessage,
 ): void {
-  expireRegistry(registry, nowUs);
-  reply.type = MessageType.UNREGISTERED;
-  reply.transaction = message.transaction;
-  reply.boot = registry.options.boot;
-  reply.reason = unregister(registry, message, nowUs);
+  const request = openRequest(registry, MessageType.UNREGISTERED, message, remote, nowUs, reply);
+  const verdict = examine(registry, request);
+  const reason = verdict.reason === Reason.OK ? unregister(registry, request) : verdict.reason;
+  reply.reason = count(registry, reason);
 }
 
 /** Removes what has lapsed by `nowUs`; answers how many registrations that was. */
@@ -147,11 +170,29 @@ export function expireRegistry(registry: Registry, nowUs: number): number {
   for (;;) {
     const lapsed = takeExpired(registry.registrations, nowUs);
     if (lapsed === undefined) break;
-    forget(registry, lapsed.value);
+    forget(registry, lapsed.key, lapsed.value, nowUs);
     expired++;
   }
   registry.counters.expired += expired;
   return expired;
+}
+
+/** After a new revocation list: takes out every registration whose credential is void now; answers how many. */
+export function dropRevoked(registry: Registry, nowUs: number): number {
+  const { revocations } = registry.options;
+  const isVoid = ({ authority }: Registration): boolean =>
+    authority !== undefined && isCredentialRevoked(revocations, authority.credential);
+  const revoked = [...expiringEntries(registry.registrations)].filter(isVoid);
+  for (const registration of revoked) remove(registry, registration, nowUs);
+  registry.counters.revoked += revoked.length;
+  return revoked.length;
+}
+
+/** Whether a certificate by this key (in text) stands behind a registration here: its revocations matter. */
+export function isIssuer(registry: Registry, issuerKey: Uint8Array): boolean {
+  for (const { authority } of expiringEntries(registry.registrations))
+    if (authority !== undefined && isIssuedBy(authority.credential, issuerKey)) return true;
+  return false;
 }
 
 /** When a lease ends next; Infinity when there is none. */
@@ -171,12 +212,16 @@ export interface RegistrationInfo {
   readonly ageMs: number;
   /** What is left of the lease. */
   readonly leaseMs: number;
+  /** A key vouched for it. */
+  readonly authenticated: boolean;
+  /** The serviceID of that key; null: nobody vouched. */
+  readonly key: string | null;
 }
 
 export function listRegistry(registry: Registry, nowUs: number): RegistrationInfo[] {
   const lines: RegistrationInfo[] = [];
   for (const registration of expiringEntries(registry.registrations)) {
-    const { prefix, protocol, instance, locator, weight, priority, sinceUs, expiresUs } = registration;
+    const { prefix, protocol, instance, locator, weight, priority, sinceUs, expiresUs, authority } = registration;
     if (expiresUs <= nowUs) continue;
     lines.push({
       service: formatServiceId(prefix.id),
@@ -188,70 +233,126 @@ export function listRegistry(registry: Registry, nowUs: number): RegistrationInf
       priority,
       ageMs: Math.round((nowUs - sinceUs) / 1000),
       leaseMs: Math.round((expiresUs - nowUs) / 1000),
+      authenticated: authority !== undefined,
+      key: authority?.key ?? null,
     });
   }
   return lines;
 }
 
-function register(
+interface Request {
+  readonly message: ControlMessage;
+  readonly remote: Locator;
+  readonly nowUs: number;
+  /** Of the registration that it is about. */
+  readonly key: string;
+  /** Its sender receives where it says it is. */
+  readonly present: boolean;
+  /** Whose word it would be, if the signature is right; not looked for before the sender is known to be there. */
+  readonly signer: Signer | undefined;
+}
+
+/** What every answer says, and the nonce for the next time. */
+function openRequest(
   registry: Registry,
+  type: MessageType,
   message: ControlMessage,
   remote: Locator,
   nowUs: number,
-  leaseUs: number,
-): Reason {
-  const { registrations, tombstones, counters } = registry;
-  const key = keyOf(message);
-  const known = getExpiring(registrations, key, nowUs);
-  const tombstone = getExpiring(tombstones, key, nowUs);
-  if ((known && order(message, known.version) < 0) || (tombstone && order(message, tombstone) <= 0)) {
-    counters.stale++;
-    return Reason.REFUSED;
+  reply: ControlMessage,
+): Request {
+  expireRegistry(registry, nowUs);
+  reply.type = type;
+  reply.transaction = message.transaction;
+  reply.boot = registry.options.boot;
+  reply.nonce = nonceFor(registry.nonces, remote, nowUs);
+  const present = isNonceOf(registry.nonces, remote, nowUs, message.nonce);
+  return { message, remote, nowUs, key: keyOf(message), present, signer: present ? signerOf(message) : undefined };
+}
+
+/** Nonce, version, proof, and whose the entry is, if there is one; what is cheap to check comes first. */
+function examine(registry: Registry, request: Request): Verdict {
+  const { message, remote, nowUs, key, present, signer } = request;
+  if (!present) return { reason: Reason.NONCE_REQUIRED };
+  const known = getExpiring(registry.registrations, key, nowUs);
+  const tombstone = getExpiring(registry.tombstones, tombstoneKey(key, signer, remote), nowUs);
+  const ours = known !== undefined && sameSigner(known.authority?.signer, signer);
+  // What takes a name back may come twice; what was said before that brings nothing back.
+  const dead = message.type === MessageType.REGISTER ? 0 : -1;
+  if ((ours && order(message, known.version) < 0) || (tombstone && order(message, tombstone) <= dead))
+    return { reason: Reason.OUT_OF_DATE };
+  const verdict = authorize(registry.options, message, remote);
+  // A key takes the place of none (`claim` decides about that), and nothing else takes another's.
+  const another = known !== undefined && !ours && (signer === undefined || known.authority !== undefined);
+  return verdict.reason === Reason.OK && another ? { reason: Reason.NOT_AUTHORIZED } : verdict;
+}
+
+function register(registry: Registry, request: Request, authority: Authority | undefined): Reason {
+  const { message, nowUs, key } = request;
+  const known = getExpiring(registry.registrations, key, nowUs);
+  if (known !== undefined && sameSigner(known.authority?.signer, authority?.signer)) {
+    // A copy of what was said already changes nothing, not even the lease.
+    if (order(message, known.version) > 0) refresh(registry, known, request, authority);
+    return Reason.OK;
   }
-  const refusal = known ? Reason.OK : admit(registry, message, remote);
-  if (refusal !== Reason.OK) {
-    counters.refused++;
-    return refusal;
-  }
-  const expiresUs = nowUs + leaseUs;
-  if (known) refresh(registry, known, message, remote, expiresUs);
-  const registration = known ?? enter(registry, message, remote, nowUs, expiresUs);
-  setExpiring(registrations, key, registration, expiresUs);
-  deleteExpiring(tombstones, key);
+  const reason = claim(registry, request, authority);
+  if (reason === Reason.OK) enter(registry, request, authority);
+  return reason;
+}
+
+/** Whether a newcomer finds room, and its label free; who must give way to it goes. */
+function claim(registry: Registry, { message, remote, nowUs }: Request, authority: Authority | undefined): Reason {
+  const { reserved = [], maxPerSender = defaultMaxPerSender } = registry.options;
+  const { slots, capacity } = registry.registrations;
+  const { prefix } = message;
+  if (reserved.some((id) => prefixContains(prefix, id))) return Reason.POLICY_DROP;
+  if (slots.size >= capacity || (registry.perSender.get(senderOf(remote)) ?? 0) >= maxPerSender)
+    return Reason.OVERLOADED;
+  if (nameKind(prefix.id) !== 'label') return Reason.OK;
+  const mayDisplace = authority?.known === true || isPrivate(remote);
+  const meeting = meet(registry.labels, prefix, authority?.signer.rootKey, mayDisplace);
+  if (meeting.kind === 'taken') return Reason.NOT_AUTHORIZED;
+  if (isWide(prefix) && registry.labels.wide.size >= maxWideClaims) return Reason.OVERLOADED;
+  for (const registration of meeting.displaces) remove(registry, registration, nowUs);
+  registry.counters.displaced += meeting.displaces.length;
   return Reason.OK;
 }
 
-function admit(registry: Registry, message: ControlMessage, remote: Locator): Reason {
-  const { reserved = [], maxPerSender = defaultMaxPerSender } = registry.options;
-  const { prefix } = message;
-  if (prefix.bits < shortestPrefixBits || reserved.some((id) => prefixContains(prefix, id))) return Reason.POLICY_DROP;
-  if (registry.registrations.slots.size >= registry.registrations.capacity) return Reason.OVERLOADED;
-  return (registry.perSender.get(senderOf(remote)) ?? 0) < maxPerSender ? Reason.OK : Reason.OVERLOADED;
-}
-
-function enter(
-  registry: Registry,
-  message: ControlMessage,
-  remote: Locator,
-  nowUs: number,
-  expiresUs: number,
-): Registration {
+function enter(registry: Registry, request: Request, authority: Authority | undefined): void {
+  const { message, remote, nowUs, key } = request;
   const { prefix, protocol, instance, weight, priority } = message;
-  const version = versionOf(message);
-  const entry = { prefix, protocol, instance, sinceUs: nowUs, version, locator: remote, weight, priority, expiresUs };
+  const registration: Registration = {
+    prefix,
+    protocol,
+    instance,
+    sinceUs: nowUs,
+    rootKey: authority?.signer.rootKey,
+    authority,
+    version: versionOf(message),
+    locator: remote,
+    weight,
+    priority,
+    expiresUs: nowUs + leaseFor(registry, message, authority),
+  };
+  setExpiring(registry.registrations, key, registration, registration.expiresUs);
+  if (nameKind(prefix.id) === 'label') addClaim(registry.labels, registration);
   registry.counters.registered++;
   countSender(registry, remote, 1);
-  install(registry, entry);
-  return entry;
+  install(registry, registration);
+}
+
+/** What was asked for, within bounds; it never outlives the certificate. */
+function leaseFor({ options }: Registry, { leaseMs }: ControlMessage, authority: Authority | undefined): number {
+  const grantedUs = Math.max(shortestLeaseUs, Math.min(options.leaseUs, leaseMs * 1000));
+  return authority === undefined ? grantedUs : Math.min(grantedUs, authority.validSeconds * 1_000_000);
 }
 
 /** A weight or priority that was set by hand in the table stays until the instance itself asks for another. */
 function refresh(
   registry: Registry,
   known: Registration,
-  message: ControlMessage,
-  remote: Locator,
-  expiresUs: number,
+  { message, remote, nowUs, key }: Request,
+  authority: Authority | undefined,
 ): void {
   const { weight, priority } = message;
   const changed = known.weight !== weight || known.priority !== priority;
@@ -262,27 +363,24 @@ function refresh(
   }
   const rule = findRule(registry.options.table, known.prefix);
   const target = rule && findTarget(rule, 'registered', known.instance, known.protocol);
-  Object.assign(known, { version: versionOf(message), locator: remote, weight, priority, expiresUs });
+  const expiresUs = nowUs + leaseFor(registry, message, authority);
+  Object.assign(known, { authority, version: versionOf(message), locator: remote, weight, priority, expiresUs });
   if (changed || !target) install(registry, known);
   else if (moved) target.locator = remote;
+  setExpiring(registry.registrations, key, known, expiresUs);
   registry.counters.refreshed++;
 }
 
-function unregister(registry: Registry, message: ControlMessage, nowUs: number): Reason {
-  const { registrations, tombstones, counters } = registry;
-  const key = keyOf(message);
-  const known = getExpiring(registrations, key, nowUs);
-  const last = known?.version ?? getExpiring(tombstones, key, nowUs);
-  if (last && order(message, last) < 0) {
-    counters.stale++;
-    return Reason.REFUSED;
+/** What was registered without a key only its own address takes back: there is nothing else to know it by. */
+function unregister(registry: Registry, { message, remote, nowUs, key, signer }: Request): Reason {
+  const known = getExpiring(registry.registrations, key, nowUs);
+  if (known !== undefined) {
+    if (signer === undefined && senderOf(known.locator) !== senderOf(remote)) return Reason.NOT_AUTHORIZED;
+    if (!sameSigner(known.authority?.signer, signer)) return Reason.NOT_AUTHORIZED;
+    remove(registry, known, nowUs);
+    registry.counters.unregistered++;
   }
-  if (known) {
-    deleteExpiring(registrations, key);
-    forget(registry, known);
-    counters.unregistered++;
-  }
-  setExpiring(tombstones, key, versionOf(message), nowUs + tombstoneUs);
+  bury(registry, tombstoneKey(key, signer, remote), versionOf(message), nowUs);
   return Reason.OK;
 }
 
@@ -292,16 +390,38 @@ function install(registry: Registry, registration: Registration): void {
   insertTarget(registry.options.table, prefix, target);
 }
 
-function forget(registry: Registry, registration: Registration): void {
-  const { prefix, protocol, instance, locator } = registration;
+function remove(registry: Registry, registration: Registration, nowUs: number): void {
+  const key = keyOf(registration);
+  deleteExpiring(registry.registrations, key);
+  forget(registry, key, registration, nowUs);
+}
+
+/** Follows an entry that left the map. */
+function forget(registry: Registry, key: string, registration: Registration, nowUs: number): void {
+  const { prefix, protocol, instance, locator, version, authority } = registration;
   removeTarget(registry.options.table, prefix, 'registered', instance, protocol);
+  removeClaim(registry.labels, registration);
   countSender(registry, locator, -1);
+  bury(registry, tombstoneKey(key, authority?.signer, locator), version, nowUs);
+}
+
+/** For as long as a copy of a message could still be sent to any effect. */
+function bury(registry: Registry, key: string, version: Version, nowUs: number): void {
+  setExpiring(registry.tombstones, key, version, nowUs + longestNonceUs + registry.options.leaseUs);
+}
+
+function count({ counters }: Registry, reason: Reason): Reason {
+  if (reason === Reason.OK) return reason;
+  const name = reasonName(reason);
+  counters.refused++;
+  counters.refusedBy[name] = (counters.refusedBy[name] ?? 0) + 1;
+  return reason;
 }
 
 function countSender(registry: Registry, locator: Locator, change: 1 | -1): void {
   const sender = senderOf(locator);
-  const count = (registry.perSender.get(sender) ?? 0) + change;
-  if (count > 0) registry.perSender.set(sender, count);
+  const total = (registry.perSender.get(sender) ?? 0) + change;
+  if (total > 0) registry.perSender.set(sender, total);
   else registry.perSender.delete(sender);
 }
 
@@ -309,17 +429,26 @@ function senderOf(locator: Locator): string {
   return locator.address.join('.');
 }
 
-function keyOf(message: ControlMessage): string {
-  return `${formatFlowId(message.instance)} ${message.protocol} ${formatPrefix(message.prefix)}`;
+function keyOf({ instance, protocol, prefix }: Pick<Registration, 'instance' | 'protocol' | 'prefix'>): string {
+  return `${formatFlowId(instance)} ${protocol} ${formatPrefix(prefix)}`;
+}
+
+/** By who said it: nobody can bury what another registers. */
+function tombstoneKey(key: string, signer: Signer | undefined, remote: Locator): string {
+  return `${signer === undefined ? senderOf(remote) : `${signer.rootKey} ${signer.signKey}`} ${key}`;
+}
+
+function sameSigner(a: Signer | undefined, b: Signer | undefined): boolean {
+  return a?.rootKey === b?.rootKey && a?.signKey === b?.signKey;
 }
 
 function versionOf(message: ControlMessage): Version {
   return { boot: message.boot, sequence: message.sequence };
 }
 
-/** Negative when `a` was said before `b`. */
+/** -1 when `a` was said before `b`, 0 for copies of one message, else 1. */
 function order(a: Version, b: Version): number {
-  if (a.boot.hi !== b.boot.hi) return a.boot.hi - b.boot.hi;
-  if (a.boot.lo !== b.boot.lo) return a.boot.lo - b.boot.lo;
-  return a.sequence - b.sequence;
+  if (a.boot.hi !== b.boot.hi) return Math.sign(a.boot.hi - b.boot.hi);
+  if (a.boot.lo !== b.boot.lo) return Math.sign(a.boot.lo - b.boot.lo);
+  return Math.sign(a.sequence - b.sequence);
 }

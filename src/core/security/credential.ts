@@ -186,3 +186,13 @@ function isCurrent({ notBeforeSeconds, notAfterSeconds }: Verified, nowSeconds: 
 function isTakenBack(revocations: Revocations, { issuerKey, serial, notBeforeSeconds }: Certificate): boolean {
   return isRevoked(revocations, issuerKey, serial, notBeforeSeconds);
 }
+
+/** Whether one of its certificates was revoked by its issuer. Verifies nothing; false for what is no credential. */
+export function isCredentialRevoked(revocations: Revocations, credential: Uint8Array): boolean {
+  return parseCredential(credential)?.some((certificate) => isTakenBack(revocations, certificate)) ?? false;
+}
+
+/** Whether one of its certificates names this key as its issuer. Verifies nothing. */
+export function isIssuedBy(credential: Uint8Array, issuerKey: Uint8Array): boolean {
+  return parseCredential(credential)?.some((certificate) => sameBytes(certificate.issuerKey, issuerKey)) ?? false;
+}

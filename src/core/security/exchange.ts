@@ -132,9 +132,8 @@ export function answerOffer(primitives: Crypto, options: AnswerOptions, offer: U
     staticKey,
     ephemeralKey,
   });
-  if (readMessage(state, offer) === undefined) return undefined;
-  const message = writeMessage(state, encodeHello(hello));
-  return { state, message, answerKey: answerKeyOf(primitives, state) };
+  const message = readMessage(state, offer) && writeMessage(state, encodeHello(hello));
+  return message && { state, message, answerKey: answerKeyOf(primitives, state) };
 }
 
 export interface ReadAnswer {
@@ -164,15 +163,20 @@ export function readAnswer(
   });
   writeMessage(state, offer.message.subarray(32));
   const server = introduction(state, message);
-  if (server === undefined) return undefined;
-  return { state, answerKey: answerKeyOf(primitives, state), server };
+  if (server !== undefined) return { state, answerKey: answerKeyOf(primitives, state), server };
+  abandon(state);
+  return undefined;
 }
 
 /** The client's second message, under XX alone. */
 export function writeProof(state: HandshakeState, hello: Hello): Uint8Array {
-  return writeMessage(state, encodeHello(hello));
+  const message = writeMessage(state, encodeHello(hello));
+  // The server's key was shared with already, when its answer was read.
+  if (message === undefined) throw new Error('a key of low order was taken');
+  return message;
 }
 
+/** Undefined: not authentic, and the exchange may go on with another one; or its sender does not keep to the protocol. */
 export function readProof(state: HandshakeState, message: Uint8Array): Introduction | undefined {
   return introduction(state, message);
 }
@@ -208,7 +212,8 @@ function answerKeyOf(primitives: Crypto, state: HandshakeState): Uint8Array {
 
 function introduction(state: HandshakeState, message: Uint8Array): Introduction | undefined {
   const payload = readMessage(state, message);
-  const hello = payload && decodeHello(payload);
+  if (payload === undefined) return undefined;
+  const hello = decodeHello(payload);
   const staticKey = state.remoteStatic;
   if (hello !== undefined && staticKey !== undefined) return { ...hello, staticKey };
   abandon(state);

@@ -22,6 +22,8 @@ export {
   type CredentialVerdict,
   clockSkewSeconds,
   createCredentialCache,
+  isCredentialRevoked,
+  isIssuedBy,
   maxChainCertificates,
   maxCredentialBytes,
   parseCredential,

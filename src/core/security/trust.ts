@@ -48,7 +48,7 @@ export function judge(
   primitives: Pick<Crypto, 'sha256'>,
   trust: Trust,
   name: ServiceId,
-  verified: Verified,
+  verified: Pick<Verified, 'prefix' | 'rootKey'>,
 ): Judgement {
   if (!prefixContains(verified.prefix, name)) return 'not-covered';
   const kind = nameKind(name);

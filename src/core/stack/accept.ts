@@ -1,7 +1,9 @@
 // The server's half of opening. A SYN for a name bound here makes one half-open connection and one SYN-ACK; the same SYN
-// again gets the byte-identical SYN-ACK. `connection` fires on the ACK, whose tag shows that the client has the keys.
-// Half-open connections are bounded by the listener's backlog and by the stack, hold no transport (it is made anew from
-// the SYN when the ACK comes), and what is sent to their address is bounded by what came from there.
+// from the same address again gets the byte-identical SYN-ACK. One that was changed on its way, or comes from elsewhere,
+// is another SYN: it must neither spoil the true one's answer nor turn what was proven elsewhere upon its address.
+// `connection` fires on the ACK, whose tag shows that the client has the keys. Half-open connections are bounded, hold no
+// transport (it is made anew from the SYN when the ACK comes), and what is sent to their address is bounded by what came
+// from there. A datagram socket takes SYNs, too: what opens there is an association (associations.ts).
 
 import { type Locator, Reason, type ServiceId } from '../base/index.ts';
 import {
@@ -32,16 +34,10 @@ import {
   emitEvent,
   makeTransport,
   releaseFlow,
+  releaseKeys,
   setPeer,
 } from './sockets.ts';
-import {
-  blankExchange,
-  type Connection,
-  type DatagramSocket,
-  type Exchange,
-  type Listener,
-  type StackState,
-} from './state.ts';
+import { type Binding, blankExchange, type Connection, type Exchange, type StackState } from './state.ts';
 import { isTagged } from './tags.ts';
 import { Protocol } from './types.ts';
 
@@ -67,19 +63,21 @@ export interface Syn {
 
 /** A SYN that resolved to `target`, a socket of this stack. */
 export function acceptSyn(stack: StackState, target: Target, syn: Syn): Reason {
-  const key = openingKey(syn.control);
+  const offer = readOffer(stack);
+  const key = openingKey(stack, syn, offer ?? nothing);
   const known = getExpiring(stack.opened, key, stack.nowUs);
   if (known !== undefined) return repeatSynAck(stack, known, syn);
   const listener = stack.sockets.get(target.socket);
-  if (listener?.kind !== 'listener' || listener.closing || listener.protocol !== syn.protocol)
-    return refuseSyn(stack, syn, Reason.REFUSED);
+  if (listener === undefined || listener.kind === 'connection') return refuseSyn(stack, syn, Reason.REFUSED);
+  if (listener.closing || listener.protocol !== syn.protocol) return refuseSyn(stack, syn, Reason.REFUSED);
   if (stack.halfOpen >= stack.limits.halfOpen || listener.halfOpen >= listener.backlog) return Reason.QUEUE_FULL;
   const admitted = admitSyn(stack, syn.service, syn.client);
-  return admitted === Reason.OK ? openHalf(stack, listener, syn, key) : admitted;
+  return admitted === Reason.OK ? openHalf(stack, listener, syn, offer, key) : admitted;
 }
 
-function openHalf(stack: StackState, listener: Listener, syn: Syn, key: string): Reason {
-  const offer = readOffer(stack);
+const nothing = new Uint8Array(0);
+
+function openHalf(stack: StackState, listener: Binding, syn: Syn, offer: Uint8Array | undefined, key: string): Reason {
   const flags = offer && offerFlags(offer);
   if (offer === undefined || flags === undefined) return Reason.BAD_EXTENSION;
   const connection = createConnection(stack, {
@@ -97,7 +95,7 @@ function openHalf(stack: StackState, listener: Listener, syn: Syn, key: string):
   connection.remoteFlow = { hi: syn.control.flowHi, lo: syn.control.flowLo };
   connection.remoteNonce = { hi: syn.control.nonceHi, lo: syn.control.nonceLo };
   connection.peer = syn.client;
-  const verdict = answer(stack, connection, syn, offer, flags);
+  const verdict = answer(stack, connection, syn, offer, flags, key);
   if (verdict !== Reason.OK) {
     discard(stack, connection);
     return verdict;
@@ -120,11 +118,18 @@ function readOffer({ work }: StackState): Uint8Array | undefined {
 }
 
 /** Makes the SYN-ACK, and what will make the connection out of its ACK. */
-function answer(stack: StackState, connection: Connection, syn: Syn, offer: Uint8Array, flags: number): Reason {
+function answer(
+  stack: StackState,
+  connection: Connection,
+  syn: Syn,
+  offer: Uint8Array,
+  flags: number,
+  key: string,
+): Reason {
   const { security, protocol } = connection;
   const { packet, bytes } = stack.work;
   const segment = bytes.slice(packet.payloadOffset, packet.payloadOffset + packet.payloadBytes);
-  const exchange = createExchange(stack, segment, syn.datagramBytes, offer);
+  const exchange = createExchange(stack, segment, syn.datagramBytes, offer, key);
   connection.exchange = exchange;
   const wanted = (flags & OfferFlag.INSECURE) !== 0 && security.insecure === true;
   exchange.insecure = wanted && stack.options.forbidInsecure !== true;
@@ -159,10 +164,12 @@ function createExchange(
   segment: Uint8Array,
   receivedBytes: number,
   offerMessage: Uint8Array,
+  openingKey: string,
 ): Exchange {
   const { random } = stack;
   return {
     ...blankExchange(),
+    openingKey,
     offerMessage,
     ephemeralKey: generateKeyPair(stack.options.primitives),
     iss: random.uint32(),
@@ -202,15 +209,26 @@ function takeSyn(tcb: Tcb, { segment, answeredUs }: Exchange): Reason {
   return handleSegment(tcb, answeredUs, view, segment, 0, segment.length);
 }
 
-function openingKey(control: Readonly<Control>): string {
-  return `${control.flowHi} ${control.flowLo} ${control.nonceHi} ${control.nonceLo}`;
+/** What two SYNs have in common if they are one: the sender, and all that the transcript of the exchange covers. */
+function openingKey(stack: StackState, { control, protocol, service, source, client }: Syn, offer: Uint8Array): string {
+  const { packet, bytes } = stack.work;
+  const segment = bytes.subarray(packet.payloadOffset, packet.payloadOffset + packet.payloadBytes);
+  const flow = { hi: control.flowHi, lo: control.flowLo };
+  const nonce = { hi: control.nonceHi, lo: control.nonceLo };
+  const prologue = openingPrologue({ protocol, service, source, flow, nonce, segment });
+  const { address, port } = client;
+  const key = new Uint8Array(prologue.length + offer.length + address.length + 2);
+  key.set(prologue);
+  key.set(offer, prologue.length);
+  key.set(address, prologue.length + offer.length);
+  key[key.length - 2] = port >> 8;
+  key[key.length - 1] = port & 0xff;
+  return String.fromCharCode(...stack.options.primitives.sha256(key));
 }
 
-/** The client may have been rebound by a NAT since its first SYN: it is where its last one came from. */
 function repeatSynAck(stack: StackState, socket: number, syn: Syn): Reason {
   const connection = stack.sockets.get(socket);
   if (connection?.kind !== 'connection' || connection.state !== 'SYN-RECEIVED') return Reason.DUPLICATE;
-  connection.peer = syn.client;
   if (connection.exchange !== undefined) connection.exchange.receivedBytes += syn.datagramBytes;
   transmitSynAck(stack, connection);
   return Reason.DUPLICATE;
@@ -257,10 +275,15 @@ function establishMutual(stack: StackState, connection: Connection, exchange: Ex
     return Reason.NOT_AUTHENTIC;
   }
   takeKeys(stack, connection, exchange);
-  const tagged = isTagged(stack, connection);
-  const reason = tagged ? judgeClient(stack, connection, client) : Reason.NOT_AUTHENTIC;
+  if (!isTagged(stack, connection)) {
+    // The proof is right and the packet around it is not: the exchange waits for another, as if this had not come.
+    releaseKeys(stack, connection);
+    exchange.state = makeAnswer(stack, connection, exchange)?.state;
+    return Reason.NOT_AUTHENTIC;
+  }
+  const reason = judgeClient(stack, connection, client);
   if (reason === Reason.OK) return admitPeer(stack, connection, exchange);
-  if (tagged) sendPacket(stack, buildConnectionReset(stack, connection, reason), connection.peer);
+  sendPacket(stack, buildConnectionReset(stack, connection, reason), connection.peer);
   dropHalfOpen(stack, connection);
   return reason;
 }
@@ -281,6 +304,7 @@ function admitPeer(stack: StackState, connection: Connection, exchange: Exchange
   connection.controlTries = 0;
   connection.controlDeadlineUs = Number.POSITIVE_INFINITY;
   stack.counters.connectionsAccepted++;
+  if (listener?.kind === 'datagram-socket') return Reason.OK;
   emitEvent(stack, {
     kind: 'connection',
     socket: listener?.socket ?? connection.listener,
@@ -304,19 +328,18 @@ function openTransport(stack: StackState, connection: Connection, exchange: Exch
   setPeer(stack, connection, connection.peer);
 }
 
-function leaveHalfOpen(stack: StackState, connection: Connection): Listener | DatagramSocket | undefined {
+function leaveHalfOpen(stack: StackState, connection: Connection): Binding | undefined {
   stack.halfOpen--;
   const listener = stack.sockets.get(connection.listener);
   if (listener === undefined || listener.kind === 'connection') return undefined;
-  if (listener.kind === 'listener') listener.halfOpen--;
-  if (listener.kind === 'listener' && listener.closing && listener.halfOpen === 0) stack.controlPlaneUs = 0;
+  listener.halfOpen--;
+  if (listener.closing && listener.halfOpen === 0) stack.controlPlaneUs = 0;
   return listener;
 }
 
 /** A half-open connection ends without ever having been told to the application. */
 export function dropHalfOpen(stack: StackState, connection: Connection): void {
-  const { remoteFlow, remoteNonce } = connection;
-  deleteExpiring(stack.opened, `${remoteFlow.hi} ${remoteFlow.lo} ${remoteNonce.hi} ${remoteNonce.lo}`);
+  if (connection.exchange !== undefined) deleteExpiring(stack.opened, connection.exchange.openingKey);
   leaveHalfOpen(stack, connection);
   discard(stack, connection);
 }
@@ -328,7 +351,7 @@ function discard(stack: StackState, connection: Connection): void {
 }
 
 /** Half-open connections of a listener that closes. */
-export function halfOpenOf(stack: StackState, listener: Listener): Connection[] {
+export function halfOpenOf(stack: StackState, listener: Binding): Connection[] {
   const found: Connection[] = [];
   if (listener.halfOpen === 0) return found;
   for (const socket of stack.sockets.values())

@@ -31,7 +31,7 @@ import { sendControlMessage, solicit } from './control-egress.ts';
 import { releaseHeld } from './datagrams.ts';
 import { announceDeadlineUs, handleRegistrarEvent, pollAnnouncements } from './names.ts';
 import { resumeOpening } from './open.ts';
-import { setDefaultRoute, suspectRouter } from './route.ts';
+import { isLearning, setDefaultRoute, suspectRouter } from './route.ts';
 import { takeSearch } from './search.ts';
 import type { StackState } from './state.ts';
 import { Protocol } from './types.ts';
@@ -89,7 +89,10 @@ function answerSolicit(stack: StackState, message: ControlMessage, remote: Locat
       boot,
       leaseMs: leaseUs / 1000,
     });
-    answer.flags = AdvertFlag.CONTROLLER | (keepsDirectory(stack) ? AdvertFlag.DIRECTORY : 0);
+    answer.flags =
+      AdvertFlag.CONTROLLER |
+      (keepsDirectory(stack) ? AdvertFlag.DIRECTORY : 0) |
+      (isLearning(stack) ? AdvertFlag.LEARNING : 0);
     sendControlMessage(stack, answer, asker);
   }
   return Reason.OK;
@@ -129,7 +132,7 @@ function answerRegistration(stack: StackState, message: ControlMessage, remote: 
   const { registry, work, nowUs } = stack;
   if (registry === undefined) return Reason.NOT_OURS;
   if (message.type === MessageType.REGISTER) handleRegister(registry, message, remote, nowUs, work.answer);
-  else handleUnregister(registry, message, nowUs, work.answer);
+  else handleUnregister(registry, message, remote, nowUs, work.answer);
   sendControlMessage(stack, work.answer, remote);
   return Reason.OK;
 }

@@ -1,87 +1,81 @@
-// Datagrams, of two kinds. Unbound: every packet carries the destination's name and the sender's, and is routed like a
-// first packet; replies go to the sender's name. Where a made-up name was last heard from is remembered, that of any
-// other name never: whoever claims to be `clock` must not be sent what is meant for it. Connected: a flow with the
-// handshake of a stream and no transport above it; each packet carries its number and goes straight to the other end.
-// Unreliable by contract: where a queue is full or a name unknown, the datagram is dropped and counted.
+// Unbound datagrams. Every packet carries the destination's name and the sender's, and is routed like a first packet; replies
+// go to the sender's name. In the clear they go only to labels that nothing is known of, and stay on private networks; any
+// other name is reached by an association (associations.ts). Where a made-up name was last heard from is remembered, that of
+// any other name never: whoever claims to be `clock` must not be sent what is meant for it. Unreliable by contract: where a
+// queue is full or a name unknown, the datagram is dropped and counted.
 
-import { aeadTagBytes, formatServiceId, type Locator, Reason, randomId, type ServiceId } from '../base/index.ts';
-import { isFresh, isPrivateName, noteReceived } from '../security/index.ts';
+import { formatServiceId, type Locator, Reason, randomId, type ServiceId } from '../base/index.ts';
+import { isPrivateName } from '../security/index.ts';
 import { getExpiring, setExpiring, type Target } from '../tables/index.ts';
-import { datagramHeaderBytes, parseDatagramHeader } from '../wire/index.ts';
-import { abort } from './close.ts';
+import { sendAssociated } from './associations.ts';
 import { countDrop } from './counters.ts';
-import { buildConnectedDatagram, buildUnboundDatagram, sendPacket } from './packets.ts';
-import { noteAddress } from './path.ts';
+import { dropDatagram, sendConnected, tooLong } from './datagram-flows.ts';
+import { buildUnboundDatagram, sendPacket } from './packets.ts';
+import { demandsKey, isReserved, mayGoInClear } from './proof.ts';
 import { queueLength } from './queue.ts';
 import { routeFirstPacket } from './route.ts';
 import { type HeldDatagram, joinSearch } from './search.ts';
-import { confirm, emitEvent } from './sockets.ts';
-import type { Connection, DatagramSocket, StackState } from './state.ts';
+import { emitEvent } from './sockets.ts';
+import type { DatagramSocket, StackState } from './state.ts';
 import { type Input, Protocol } from './types.ts';
 
 /** Packets waiting for the link before datagrams are dropped; streams have their own bounds. */
 const maxOutbox = 1024;
 const maxHeldPerName = 64;
 const learnedUs = 60_000_000;
-/** Far below what AES-GCM bears under one key. */
-const lastDatagramNumber = 2 ** 36;
 /** What the header's total length can say; the bound of the path is usually lower. */
 const maxPacketBytes = 0xffff;
 
-/** Answers 1 if the datagram was taken (sent or held for a search), 0 if it was dropped. */
+/** Answers 1 if the datagram was taken (sent, or held until it can be); dropped, the reason with a minus; 0: no socket. */
 export function sendDatagram(stack: StackState, input: Extract<Input, { kind: 'datagram' }>): number {
   const socket = stack.sockets.get(input.socket);
   if (socket === undefined || socket.kind === 'listener') return 0;
-  if (queueLength(stack.outbox) >= maxOutbox) return drop(stack, Reason.QUEUE_FULL);
+  if (queueLength(stack.outbox) >= maxOutbox) return dropDatagram(stack, Reason.QUEUE_FULL);
   if (socket.kind === 'connection') return sendConnected(stack, socket, input.bytes);
-  return input.to === undefined ? 0 : sendUnbound(stack, socket, input.to, input.bytes);
+  return input.to === undefined ? 0 : sendUnbound(stack, socket, input.to, input.expects, input.bytes);
 }
 
-function drop(stack: StackState, reason: Reason): number {
-  countDrop(stack.counters, reason);
-  return 0;
+function sendUnbound(
+  stack: StackState,
+  socket: DatagramSocket,
+  to: ServiceId,
+  expects: ServiceId | undefined,
+  bytes: Uint8Array,
+): number {
+  const answer = sendAssociated(stack, socket, to, expects, bytes);
+  return answer ?? sendInClear(stack, socket, to, bytes);
 }
 
-function sendConnected(stack: StackState, connection: Connection, bytes: Uint8Array): number {
-  if (connection.state !== 'ESTABLISHED' || connection.protocol !== Protocol.UDP) return drop(stack, Reason.BAD_STATE);
-  // A nonce is never used twice, so a flow ends where its numbers do.
-  if (connection.nextDatagram >= lastDatagramNumber) {
-    abort(stack, connection, Reason.LIMIT, 'the flow has used up its numbers');
-    return 0;
-  }
-  const packet = buildConnectedDatagram(stack, connection, bytes);
-  if (tooLong(stack, packet, connection.peer)) return drop(stack, Reason.LIMIT);
-  sendPacket(stack, packet, connection.peer);
-  connection.packetsOut++;
-  connection.bytesOut += bytes.length;
-  return 1;
-}
-
-function sendUnbound(stack: StackState, socket: DatagramSocket, to: ServiceId, bytes: Uint8Array): number {
+/** A label that nothing is known of: to this machine and private networks, and no further. */
+function sendInClear(stack: StackState, socket: DatagramSocket, to: ServiceId, bytes: Uint8Array): number {
   const packet = buildUnboundDatagram(to, socket.service, bytes);
-  if (packet.length > maxPacketBytes) return drop(stack, Reason.LIMIT);
+  if (packet.length > maxPacketBytes) return dropDatagram(stack, Reason.LIMIT);
   const learned = getExpiring(stack.learned, formatServiceId(to), stack.nowUs);
-  if (learned !== undefined) {
-    if (tooLong(stack, packet, learned)) return drop(stack, Reason.LIMIT);
-    sendPacket(stack, packet, learned);
-    return 1;
-  }
+  if (learned !== undefined) return transmit(stack, socket, to, packet, learned);
   const spread = randomId(stack.random);
   const route = routeFirstPacket(stack, to, Protocol.UDP, spread, spread, 0, packet.length);
-  if (route.kind === 'refuse') return drop(stack, route.reason);
+  if (route.kind === 'refuse') return dropDatagram(stack, route.reason);
   if (route.kind === 'wait') return hold(stack, socket, to, bytes);
-  if (tooLong(stack, packet, route.locator)) return drop(stack, Reason.LIMIT);
-  sendPacket(stack, packet, route.locator);
-  return 1;
+  return transmit(stack, socket, to, packet, route.locator);
 }
 
-function tooLong(stack: StackState, packet: Uint8Array, remote: Locator): boolean {
-  return packet.length > stack.options.maxPacketBytes(remote);
+/** What the directory answers may go as far as what it is asked. */
+function transmit(
+  stack: StackState,
+  { service }: DatagramSocket,
+  to: ServiceId,
+  packet: Uint8Array,
+  next: Locator,
+): number {
+  if (!mayGoInClear(stack, to, next) && !isReserved(stack, service)) return dropDatagram(stack, Reason.UNTRUSTED);
+  if (tooLong(stack, packet.length, next)) return dropDatagram(stack, Reason.LIMIT);
+  sendPacket(stack, packet, next);
+  return 1;
 }
 
 function hold(stack: StackState, socket: DatagramSocket, to: ServiceId, bytes: Uint8Array): number {
   const { datagrams } = joinSearch(stack, to, Protocol.UDP);
-  if (datagrams.length >= maxHeldPerName) return drop(stack, Reason.QUEUE_FULL);
+  if (datagrams.length >= maxHeldPerName) return dropDatagram(stack, Reason.QUEUE_FULL);
   datagrams.push({ socket: socket.socket, bytes: bytes.slice(), to });
   return 1;
 }
@@ -94,51 +88,22 @@ export function releaseHeld(stack: StackState, datagrams: readonly HeldDatagram[
   }
 }
 
-/** An unbound datagram that resolved to a socket here. */
+/** An unbound datagram that came in the clear and resolved to a socket here. */
 export function receiveUnbound(
   stack: StackState,
   target: Target,
+  to: ServiceId,
   from: ServiceId | undefined,
   sender: Locator,
   bytes: Uint8Array,
 ): Reason {
   const socket = stack.sockets.get(target.socket);
   if (socket?.kind !== 'datagram-socket') return Reason.BAD_STATE;
+  if (demandsKey(stack, to)) return Reason.UNTAGGED;
   if (from !== undefined && isPrivateName(from))
     setExpiring(stack.learned, formatServiceId(from), sender, stack.nowUs + learnedUs);
-  emitEvent(stack, { kind: 'datagram', socket: socket.socket, bytes, from });
+  // A name that demands a key is not taken from who shows none.
+  const known = from === undefined || demandsKey(stack, from) ? undefined : from;
+  emitEvent(stack, { kind: 'datagram', socket: socket.socket, bytes, from: known });
   return Reason.OK;
-}
-
-/** A datagram of a flow: new by its number, and sealed (or, in the clear, tagged) by the other end. */
-export function receiveConnected(stack: StackState, connection: Connection, tagged: boolean): Reason {
-  const { packet, view, datagram } = stack.work;
-  const { replay } = connection;
-  const verdict = parseDatagramHeader(view, packet.payloadOffset, packet.payloadBytes, datagram);
-  if (verdict !== Reason.OK || replay === undefined) return verdict;
-  if (!isFresh(replay, datagram.datagramNumber)) return Reason.DUPLICATE;
-  const bytes = openDatagram(stack, connection, tagged);
-  if (bytes === undefined) return Reason.NOT_AUTHENTIC;
-  const newest = datagram.datagramNumber > replay.newest;
-  noteReceived(replay, datagram.datagramNumber);
-  confirm(connection);
-  if (newest) noteAddress(stack, connection);
-  connection.bytesIn += bytes.length;
-  emitEvent(stack, { kind: 'datagram', socket: connection.socket, bytes, from: connection.remoteService });
-  return Reason.OK;
-}
-
-function openDatagram(stack: StackState, connection: Connection, tagged: boolean): Uint8Array | undefined {
-  const { packet, bytes, datagram } = stack.work;
-  const { keys, peerProof } = connection;
-  const start = packet.payloadOffset + datagramHeaderBytes;
-  const end = packet.payloadOffset + packet.payloadBytes;
-  if (peerProof?.encrypted === false) return tagged ? bytes.slice(start, end) : undefined;
-  const plainBytes = end - start - aeadTagBytes;
-  if (keys === undefined || plainBytes < 0) return undefined;
-  const { aead } = stack.options.primitives;
-  const plain = new Uint8Array(plainBytes);
-  aead.beginOpen(keys.openKey, datagram.datagramNumber, bytes.subarray(packet.payloadOffset, start));
-  aead.update(bytes, start, plain, 0, plainBytes);
-  return aead.finishOpen(bytes, start + plainBytes) ? plain : undefined;
 }

@@ -13,6 +13,8 @@ export interface ListenerInfo {
   readonly service: string;
   readonly protocol: 'stream' | 'datagram';
   readonly registered: boolean;
+  /** It proves its name by a credential. */
+  readonly authenticated: boolean;
 }
 
 export interface StackInfo {
@@ -65,6 +67,7 @@ function listenerInfos(stack: StackState): ListenerInfo[] {
       service: formatPrefix(socket.prefix),
       protocol: socket.protocol === Protocol.TCP ? 'stream' : 'datagram',
       registered: isRegistered(stack.registrar, socket.prefix, socket.protocol),
+      authenticated: (socket.security.identity?.credential.length ?? 0) > 0,
     });
   }
   return infos;

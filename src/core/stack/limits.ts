@@ -16,6 +16,7 @@ export const defaultLimits: Limits = {
   halfOpenWithoutCookie: 128,
   synsPerSecond: 200,
   flowsPerPeer: 16_384,
+  associations: 1024,
   bufferBytes: 2 ** 30,
 };
 

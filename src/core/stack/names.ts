@@ -8,18 +8,18 @@ import {
   isUnregistered,
   type RegistrarEvent,
   registerService,
+  renewIdentity,
   unregisterService,
 } from '../control/index.ts';
-import { privateName } from '../security/index.ts';
+import { type Identity, privateName } from '../security/index.ts';
 import { findRule, findTarget, getExpiring, insertTarget, removeTarget, setExpiring } from '../tables/index.ts';
 import { dropHalfOpen, halfOpenOf } from './accept.ts';
+import { closeAssociations } from './associations.ts';
 import { sendWithdraw } from './control-egress.ts';
 import { buildConnectionReset, sendPacket } from './packets.ts';
 import { emitEvent, nextSocketId } from './sockets.ts';
-import type { DatagramSocket, Listener, StackState } from './state.ts';
+import type { Binding, DatagramSocket, Listener, StackState } from './state.ts';
 import { type Input, Protocol, type SocketId } from './types.ts';
-
-export type Binding = Listener | DatagramSocket;
 
 const defaultBacklog = 1024;
 const defaultWeight = 100;
@@ -65,6 +65,11 @@ export function openDatagramSocket(stack: StackState, input: Extract<Input, { ki
     found: input.service !== undefined,
     weight: defaultWeight,
     priority: 0,
+    backlog: defaultBacklog,
+    stream: {},
+    security: input.security ?? {},
+    halfOpen: 0,
+    drainUntilUs: Number.POSITIVE_INFINITY,
     announced: false,
     announceDeadlineUs: Number.POSITIVE_INFINITY,
     closing: false,
@@ -99,9 +104,16 @@ function announce(stack: StackState, binding: Binding): void {
   if (binding.kind === 'datagram-socket' && !binding.found) return tellListening(stack, binding, false);
   if (stack.registry !== undefined) return tellListening(stack, binding, true);
   stack.controlPlaneUs = 0;
-  registerService(stack.registrar, binding.prefix, binding.protocol, binding.weight, binding.priority, stack.nowUs);
+  const { prefix, protocol, weight, priority, security } = binding;
+  registerService(stack.registrar, prefix, protocol, weight, priority, stack.nowUs, security.identity);
   stack.unannounced.add(binding);
   if (stack.locals.length > 0) awaitAnnouncement(stack, binding);
+}
+
+/** The router hears of another credential at the next refresh. */
+export function renewRegistration(stack: StackState, binding: Binding, identity: Identity): void {
+  stack.controlPlaneUs = 0;
+  renewIdentity(stack.registrar, binding.prefix, binding.protocol, identity, stack.nowUs);
 }
 
 /** How long `listening` may wait for a router; not at all when there is none to wait for. */
@@ -144,18 +156,28 @@ export function announceDeadlineUs(stack: StackState): number {
   let earliestUs = Number.POSITIVE_INFINITY;
   for (const binding of stack.unannounced) earliestUs = Math.min(earliestUs, binding.announceDeadlineUs);
   for (const binding of stack.unregistering)
-    if (binding.kind === 'listener' && binding.halfOpen > 0) earliestUs = Math.min(earliestUs, binding.drainUntilUs);
+    if (binding.halfOpen > 0) earliestUs = Math.min(earliestUs, binding.drainUntilUs);
   return earliestUs;
 }
 
 /** What the router said of a registration. */
 export function handleRegistrarEvent(stack: StackState, event: RegistrarEvent): void {
+  if (event.kind === 'repeating') return;
   if (event.kind === 'unregistered') return pollAnnouncements(stack);
   const binding = findBinding(stack, event.entry.prefix, event.entry.protocol);
   if (binding === undefined || binding.announced) return;
   if (event.kind === 'registered') tellListening(stack, binding, true);
-  else failListening(stack, binding, event.reason, 'the router refused the registration');
+  else failListening(stack, binding, event.reason, refusals[event.reason] ?? 'the router refused the registration');
 }
+
+const refusals: Partial<Record<Reason, string>> = {
+  [Reason.EXPIRED]: 'its certificate is not valid now',
+  [Reason.REVOKED]: 'its certificate was revoked',
+  [Reason.BAD_SIGNATURE]: 'the router finds a signature that is wrong',
+  [Reason.NOT_AUTHORIZED]:
+    'its key may not use this name, or it needs one: another key holds it, or the router demands keys',
+  [Reason.OUT_OF_DATE]: 'a later process registered with the same identity',
+};
 
 function findBinding(stack: StackState, prefix: Prefix, protocol: number): Binding | undefined {
   const rule = findRule(stack.services, prefix);
@@ -167,6 +189,8 @@ function findBinding(stack: StackState, prefix: Prefix, protocol: number): Bindi
 function failListening(stack: StackState, binding: Binding, reason: Reason, detail: string): void {
   dropRegistration(stack.registrar, binding.prefix, binding.protocol);
   unbind(stack, binding);
+  resetHalfOpen(stack, binding);
+  closeAssociations(stack, binding.socket);
   stack.sockets.delete(binding.socket);
   emitEvent(stack, { kind: 'listen-failed', socket: binding.socket, reason, detail });
 }
@@ -178,7 +202,8 @@ function unbind(stack: StackState, binding: Binding): void {
 
 /**
  * Takes the name back first; dials that come after that are refused, not left to time out. One whose SYN-ACK is out may be
- * open at its client already, with a request on the way: it is still let in, for a moment.
+ * open at its client already, with a request on the way: it is still let in, for a moment. A datagram socket is deaf at
+ * once, and its associations end with it.
  */
 export function closeBinding(stack: StackState, binding: Binding): void {
   if (binding.closing) return;
@@ -186,8 +211,9 @@ export function closeBinding(stack: StackState, binding: Binding): void {
   stack.controlPlaneUs = 0;
   const { prefix, protocol } = binding;
   setExpiring(stack.closedNames, closedKey(prefix, protocol), true, stack.nowUs + closedNameUs);
-  if (binding.kind === 'listener') binding.drainUntilUs = stack.nowUs + drainUs;
+  binding.drainUntilUs = stack.nowUs + (binding.kind === 'listener' ? drainUs : 0);
   unbind(stack, binding);
+  if (binding.kind === 'datagram-socket') closeAssociations(stack, binding.socket);
   unregisterService(stack.registrar, prefix, protocol, stack.nowUs);
   if (stack.options.adHoc && stack.registrar.router === undefined) sendWithdraw(stack, prefix, protocol);
   stack.unregistering.add(binding);
@@ -196,13 +222,17 @@ export function closeBinding(stack: StackState, binding: Binding): void {
 
 /** Whether nobody is half-open at a closing listener any more; who has not completed in time is reset. */
 function drained(stack: StackState, binding: Binding): boolean {
-  if (binding.kind !== 'listener' || binding.halfOpen === 0) return true;
+  if (binding.halfOpen === 0) return true;
   if (stack.nowUs < binding.drainUntilUs) return false;
+  resetHalfOpen(stack, binding);
+  return true;
+}
+
+function resetHalfOpen(stack: StackState, binding: Binding): void {
   for (const connection of halfOpenOf(stack, binding)) {
     sendPacket(stack, buildConnectionReset(stack, connection, Reason.CLOSED), connection.peer);
     dropHalfOpen(stack, connection);
   }
-  return true;
 }
 
 function closedKey(prefix: Prefix, protocol: number): string {

@@ -19,7 +19,9 @@ import {
 } from '../security/index.ts';
 import { emitSyn, handleSegment, requestAck } from '../transport/index.ts';
 import { Direction, parseCookie, parseHandshake } from '../wire/index.ts';
+import { type Association, enterAssociation } from './association-table.ts';
 import { echoesNonce, queueClose } from './close.ts';
+import { beginAssociation } from './datagram-flows.ts';
 import { buildAck, buildResetFor, buildSyn, sendPacket, synBytes } from './packets.ts';
 import { judgeServer } from './proof.ts';
 import { routeFirstPacket, suspectRouter } from './route.ts';
@@ -48,8 +50,19 @@ const triesBeforeSuspicion = 2;
 /** The router may ask for a cookie, and then the instance; more is a game played with us. */
 const maxCookieRequests = 4;
 
+type Request = Extract<Input, { kind: 'connect' }>;
+
 /** Answers the new socket; what went wrong, if anything, follows as `closed`. */
-export function connect(stack: StackState, input: Extract<Input, { kind: 'connect' }>): SocketId {
+export function connect(stack: StackState, input: Request): SocketId {
+  return openFlow(stack, input, undefined)?.socket ?? refuseUnopened(stack);
+}
+
+/** Begins an opening, which may fail at once (`over`); undefined when the flow table is full. */
+export function openFlow(
+  stack: StackState,
+  input: Request,
+  association: Association | undefined,
+): Connection | undefined {
   const security = input.security ?? {};
   const connection = createConnection(stack, {
     protocol: input.protocol,
@@ -61,7 +74,8 @@ export function connect(stack: StackState, input: Extract<Input, { kind: 'connec
     security,
     via: input.via,
   });
-  if (connection === undefined) return refuseUnopened(stack);
+  if (connection === undefined) return undefined;
+  if (association !== undefined) enterAssociation(stack, connection, association);
   connection.state = 'RESOLVING';
   connection.giveUpUs = stack.nowUs + (input.timeoutUs ?? defaultTimeoutUs);
   stack.counters.connectionsOpened++;
@@ -70,7 +84,7 @@ export function connect(stack: StackState, input: Extract<Input, { kind: 'connec
   connection.exchange = exchange;
   if (input.protocol === Protocol.TCP) attachTransport(stack, connection, undefined);
   sendSyn(stack, connection);
-  return connection.socket;
+  return connection;
 }
 
 function wishes(stack: StackState, { insecure, identity }: SecurityOptions): number {
@@ -216,13 +230,15 @@ function open(stack: StackState, connection: Connection, proof: PeerProof): void
   connection.controlDeadlineUs = Number.POSITIVE_INFINITY;
   attachRecords(stack, connection);
   setPeer(stack, connection, stack.remote);
-  emitEvent(stack, { kind: 'connected', socket: connection.socket, service: connection.service, peer: proof });
+  if (connection.association === undefined)
+    emitEvent(stack, { kind: 'connected', socket: connection.socket, service: connection.service, peer: proof });
   if (connection.writeBlocked) {
     connection.writeBlocked = false;
     emitEvent(stack, { kind: 'writable', socket: connection.socket });
   }
   if (connection.localEnd) queueClose(stack, connection);
   acknowledgeOpening(stack, connection);
+  if (connection.association !== undefined) beginAssociation(stack, connection, connection.association);
   touch(stack, connection);
 }
 

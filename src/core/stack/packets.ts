@@ -246,20 +246,32 @@ export function buildUnboundDatagram(to: Uint8Array, from: Uint8Array | undefine
   return bytes;
 }
 
-/**
- * Straight to the other end, numbered and sealed; with the ACK of the opening until the peer has shown that it arrived.
- * In the clear it carries a tag instead.
- */
-export function buildConnectedDatagram(stack: StackState, connection: Connection, payload: Uint8Array): Uint8Array {
-  const { confirmed, keys, remoteFlow } = connection;
+/** Length of what `buildConnectedDatagram` makes. */
+export function connectedDatagramBytes(connection: Connection, payloadBytes: number, withAck: boolean): number {
   const sealed = connection.peerProof?.encrypted !== false;
-  const opening = confirmed ? 0 : openingBytes(connection);
-  const tagged = !confirmed || !sealed;
+  const headerBytes = baseHeaderBytes + (withAck ? openingBytes(connection) : 0) + (withAck || !sealed ? macBytes : 0);
+  return headerBytes + datagramHeaderBytes + payloadBytes + (sealed ? aeadTagBytes : 0);
+}
+
+/**
+ * Straight to the other end, numbered and sealed; with the ACK of the opening where the peer has not shown yet that it
+ * arrived. In the clear it carries a tag instead.
+ */
+export function buildConnectedDatagram(
+  stack: StackState,
+  connection: Connection,
+  payload: Uint8Array,
+  withAck: boolean,
+): Uint8Array {
+  const { keys, remoteFlow } = connection;
+  const sealed = connection.peerProof?.encrypted !== false;
+  const opening = withAck ? openingBytes(connection) : 0;
+  const tagged = withAck || !sealed;
   const headerBytes = baseHeaderBytes + opening + (tagged ? macBytes : 0);
   const numbered = headerBytes + datagramHeaderBytes;
-  const bytes = new Uint8Array(numbered + payload.length + (sealed ? aeadTagBytes : 0));
+  const bytes = new Uint8Array(connectedDatagramBytes(connection, payload.length, withAck));
   const view = viewOf(bytes);
-  if (!confirmed) emitOpeningAck(view, baseHeaderBytes, connection);
+  if (withAck) emitOpeningAck(view, baseHeaderBytes, connection);
   if (tagged) emitMac(view, baseHeaderBytes + opening, 0);
   const number = connection.nextDatagram++;
   emitDatagramHeader(view, headerBytes, number);

@@ -2,10 +2,12 @@
 // attacker sends copies from elsewhere. The newest tagged packet of a flow asks the question; nothing goes to the new
 // address but a challenge, until an answer to it has come from there.
 
-import { type FlowId, Reason, randomId, sameFlow, sameLocator } from '../base/index.ts';
+import { type FlowId, Reason, randomId, sameBytes, sameFlow, sameLocator } from '../base/index.ts';
+import { pathChanged } from '../transport/index.ts';
 import { Direction, parseChallenge } from '../wire/index.ts';
-import { buildChallenge, sendPacket } from './packets.ts';
-import { markReady, setPeer } from './sockets.ts';
+import { noteHeard } from './association-table.ts';
+import { buildChallenge, sendPacket, synBytes } from './packets.ts';
+import { confirm, markReady, setPeer } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 
 /** A challenge that stays unanswered may be followed by another after this long. */
@@ -48,8 +50,16 @@ function takeResponse(stack: StackState, connection: Connection, token: FlowId):
   if (challenge === undefined || !sameFlow(challenge.token, token)) return Reason.STALE;
   if (!sameLocator(challenge.locator, stack.remote)) return Reason.STALE;
   connection.challenge = undefined;
+  confirm(connection);
+  noteHeard(connection);
+  // An association was asked only whether it is still there.
+  if (sameLocator(connection.peer, stack.remote)) return Reason.OK;
   stack.counters.rebinds++;
+  const elsewhere = !sameBytes(connection.peer.address, stack.remote.address);
   setPeer(stack, connection, stack.remote);
-  if (connection.tcb !== undefined) markReady(stack, connection);
+  const { tcb } = connection;
+  if (tcb === undefined) return Reason.OK;
+  if (elsewhere) pathChanged(tcb, stack.nowUs, synBytes, true);
+  markReady(stack, connection);
   return Reason.OK;
 }

@@ -1,12 +1,13 @@
 // Egress: `poll` answers one output at a time, in this order: packets of SAL itself, events, then the streams that are in
 // line, one batch each in turn. Events go before streams so that what the application writes in answer leaves with the
 // acknowledgement. A stream's segments are written straight into the caller's send buffer; those that the transport wants
-// to be trusted get a tag, and until the peer knows that the opening is complete all do, with the ACK of the opening.
+// to be trusted get a tag; all do until the peer knows that the opening is complete, with the ACK of the opening, and while
+// somebody forges data for the peer.
 
 import type { FlowId } from '../base/index.ts';
 import { nextDeadlineUs } from '../tables/index.ts';
 import { egress, type Lower, type PacketBatch } from '../transport/index.ts';
-import { baseHeaderBytes, emitBase, emitMac } from '../wire/index.ts';
+import { baseHeaderBytes, emitBase, emitMac, MacFlag } from '../wire/index.ts';
 import { emitOpeningAck, openingBytes, streamHeaderBytes, taggedHeaderBytes, tagPacket } from './packets.ts';
 import { push, shift } from './queue.ts';
 import { arm } from './sockets.ts';
@@ -37,7 +38,7 @@ export function createFlowLower(): FlowLower {
       if (headerBytes === streamHeaderBytes) return;
       let at = offset + baseHeaderBytes;
       if (!connection.confirmed) at += emitOpeningAck(view, at, connection);
-      emitMac(view, at, 0);
+      emitMac(view, at, 0, stack.nowUs < connection.distrustUntilUs ? MacFlag.TAG_ALL : 0);
       tagPacket(stack, connection, buffer, offset, headerBytes + segmentBytes, at);
     },
   };
@@ -100,7 +101,8 @@ function egressStream(stack: StackState, connection: Connection, batch: PacketBa
   lower.stack = stack;
   lower.connection = connection;
   lower.trustedHeaderBytes = taggedHeaderBytes + (connection.confirmed ? 0 : openingBytes(connection));
-  lower.headerBytes = connection.confirmed ? streamHeaderBytes : lower.trustedHeaderBytes;
+  const bare = connection.confirmed && stack.nowUs >= connection.tagAllUntilUs;
+  lower.headerBytes = bare ? streamHeaderBytes : lower.trustedHeaderBytes;
   batch.bytes = 0;
   batch.packets = 0;
   batch.packetBytes = 0;

@@ -2,8 +2,18 @@
 // refuses before it sends a byte of the application; a server does so where it demands keys. A label that nothing is
 // known of proves nothing: it is taken from this machine and from private networks, or where the application says so.
 
-import { formatServiceId, isLoopback, isPrivate, type Locator, Reason, reasonName, sameBytes } from '../base/index.ts';
 import {
+  formatServiceId,
+  isLoopback,
+  isPrivate,
+  type Locator,
+  Reason,
+  reasonName,
+  type ServiceId,
+  sameBytes,
+} from '../base/index.ts';
+import {
+  expectedKeyId,
   type Introduction,
   judge,
   nameKind,
@@ -32,8 +42,9 @@ export function judgeServer(
   if (expects !== undefined && formatServiceId(expects) !== presented)
     return { detail: `expected the key svc:${formatServiceId(expects)}, it has svc:${presented}` };
   const judgement = judge(primitives, trust ?? noTrust, connection.service, verified);
+  const otherKey = judgement === 'not-covered' && isOtherKey(stack, connection, verified);
+  if (judgement === 'wrong-key' || otherKey) return { detail: wrongKey(stack, connection, presented) };
   if (judgement === 'not-covered') return { detail: `the key svc:${presented} has not granted it this name` };
-  if (judgement === 'wrong-key') return { detail: wrongKey(stack, connection, presented) };
   if (judgement === 'unpinned' && expects === undefined && !isTrustedPlace(stack, connection))
     return { detail: unpinnedElsewhere };
   const authenticated = judgement === 'authentic' || expects !== undefined;
@@ -72,6 +83,32 @@ export function proofOf(
   };
 }
 
+/** Whether only who shows a key may be `name`: its own, its system's, or the one that the label is pinned to. */
+export function demandsKey(stack: StackState, name: ServiceId): boolean {
+  if (isReserved(stack, name)) return false;
+  if (nameKind(name) !== 'label') return true;
+  const { primitives, trust } = stack.options;
+  return trust !== undefined && expectedKeyId(primitives, trust, name) !== undefined;
+}
+
+/** The control plane's names and the directory's: what goes there is signed, or no secret. */
+export function isReserved(stack: StackState, name: ServiceId): boolean {
+  return sameBytes(name, stack.controlService) || sameBytes(name, stack.directoryService);
+}
+
+/** Whether the other end has shown the key that `name` demands. */
+export function hasProven(stack: StackState, { peerProof }: Connection, name: ServiceId): boolean {
+  const { primitives, trust } = stack.options;
+  if (peerProof?.rootKey === undefined || peerProof.prefix === undefined) return false;
+  const { rootKey, prefix } = peerProof;
+  return judge(primitives, trust ?? noTrust, name, { rootKey, prefix }) === 'authentic';
+}
+
+/** Whether a datagram to `name` may go in the clear to `remote`, which stands on the way to it. */
+export function mayGoInClear(stack: StackState, name: ServiceId, remote: Locator): boolean {
+  return isReserved(stack, name) || nearness(stack, remote) !== 'elsewhere';
+}
+
 export function nearness(stack: StackState, remote: Locator): Nearness {
   if (isLoopback(remote) || stack.locals.some(({ address }) => sameBytes(address, remote.address))) return 'host';
   return isPrivate(remote) ? 'network' : 'elsewhere';
@@ -99,8 +136,9 @@ function judgeNameless(stack: StackState, connection: Connection, insecure: bool
   const { expects } = connection.security;
   if (expects !== undefined) return { detail: `expected the key svc:${formatServiceId(expects)}, it shows none` };
   if (nameKind(connection.service) !== 'label') return { detail: 'the name demands a key, and it shows none' };
-  const pin = stack.options.trust?.pins.get(formatServiceId(connection.service));
-  if (pin !== undefined) return { detail: `expected the key svc:${pin}, it shows none` };
+  const { primitives, trust } = stack.options;
+  const pin = expectedKeyId(primitives, trust ?? noTrust, connection.service);
+  if (pin !== undefined) return { detail: `expected the key svc:${formatServiceId(pin)}, it shows none` };
   if (!isTrustedPlace(stack, connection)) return { detail: unpinnedElsewhere };
   return { proof: proofOf(stack, connection, undefined, insecure) };
 }
@@ -108,6 +146,15 @@ function judgeNameless(stack: StackState, connection: Connection, insecure: bool
 function isTrustedPlace(stack: StackState, { security, peer }: Connection): boolean {
   return security.unauthenticated === true || nearness(stack, peer) !== 'elsewhere';
 }
+
+/** The name is a key's, and not this one's. */
+function isOtherKey({ options }: StackState, { service }: Connection, { rootKey }: Verified): boolean {
+  const id = selfCertifyingId(options.primitives, rootKey);
+  return nameKind(service) === 'key' && !sameBytes(id.subarray(0, memberAt), service.subarray(0, memberAt));
+}
+
+/** Of a serviceID; what stands before it is the same for all members of a service. */
+const memberAt = 28;
 
 function wrongKey(stack: StackState, { service }: Connection, presented: string): string {
   const kind = nameKind(service);

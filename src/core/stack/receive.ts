@@ -5,11 +5,12 @@
 
 import { isLoopback, type Locator, Reason, type ServiceId } from '../base/index.ts';
 import { choose, countDropped, countResolved, find, lookup, lookupLocal, type Target } from '../tables/index.ts';
-import { handleSegment, requestProbe } from '../transport/index.ts';
+import { handleSegment, requestChallenge, requestProbe, type Tcb } from '../transport/index.ts';
 import {
   appendSource,
   ControlFlag,
   entryOffset,
+  MacFlag,
   PacketKind,
   Present,
   parseControl,
@@ -22,17 +23,20 @@ import {
   sourceHasRouter,
 } from '../wire/index.ts';
 import { acceptSyn, establish, refuseSyn, type Syn } from './accept.ts';
+import { acceptAssociation } from './associations.ts';
 import { echoesNonce, handleFin, handleReset, repeatReset } from './close.ts';
 import { handleControlMessage } from './control-plane.ts';
 import { countDrop } from './counters.ts';
-import { receiveConnected, receiveUnbound } from './datagrams.ts';
+import { receiveConnected } from './datagram-flows.ts';
+import { receiveUnbound } from './datagrams.ts';
 import { admitSyn } from './limits.ts';
 import { wasClosed } from './names.ts';
 import { handleRefusal, handleSynAck } from './open.ts';
 import { sendPacket } from './packets.ts';
 import { handleChallenge, noteAddress } from './path.ts';
-import { chooseTarget } from './route.ts';
-import { confirm, markReady, touch } from './sockets.ts';
+import { mayGoInClear } from './proof.ts';
+import { chooseTarget, unknownNameReason } from './route.ts';
+import { confirm, distrustUs, markReady, touch } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { settle } from './stream.ts';
 import { isTagged } from './tags.ts';
@@ -121,7 +125,9 @@ function receiveOpening(stack: StackState, connection: Connection): Reason {
 function completeOpening(stack: StackState, connection: Connection): Reason {
   if (!echoesNonce(connection, stack.work.control)) return Reason.BAD_NONCE;
   const verdict = establish(stack, connection);
-  return verdict === Reason.OK ? receiveData(stack, connection, true) : verdict;
+  if (verdict !== Reason.OK) return verdict;
+  acceptAssociation(stack, connection);
+  return receiveData(stack, connection, true);
 }
 
 function repeatedAnswer(stack: StackState, connection: Connection): Reason {
@@ -150,6 +156,8 @@ function receiveData(stack: StackState, connection: Connection, tagged: boolean)
   if (packet.protocol !== connection.protocol) return Reason.UNSUPPORTED_PROTOCOL;
   const { tcb } = connection;
   if (tcb === undefined) return receiveConnected(stack, connection, tagged);
+  if (!tagged && stack.nowUs < connection.distrustUntilUs) return dropUntagged(stack, connection, tcb);
+  if (tagged && (stack.work.mac.flags & MacFlag.TAG_ALL) !== 0) connection.tagAllUntilUs = stack.nowUs + distrustUs;
   const { tsNewest } = tcb;
   const verdict = handleSegment(tcb, stack.nowUs, view, bytes, payloadOffset, payloadBytes, tagged);
   touch(stack, connection);
@@ -159,6 +167,14 @@ function receiveData(stack: StackState, connection: Connection, tagged: boolean)
     if (tcb.tsNewest !== tsNewest) noteAddress(stack, connection);
   }
   return verdict;
+}
+
+/** Payload that nobody vouches for, while some was forged. Should it be the peer's, it learns by an ACK what is asked. */
+function dropUntagged(stack: StackState, connection: Connection, tcb: Tcb): Reason {
+  connection.distrustUntilUs = stack.nowUs + distrustUs;
+  requestChallenge(tcb, stack.nowUs);
+  touch(stack, connection);
+  return Reason.UNTAGGED;
 }
 
 /** The end of a flow that somebody tells who cannot prove it: the peer is asked, now and then. */
@@ -242,7 +258,7 @@ function receiveSyn(
     return mayRefuse(stack, syn) ? refuseSyn(stack, syn, Reason.REFUSED) : Reason.NO_SUCH_SERVICE;
   }
   const rule = lookup(stack.services, protocol, service, 0);
-  if (rule === undefined) return refuseSyn(stack, syn, Reason.NO_SUCH_SERVICE);
+  if (rule === undefined) return refuseSyn(stack, syn, unknownNameReason(stack));
   const { flowHi, flowLo, nonceHi, nonceLo, attempt } = control;
   const target = chooseTarget(rule, protocol, flowHi, flowLo, nonceHi, nonceLo, attempt >> 1);
   if (target === undefined || target.action === 'drop' || target.action === 'delay') {
@@ -289,9 +305,12 @@ function receiveDatagram(
     return Reason.NO_SUCH_SERVICE;
   }
   if (rule !== undefined) countResolved(rule, target, packet.totalBytes);
-  if (target.action === 'forward') return forward(stack, target, sender, at, length);
+  if (target.action === 'forward') {
+    const allowed = target.locator === undefined || mayGoInClear(stack, to, target.locator);
+    return allowed ? forward(stack, target, sender, at, length) : Reason.UNTRUSTED;
+  }
   const payload = bytes.slice(packet.payloadOffset, packet.payloadOffset + packet.payloadBytes);
-  return receiveUnbound(stack, target, from, sender, payload);
+  return receiveUnbound(stack, target, to, from, sender, payload);
 }
 
 function spread(from: ServiceId | undefined): number {

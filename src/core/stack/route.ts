@@ -67,13 +67,23 @@ function refuse(rule: Rule, target: Target | undefined, reason: Reason, detail: 
 
 function routeUnknown(stack: StackState, service: ServiceId, protocol: number): Route {
   if (stack.options.forwarding)
-    return { kind: 'refuse', reason: Reason.NO_SUCH_SERVICE, detail: 'this router knows no such service' };
+    return { kind: 'refuse', reason: unknownNameReason(stack), detail: 'this router knows no such service' };
   if (!stack.options.adHoc)
     return { kind: 'refuse', reason: Reason.NO_SUCH_SERVICE, detail: 'no rule and no router for it' };
   stack.controlPlaneUs = 0;
   return resolve(stack.discovery, service, protocol, stack.nowUs)
     ? { kind: 'wait' }
     : { kind: 'refuse', reason: Reason.LIMIT, detail: 'too many names are being searched for' };
+}
+
+/** A router that has started lately: its registrations come in again within a lease. */
+export function isLearning(stack: StackState): boolean {
+  return stack.registry !== undefined && stack.nowUs < stack.learningUntilUs;
+}
+
+/** What a router says of a name that it does not know. */
+export function unknownNameReason(stack: StackState): Reason {
+  return isLearning(stack) ? Reason.TRY_LATER : Reason.NO_SUCH_SERVICE;
 }
 
 /** The default rule: everything that no rule names goes to the router. Undefined takes it away. */

@@ -22,6 +22,7 @@ import {
   setPathLimit,
   type Tcb,
 } from '../transport/index.ts';
+import { forgetAssociation } from './association-table.ts';
 import { uncountPeer } from './limits.ts';
 import { synBytes, taggedHeaderBytes } from './packets.ts';
 import { push } from './queue.ts';
@@ -33,6 +34,9 @@ export const noLocator: Locator = { address: new Uint8Array(0), port: 0 };
 const basePacketBytes = synBytes;
 const defaultSendBufferBytes = 4 * 1024 * 1024;
 const defaultReceiveBufferBytes = 16 * 1024 * 1024;
+
+/** How long a forged record, or another forged packet, makes one end distrust packets without a tag. */
+export const distrustUs = 10_000_000;
 
 export function emitEvent(stack: StackState, event: Event): void {
   push(stack.events, event);
@@ -60,6 +64,7 @@ export function createConnection(stack: StackState, seed: ConnectionSeed): Conne
     kind: 'connection',
     socket,
     ...seed,
+    association: undefined,
     localFlow: noFlow,
     localNonce: randomId(stack.random),
     exchange: undefined,
@@ -100,6 +105,8 @@ export function createConnection(stack: StackState, seed: ConnectionSeed): Conne
     replay: undefined,
     recordDeadlineUs: Number.POSITIVE_INFINITY,
     recordReadable: 0,
+    distrustUntilUs: 0,
+    tagAllUntilUs: 0,
     peerAddress: undefined,
     ready: false,
     touched: false,
@@ -258,6 +265,7 @@ export function conclude(stack: StackState, connection: Connection, reason: Reas
 function forget(stack: StackState, connection: Connection): void {
   const { socket, over, overDetail } = connection;
   if (!stack.sockets.delete(socket)) return;
+  if (connection.association !== undefined) return forgetAssociation(stack, connection, connection.association);
   emitEvent(stack, { kind: 'closed', socket, reason: over ?? Reason.OK, detail: overDetail });
 }
 
@@ -280,16 +288,16 @@ export function releaseFlow(stack: StackState, connection: Connection): void {
   cancel(stack.timers, timerHandle(stack, connection));
   free(stack.flows, connection.localFlow);
   releaseTransport(connection);
+  if (connection.exchange?.state !== undefined) abandonExchange(connection.exchange.state);
+  connection.exchange = undefined;
   releaseKeys(stack, connection);
   uncountPeer(stack, connection);
 }
 
 /** Nothing of a flow that is gone can be opened or forged with what this process still holds. */
-function releaseKeys(stack: StackState, connection: Connection): void {
-  const { keys, exchange } = connection;
+export function releaseKeys(stack: StackState, connection: Connection): void {
+  const { keys } = connection;
   const { aead, mac } = stack.options.primitives;
-  if (exchange?.state !== undefined) abandonExchange(exchange.state);
-  connection.exchange = undefined;
   connection.keys = undefined;
   if (keys === undefined) return;
   if (keys.sealKey >= 0) aead.releaseKey(keys.sealKey);

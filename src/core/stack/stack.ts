@@ -3,18 +3,22 @@
 
 import { Reason, randomId } from '../base/index.ts';
 import {
+  bootNow,
   createDiscovery,
   createRegistrar,
   createRegistry,
   createRouterSearch,
+  dropRevoked,
   restartRouterSearch,
   setRegistrarRouter,
 } from '../control/index.ts';
 import {
+  applyRevocationList,
   controlLabel,
   createCookieSecret,
   createCredentialCache,
   createRevocations,
+  createTrust,
   directoryLabel,
   labelServiceId,
 } from '../security/index.ts';
@@ -28,13 +32,15 @@ import {
 } from '../tables/index.ts';
 import { createBlockPool } from '../transport/index.ts';
 import { retrySynAck } from './accept.ts';
+import { createAssociations } from './association-table.ts';
+import { pollAssociation } from './associations.ts';
 import { abort, endLocal, retryFin } from './close.ts';
 import { pollControlPlane } from './control-plane.ts';
 import { createCounters } from './counters.ts';
 import { sendDatagram } from './datagrams.ts';
 import { hasDirectory, inspect, type StackInfo } from './inspect.ts';
 import { defaultLimits } from './limits.ts';
-import { announceAll, closeBinding, listen, openDatagramSocket } from './names.ts';
+import { announceAll, closeBinding, listen, openDatagramSocket, renewRegistration } from './names.ts';
 import { connect, retrySyn } from './open.ts';
 import { createFlowLower, poll } from './poll.ts';
 import { createQueue } from './queue.ts';
@@ -81,11 +87,13 @@ function createState(options: StackOptions): StackState {
   const { primitives, router } = options;
   const { random } = primitives;
   const instance = randomId(random);
-  const boot = randomId(random);
+  const boot = bootNow(primitives);
   const services = createServiceTable(random.uint32());
   const controlService = labelServiceId(primitives, controlLabel);
   const directoryService = labelServiceId(primitives, directoryLabel);
   const reserved = [controlService, directoryService];
+  const credentials = createCredentialCache();
+  const revocations = createRevocations();
   const searches = options.adHoc && router === undefined && !options.forwarding;
   const state: StackState = {
     options,
@@ -101,10 +109,23 @@ function createState(options: StackOptions): StackState {
     controlService,
     directoryService,
     blocks: createBlockPool(),
-    registrar: createRegistrar({ instance, boot, leaseUs: options.leaseUs, random }),
+    registrar: createRegistrar({ instance, boot, leaseUs: options.leaseUs, primitives }),
     registry: options.controller
-      ? createRegistry({ table: services, boot, leaseUs: options.leaseUs, reserved })
+      ? createRegistry({
+          primitives,
+          table: services,
+          boot,
+          leaseUs: options.leaseUs,
+          reserved,
+          trust: options.trust ?? createTrust(),
+          credentials,
+          revocations,
+          requireKeys: options.requireKeys ?? false,
+        })
       : undefined,
+    learningUntilUs: 0,
+    credentials,
+    revocations,
     discovery: createDiscovery(services, random),
     search: searches ? createRouterSearch(random, 0) : undefined,
     searchStartUs: 0,
@@ -121,8 +142,7 @@ function createState(options: StackOptions): StackState {
     cookieSecret: createCookieSecret(primitives, 0),
     provenAddresses: createExpiringMap(65_536, 'evict'),
     flowsByPeer: new Map(),
-    credentials: createCredentialCache(),
-    revocations: createRevocations(),
+    associations: createAssociations(),
     ownKey: undefined,
     controlPlaneUs: Number.POSITIVE_INFINITY,
     remote: noLocator,
@@ -159,6 +179,8 @@ function dispatch(stack: StackState, input: Input): number {
       return sendDatagram(stack, input);
     case 'identity':
       return renewIdentity(stack, input);
+    case 'revocations':
+      return handleRevocations(stack, input);
     case 'close':
       return handleClose(stack, input);
     case 'rule':
@@ -203,6 +225,7 @@ function handleBound(stack: StackState, input: Extract<Input, { kind: 'bound' }>
   const { router } = stack.options;
   stack.controlPlaneUs = 0;
   stack.searchStartUs = stack.nowUs;
+  stack.learningUntilUs = stack.nowUs + (stack.options.learningUs ?? stack.options.leaseUs);
   if (stack.search !== undefined) restartRouterSearch(stack.search, stack.random, stack.nowUs);
   if (router !== undefined) setRegistrarRouter(stack.registrar, router, undefined, stack.nowUs);
   announceAll(stack);
@@ -219,9 +242,16 @@ function handleClose(stack: StackState, input: Extract<Input, { kind: 'close' }>
 
 function renewIdentity(stack: StackState, input: Extract<Input, { kind: 'identity' }>): number {
   const socket = stack.sockets.get(input.socket);
-  if (socket?.kind !== 'listener') return 0;
+  if (socket === undefined || socket.kind === 'connection') return 0;
   socket.security = { ...socket.security, identity: input.identity };
+  renewRegistration(stack, socket, input.identity);
   return 1;
+}
+
+function handleRevocations(stack: StackState, { list }: Extract<Input, { kind: 'revocations' }>): Reason {
+  const reason = applyRevocationList(stack.options.primitives, stack.revocations, list);
+  if (reason === Reason.OK && stack.registry !== undefined) dropRevoked(stack.registry, stack.nowUs);
+  return reason;
 }
 
 function handleTick(stack: StackState): void {
@@ -247,6 +277,8 @@ function handleControlTimer(stack: StackState, connection: Connection): void {
       return retrySyn(stack, connection);
     case 'SYN-RECEIVED':
       return retrySynAck(stack, connection);
+    case 'ESTABLISHED':
+      return pollAssociation(stack, connection);
     case 'FIN-SENT':
       return retryFin(stack, connection);
     case 'TIME-WAIT':

@@ -18,6 +18,7 @@ import type {
 } from '../security/index.ts';
 import type { ExpiringMap, FlowTable, ServiceTable, TimerQueue } from '../tables/index.ts';
 import type { BlockPool, Tcb } from '../transport/index.ts';
+import type { Association, Associations } from './association-table.ts';
 import type { Counters } from './counters.ts';
 import type { FlowLower } from './poll.ts';
 import type { Queue } from './queue.ts';
@@ -45,24 +46,24 @@ interface NamedSocket {
   readonly prefix: Prefix;
   readonly weight: number;
   readonly priority: number;
+  readonly backlog: number;
+  readonly stream: StreamOptions;
+  security: SecurityOptions;
+  /** Connections in SYN-RECEIVED. */
+  halfOpen: number;
   /** `listening` was told. */
   announced: boolean;
   /** When waiting for the router's answer ends; Infinity once announced. */
   announceDeadlineUs: number;
   closing: boolean;
+  /** After `close`: how long half-open connections may still complete. */
+  drainUntilUs: number;
   /** After `close`: the router has let go of the name, or does not answer. */
   released: boolean;
 }
 
 export interface Listener extends NamedSocket {
   readonly kind: 'listener';
-  readonly backlog: number;
-  readonly stream: StreamOptions;
-  security: SecurityOptions;
-  /** Connections in SYN-RECEIVED. */
-  halfOpen: number;
-  /** After `close`: how long those may still complete. */
-  drainUntilUs: number;
 }
 
 export interface DatagramSocket extends NamedSocket {
@@ -78,6 +79,8 @@ export interface Exchange {
   /** The client's, and the server's copy of its message. */
   offer: Offer | undefined;
   readonly offerMessage: Uint8Array;
+  /** The server's entry in `opened`. */
+  readonly openingKey: string;
   /** The server's; its answer can be made again. */
   readonly ephemeralKey: KeyPair | undefined;
   pattern: number;
@@ -105,6 +108,7 @@ export function blankExchange(): Exchange {
   return {
     offer: undefined,
     offerMessage: nothing,
+    openingKey: '',
     ephemeralKey: undefined,
     pattern: 0,
     state: undefined,
@@ -138,7 +142,7 @@ export interface Connection {
   readonly service: ServiceId;
   /** The name that this end calls itself by in the SYN. */
   readonly sourceService: ServiceId | undefined;
-  /** The listener it came through; 0 for a client. */
+  /** The listener or datagram socket it came through; 0 for a client. */
   readonly listener: SocketId;
   readonly localFlow: FlowId;
   readonly localNonce: FlowId;
@@ -146,6 +150,8 @@ export interface Connection {
   /** First packets go here instead of where the service table says. */
   readonly via: Locator | undefined;
   readonly security: SecurityOptions;
+  /** A flow inside the stack, which serves a datagram socket. */
+  association: Association | undefined;
   /** Until the peer has shown that the opening is complete. */
   exchange: Exchange | undefined;
   keys: FlowKeys | undefined;
@@ -204,6 +210,9 @@ export interface Connection {
   /** When an incomplete record that does not grow is taken for forged; Infinity: none stands there. */
   recordDeadlineUs: number;
   recordReadable: number;
+  /** Until then payload without a tag is dropped, because some was forged; and until then the peer drops ours. */
+  distrustUntilUs: number;
+  tagAllUntilUs: number;
   /** Counted under this address (`flowsPerPeer`); undefined: not counted. */
   peerAddress: string | undefined;
   /** In the ready queue; in the list of flows touched by the batch under way. */
@@ -215,7 +224,9 @@ export interface Connection {
   bytesOut: number;
 }
 
-export type Socket = Listener | DatagramSocket | Connection;
+/** What holds a name and takes SYNs for it. */
+export type Binding = Listener | DatagramSocket;
+export type Socket = Binding | Connection;
 
 export interface OutgoingPacket {
   readonly bytes: Uint8Array;
@@ -240,6 +251,10 @@ export interface StackState {
 
   readonly registrar: Registrar;
   readonly registry: Registry | undefined;
+  /** Until then a name that the registry does not know may only not have registered again yet. */
+  learningUntilUs: number;
+  readonly credentials: CredentialCache;
+  readonly revocations: Revocations;
   readonly discovery: Discovery;
   readonly search: RouterSearch | undefined;
   searchStartUs: number;
@@ -264,8 +279,7 @@ export interface StackState {
   readonly provenAddresses: ExpiringMap<string, true>;
   /** Accepted connections by address. */
   readonly flowsByPeer: Map<string, number>;
-  readonly credentials: CredentialCache;
-  readonly revocations: Revocations;
+  readonly associations: Associations;
   /** Of listeners without an identity; made at the first need. */
   ownKey: KeyPair | undefined;
 

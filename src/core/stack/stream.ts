@@ -21,7 +21,7 @@ import {
 } from '../transport/index.ts';
 import { abort, maybeFinish } from './close.ts';
 import { countDrop } from './counters.ts';
-import { deliver, emitEvent, markReady } from './sockets.ts';
+import { deliver, distrustUs, emitEvent, markReady } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { pointSink } from './workspace.ts';
 
@@ -83,7 +83,7 @@ function readRecords(stack: StackState, connection: Connection, tcb: Tcb): void 
     const verdict = readRecord(reader, received, allocate, result);
     if (verdict === 'need') return awaitRecord(stack, connection, received.readableBytes);
     if (verdict === 'bad' || verdict === 'malformed') {
-      countDrop(stack.counters, Reason.BAD_RECORD);
+      distrust(stack, connection);
       rejectBytes(tcb, stack.nowUs, result.bytes);
       return;
     }
@@ -119,8 +119,17 @@ export function discardRecord(stack: StackState, connection: Connection): void {
   const { tcb } = connection;
   connection.recordDeadlineUs = Number.POSITIVE_INFINITY;
   if (tcb === undefined) return;
-  countDrop(stack.counters, Reason.BAD_RECORD);
+  distrust(stack, connection);
   rejectBytes(tcb, stack.nowUs, readableBytes(tcb));
+}
+
+/**
+ * A record failed: somebody sends data in the peer's name. One such packet for each of the peer's would stop the flow, so
+ * for a while only tagged ones count; the ACK that is due tells the peer.
+ */
+function distrust(stack: StackState, connection: Connection): void {
+  countDrop(stack.counters, Reason.BAD_RECORD);
+  connection.distrustUntilUs = stack.nowUs + distrustUs;
 }
 
 export function handleStreamTimeout(stack: StackState, connection: Connection): void {

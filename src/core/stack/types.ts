@@ -97,9 +97,14 @@ export type Input =
   | { kind: 'close'; socket: SocketId }
   | { kind: 'options'; socket: SocketId; stream: StreamOptions }
   /** An unbound datagram socket; answers a SocketId. Without `service` a private name is made up. */
-  | { kind: 'datagram-socket'; service?: ServiceId; bits?: number }
-  /** On a connected datagram flow `to` is absent. Answers 1 if taken, 0 if dropped. */
-  | { kind: 'datagram'; socket: SocketId; bytes: Uint8Array; to?: ServiceId }
+  | { kind: 'datagram-socket'; service?: ServiceId; bits?: number; security?: SecurityOptions }
+  /** A revocation list; answers a Reason (`applyRevocationList`). Registrations that it voids go at once. */
+  | { kind: 'revocations'; list: Uint8Array }
+  /**
+   * On a connected datagram flow `to` is absent. `expects` as in SecurityOptions: the key that `to` must show. Answers 1 if
+   * taken; dropped, the reason with a minus; 0 if there is no such socket.
+   */
+  | { kind: 'datagram'; socket: SocketId; bytes: Uint8Array; to?: ServiceId; expects?: ServiceId }
   /** Static rules of an operator; answers 1 if there was something to change. */
   | { kind: 'rule'; change: RuleChange }
   /** The link learned that packets of more than `packetBytes` cannot go to `remote` (EMSGSIZE, ICMP). */
@@ -163,6 +168,8 @@ export interface Limits {
   readonly synsPerSecond: number;
   /** Accepted connections of one address. */
   readonly flowsPerPeer: number;
+  /** Associations that this stack opened, and as many that others opened. */
+  readonly associations: number;
   /** Bytes of stream buffers in all; beyond it nothing more is taken from applications. */
   readonly bufferBytes: number;
 }
@@ -186,6 +193,10 @@ export interface StackOptions {
   /** Refuse to send data in the clear, whatever an application asks for. */
   readonly forbidInsecure?: boolean;
   readonly limits?: Partial<Limits>;
+  /** Controller: take no registration that no key vouches for. */
+  readonly requireKeys?: boolean;
+  /** Controller: so long after its start an unknown name may only not have registered again yet; `leaseUs` if absent. */
+  readonly learningUs?: number;
   /** Whole-packet bound of the link towards `remote` (interface MTU less IP and UDP). */
   maxPacketBytes(remote: Locator): number;
 }

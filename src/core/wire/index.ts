@@ -68,7 +68,7 @@ export {
   readEntryPriority,
   readLocator,
 } from './locators.ts';
-export { createMac, emitMac, type Mac, macBytes, macTagBytes, parseMac } from './mac.ts';
+export { createMac, emitMac, type Mac, MacFlag, macBytes, macTagBytes, parseMac } from './mac.ts';
 export {
   baseHeaderBytes,
   createPacket,

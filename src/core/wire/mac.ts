@@ -9,21 +9,27 @@ import { Extension, emitExtensionHeader, extensionBytes } from './extension.ts';
 export const macBytes = 20;
 export const macTagBytes = 16;
 
+/** TAG_ALL: for the next 10 s the sender takes payload only from packets with a tag. */
+export const MacFlag = { TAG_ALL: 1 } as const;
+
 export interface Mac {
   /** Low 8 bits of the key epoch. */
   epoch: number;
+  /** `MacFlag` bits; others are ignored. */
+  flags: number;
   /** Absolute; 16 bytes. */
   tagOffset: number;
 }
 
 export function createMac(): Mac {
-  return { epoch: 0, tagOffset: 0 };
+  return { epoch: 0, flags: 0, tagOffset: 0 };
 }
 
 /** Writes a tag of zeros: the tag goes to `offset + 4` once the packet is complete. */
-export function emitMac(view: DataView, offset: number, epoch: number): number {
+export function emitMac(view: DataView, offset: number, epoch: number, flags = 0): number {
   emitExtensionHeader(view, offset, Extension.MAC, macBytes);
   view.setUint8(offset + 2, epoch);
+  view.setUint8(offset + 3, flags);
   writeZeros(view, offset + 4, offset + macBytes);
   return macBytes;
 }
@@ -31,6 +37,7 @@ export function emitMac(view: DataView, offset: number, epoch: number): number {
 export function parseMac(view: DataView, offset: number, out: Mac): Reason {
   if (extensionBytes(view, offset) !== macBytes) return Reason.BAD_EXTENSION;
   out.epoch = view.getUint8(offset + 2);
+  out.flags = view.getUint8(offset + 3);
   out.tagOffset = offset + 4;
   return Reason.OK;
 }

@@ -4,6 +4,9 @@
 import { formatServiceId, type Prefix, prefixContains, Reason, type ServiceId } from '../../core/base/index.ts';
 import { type Driver, type Event, type Input, Protocol, type SocketId } from '../../core/stack/index.ts';
 
+/** First byte of names to which nothing may be sent in the clear. */
+export const distantSystem = 0xff;
+
 interface Endpoint {
   readonly id: SocketId;
   readonly kind: 'listener' | 'stream' | 'datagram' | 'flow';
@@ -160,7 +163,8 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
   };
   const sendDatagram = (endpoint: Endpoint, bytes: Uint8Array, to: ServiceId | undefined): number => {
     const target = to ? find(['datagram'], Protocol.UDP, to) : endpoint.peer;
-    if (bytes.length > 1200) return 0;
+    if (bytes.length > 1200) return -Reason.LIMIT;
+    if (to && to[0] === distantSystem) return -Reason.UNTRUSTED;
     if (target) emit({ kind: 'datagram', socket: target.id, bytes: bytes.slice(), from: endpoint.prefix?.id });
     return 1;
   };

@@ -6,6 +6,10 @@ import type { Crypto } from '../../base/index.ts';
 
 type Hmac = Pick<Crypto, 'hmac'>;
 
+/** Of 32 bytes, that of a shared secret, a label would be mixed in as one. */
+const mostLabelBytes = 31;
+const printable = /^[\x20-\x7e]+$/;
+
 /** Two outputs of 32 bytes each. */
 export function hkdf2(primitives: Hmac, chainingKey: Uint8Array, input: Uint8Array): [Uint8Array, Uint8Array] {
   const secret = primitives.hmac(chainingKey, input);
@@ -20,10 +24,14 @@ export function hkdf2(primitives: Hmac, chainingKey: Uint8Array, input: Uint8Arr
 }
 
 /**
- * 32 bytes for one purpose, which `label` names. Split derives from the chaining key with empty input; a label is never
- * empty, so no label gives one of its keys.
+ * 32 bytes for one purpose, which `label` names in 1 to 31 printable ASCII characters: the input of Split is empty and
+ * that of a shared secret has 32 bytes, so that no label gives one of their keys. Throws RangeError ERR_OUT_OF_RANGE.
  */
 export function deriveKey(primitives: Hmac, chainingKey: Uint8Array, label: string): Uint8Array {
+  if (label.length > mostLabelBytes || !printable.test(label))
+    throw Object.assign(new RangeError(`a label has 1 to ${mostLabelBytes} printable characters, not "${label}"`), {
+      code: 'ERR_OUT_OF_RANGE',
+    });
   const secret = primitives.hmac(
     chainingKey,
     Uint8Array.from(label, (character) => character.charCodeAt(0)),

@@ -1,80 +1,72 @@
-// The symmetric state (Noise rev. 34 section 5.2): chaining key, handshake hash, and a cipher once there is a key. The
-// cipher's key stands in the slab of the primitives; every path that ends an exchange gives it back.
+// The symmetric state (Noise rev. 34 section 5.2): the chaining key, which all shared secrets go into and keys come from,
+// and the hash of the transcript, which every sealed text vouches for. The hash is public, the chaining key never is.
 
-import { aeadTagBytes, type Crypto, type KeyIndex } from '../../base/index.ts';
+import type { Crypto } from '../../base/index.ts';
+import { type CipherState, decryptWithAd, encryptWithAd } from './cipher-state.ts';
 import { hkdf2 } from './hkdf.ts';
 
+/** All that a handshake asks of the primitives. */
+export type NoisePrimitives = Pick<Crypto, 'sha256' | 'hmac' | 'x25519' | 'aead'>;
+
+const hashBytes = 32;
+
 export interface SymmetricState {
-  readonly primitives: Crypto;
+  readonly primitives: NoisePrimitives;
   chainingKey: Uint8Array;
   hash: Uint8Array;
-  /** -1: no key yet, messages are in the clear. */
-  key: KeyIndex;
-  counter: number;
+  readonly cipher: CipherState;
 }
 
-export function createSymmetricState(primitives: Crypto, protocolName: string): SymmetricState {
+/** A name longer than a hash is hashed (section 5.2, InitializeSymmetric). */
+export function createSymmetricState(primitives: NoisePrimitives, protocolName: string): SymmetricState {
   const name = Uint8Array.from(protocolName, (character) => character.charCodeAt(0));
-  const hash = new Uint8Array(32);
-  if (name.length <= hash.length) hash.set(name);
-  else hash.set(primitives.sha256(name));
-  return { primitives, chainingKey: hash.slice(), hash, key: -1, counter: 0 };
+  const hash = new Uint8Array(hashBytes);
+  hash.set(name.length <= hashBytes ? name : primitives.sha256(name));
+  return { primitives, chainingKey: hash.slice(), hash, cipher: { key: undefined, counter: 0 } };
+}
+
+/** Shares no memory that `wipe` or `mixKey` overwrites. */
+export function copySymmetricState({ primitives, chainingKey, hash, cipher }: SymmetricState): SymmetricState {
+  return {
+    primitives,
+    chainingKey: chainingKey.slice(),
+    hash,
+    cipher: { key: cipher.key?.slice(), counter: cipher.counter },
+  };
+}
+
+/** Overwrites the secrets; the state is not to be used again. */
+export function wipe({ chainingKey, cipher }: SymmetricState): void {
+  chainingKey.fill(0);
+  cipher.key?.fill(0);
 }
 
 export function mixHash(state: SymmetricState, data: Uint8Array): void {
-  const both = new Uint8Array(32 + data.length);
+  const both = new Uint8Array(hashBytes + data.length);
   both.set(state.hash);
-  both.set(data, 32);
+  both.set(data, hashBytes);
   state.hash = state.primitives.sha256(both);
 }
 
-export function mixKey(state: SymmetricState, input: Uint8Array): void {
-  const { primitives } = state;
-  const [chainingKey, key] = hkdf2(primitives, state.chainingKey, input);
-  state.chainingKey.fill(0);
+/** The counter begins anew with each key. */
+export function mixKey(state: SymmetricState, secret: Uint8Array): void {
+  const { primitives, cipher } = state;
+  const [chainingKey, key] = hkdf2(primitives, state.chainingKey, secret);
+  wipe(state);
   state.chainingKey = chainingKey;
-  releaseKey(state);
-  state.key = primitives.aead.importKey(key);
-  state.counter = 0;
-  key.fill(0);
-}
-
-/** Bytes that encryption adds now. */
-export function overheadBytes(state: SymmetricState): number {
-  return state.key < 0 ? 0 : aeadTagBytes;
+  cipher.key = key;
+  cipher.counter = 0;
 }
 
 export function encryptAndHash(state: SymmetricState, plain: Uint8Array): Uint8Array {
-  const sealed = new Uint8Array(plain.length + overheadBytes(state));
-  if (state.key < 0) sealed.set(plain);
-  else {
-    const { aead } = state.primitives;
-    aead.beginSeal(state.key, state.counter++, state.hash);
-    aead.update(plain, 0, sealed, 0, plain.length);
-    aead.finishSeal(sealed, plain.length);
-  }
+  const sealed = encryptWithAd(state.primitives.aead, state.cipher, state.hash, plain);
   mixHash(state, sealed);
   return sealed;
 }
 
-/** Undefined: not authentic; the state has not changed. */
+/** Undefined: not authentic, and the state has not changed. */
 export function decryptAndHash(state: SymmetricState, sealed: Uint8Array): Uint8Array | undefined {
-  const length = sealed.length - overheadBytes(state);
-  if (length < 0) return undefined;
-  const plain = new Uint8Array(length);
-  if (state.key < 0) plain.set(sealed);
-  else {
-    const { aead } = state.primitives;
-    aead.beginOpen(state.key, state.counter, state.hash);
-    aead.update(sealed, 0, plain, 0, length);
-    if (!aead.finishOpen(sealed, length)) return undefined;
-    state.counter++;
-  }
-  mixHash(state, sealed);
+  const plain = decryptWithAd(state.primitives.aead, state.cipher, state.hash, sealed);
+  if (plain !== undefined) mixHash(state, sealed);
   return plain;
-}
-
-export function releaseKey(state: SymmetricState): void {
-  if (state.key >= 0) state.primitives.aead.releaseKey(state.key);
-  state.key = -1;
 }
