@@ -145,7 +145,7 @@ function answer(
   return Reason.OK;
 }
 
-/** The second message, the same each time: a proof that was spoilt on its way must not end the exchange. */
+/** The second message, the same each time: a packet that was spoilt around a true proof must not end the exchange. */
 function makeAnswer(stack: StackState, connection: Connection, exchange: Exchange): Answer | undefined {
   const { security, protocol, service, remoteService: source, remoteFlow: flow, remoteNonce: nonce } = connection;
   const { segment, pattern, offerMessage, ephemeralKey } = exchange;
@@ -270,10 +270,7 @@ function establishMutual(stack: StackState, connection: Connection, exchange: Ex
   if (handshake.message !== 2) return Reason.BAD_STATE;
   const message = bytes.slice(handshake.bodyOffset, handshake.bodyOffset + handshake.bodyBytes);
   const client = readProof(exchange.state, message);
-  if (client === undefined) {
-    exchange.state = makeAnswer(stack, connection, exchange)?.state;
-    return Reason.NOT_AUTHENTIC;
-  }
+  if (client === undefined) return Reason.NOT_AUTHENTIC;
   takeKeys(stack, connection, exchange);
   if (!isTagged(stack, connection)) {
     // The proof is right and the packet around it is not: the exchange waits for another, as if this had not come.
