@@ -175,13 +175,14 @@ test('threat: forged FAIL storm by a router that knows flow and nonce: hints, at
 });
 
 test('threat: on-path attacker forwards copies from an address of its own: the flow goes on and comes back', () => {
-  const megabytes = 4_000_000;
-  const flow = openFlow({ delayUs: 5_000, bitsPerSecond: 20e6, queueBytes: 100_000 }, scriptsFor(megabytes, megabytes));
-  const { world, attacker, serverSide } = flow;
+  const bytes = 10_000_000;
+  const flow = openFlow({ delayUs: 5_000, bitsPerSecond: 20e6, queueBytes: 100_000 }, scriptsFor(bytes, bytes));
+  const { world, attacker, clientSide, serverSide } = flow;
   const { simulation, client, server } = world;
-  for (const host of ['client', 'server']) placeAttacker(simulation, attacker, host, { delayUs: 0 });
+  for (const host of ['client', 'server'])
+    placeAttacker(simulation, attacker, host, { delayUs: 0, bitsPerSecond: 20e6, queueBytes: 100_000 });
   const [clientAt, serverAt] = [client.station.locals[0]!, server.station.locals[0]!];
-  let seen = 0;
+  const isStraight = () => sameLocator(serverSide.peer, clientAt) && sameLocator(clientSide.peer, serverAt);
   tapAll(simulation, ['client>server'], (packet) => {
     spoof(simulation, attacker, { ...packet, source: attacker.locator });
     return [packet];
@@ -190,18 +191,15 @@ test('threat: on-path attacker forwards copies from an address of its own: the f
     const destination = sameLocator(source, serverAt) ? clientAt : serverAt;
     spoof(simulation, attacker, { source: attacker.locator, destination, bytes });
   };
-  let relayed = false;
-  runFor(world, 1_000_000, () => {
-    relayed ||= sameLocator(serverSide.peer, attacker.locator);
-    return ++seen < 0;
-  });
-  assert.ok(relayed, 'the copies came first');
+  assert.ok(
+    runFor(world, 1_000_000, () => !isStraight()),
+    'the copies came first',
+  );
+  assert.ok(runFor(world, 1_000_000, isStraight), 'the flow goes back while the copies go on');
+  assert.ok(runFor(world, 2_000_000, () => sameLocator(serverSide.peer, attacker.locator)));
   tapAll(simulation, ['client>server'], undefined);
   attacker.station.receive = () => {};
-  assert.ok(
-    runFor(world, 3_000_000, () => sameLocator(serverSide.peer, clientAt)),
-    'back on the straight path',
-  );
+  assert.ok(runFor(world, 3_000_000, isStraight), 'and when they end');
   assert.ok(runFor(world, 60_000_000, () => isOver(flow)));
   assertIntact(flow.client);
   assertIntact(flow.listening.accepted[0]);
