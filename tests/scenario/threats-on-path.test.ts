@@ -74,8 +74,8 @@ function listenAs(world: World, host: SimHost<Stack>, name: Uint8Array, identity
 test('threat: compromised router sends clients to an impostor: refused before a byte, with the key that was expected', () => {
   const world = createWorld({ delayUs });
   const { name, identity, other } = makeKeyedService();
-  // The router that it has is its own affair: no registration with the right one could be had for this name.
-  const options = { adHoc: true };
+  // It asks no router: the registration of this name would be refused to it.
+  const options = { adHoc: false };
   const impostor = addHost(world.simulation, { name: 'impostor', address: '10.0.0.66', options, createStack });
   joinHosts(world.simulation, world.client, impostor, { delayUs });
   const served = listenAs(world, impostor, name, other, 100);
