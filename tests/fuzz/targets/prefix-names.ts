@@ -1,5 +1,5 @@
 // Fuzz target: what a person types for a name. The first byte says as what the rest is taken: as a text for a serviceID, a
-// prefix or a label, or as the bytes of a serviceID and a length. A text is taken or refused with a TypeError that has a
+// prefix, a label or a name to share, or as the bytes of a serviceID and a length. A text is taken or refused with a TypeError that has a
 // code, nothing else; what is taken is formatted back to itself in its normal form.
 
 import { strict as assert } from 'node:assert';
@@ -12,16 +12,17 @@ import {
   parseServiceId,
   prefixContains,
 } from '../../../src/core/base/index.ts';
-import { checkLabel, isLabel, labelServiceId } from '../../../src/core/security/index.ts';
+import { checkLabel, formatShared, isLabel, labelServiceId, parseShared } from '../../../src/core/security/index.ts';
 
 export const maxBytes = 300;
 
 export function fuzz(data: Uint8Array): void {
-  const kind = data.length === 0 ? 0 : data[0]! & 3;
+  const kind = data.length === 0 ? 0 : data[0]! % 5;
   if (kind === 3) return checkBinary(data);
   const text = Buffer.from(data.buffer, data.byteOffset, data.length).toString('utf8', 1);
   if (kind === 0) checkServiceId(text);
   else if (kind === 1) checkPrefix(text);
+  else if (kind === 4) checkShared(text);
   else checkName(text);
 }
 
@@ -39,6 +40,16 @@ function checkName(text: string): void {
   if (label === undefined) return;
   assert.equal(text, text.toLowerCase());
   assert.equal(labelServiceId(digest, text).length, 32);
+}
+
+/** Letters of other alphabets must not pass for ours, however they look. */
+function checkShared(text: string): void {
+  const shared = parseShared(text);
+  if (shared === undefined) return;
+  assert.match(text, /^[!-~]+$/);
+  const again = formatShared(shared);
+  assert.equal(again.slice(4), text.replace(/^svc:/i, '').toLowerCase());
+  assert.deepEqual(parseShared(again), shared);
 }
 
 function checkPrefix(text: string): void {

@@ -5,6 +5,7 @@
 
 import { strict as assert } from 'node:assert';
 import {
+  createRecordCipher,
   createRecordReader,
   createRecordResult,
   createRecordWriter,
@@ -21,6 +22,7 @@ import { maxRecordBodyBytes, recordHeaderBytes } from '../../../src/core/wire/in
 import { createCheckingCipher } from '../checking-cipher.ts';
 import { fillContent, firstStrange } from '../content.ts';
 import { createOperations, more, oneOf, open, u8, u16 } from '../operations.ts';
+import { createToyCrypto } from '../toy-crypto.ts';
 
 export const maxBytes = 256;
 
@@ -29,6 +31,9 @@ export function fuzz(data: Uint8Array): void {
   const pipe = createPipe(u8(operations));
   while (more(operations)) oneOf(operations, steps)(pipe);
   settle(pipe);
+  pipe.writer.cipher.release();
+  pipe.reader.cipher.release();
+  assert.equal(crypto.keysHeld(), 0, 'no key outlives its pipe');
   if (!pipe.noticing && pipe.damaged) return;
   assert.equal(pipe.readBytes, pipe.plainBytes, 'everything arrives');
   assert.equal(pipe.reader.closed, pipe.closed);
@@ -50,6 +55,8 @@ interface Pipe {
 }
 
 const operations = createOperations();
+const crypto = createToyCrypto();
+const key = new Uint8Array(32).fill(1);
 const result = createRecordResult();
 const roomBytes = 1 << 17;
 /** What the writer made, and what of it the reader sees. */
@@ -65,7 +72,8 @@ const steps = [write, write, write, arrive, arrive, look, look, damage, damage, 
 
 function createPipe(choice: number): Pipe {
   const noticing = (choice & 1) !== 0;
-  const cipher = () => (noticing ? createCheckingCipher() : nullCipher);
+  const sealed = () => createRecordCipher(crypto.aead, crypto.aead.importKey(key));
+  const cipher = () => (!noticing ? nullCipher : choice & 8 ? sealed() : createCheckingCipher());
   return {
     writer: createRecordWriter(cipher(), paddings[(choice >> 1) & 3]),
     reader: createRecordReader(cipher()),
