@@ -2,19 +2,11 @@
 // refuses before it sends a byte of the application; a server does so where it demands keys. A label that nothing is
 // known of proves nothing: it is taken from this machine and from private networks, or where the application says so.
 
-import {
-  formatServiceId,
-  isLoopback,
-  isPrivate,
-  type Locator,
-  Reason,
-  reasonName,
-  type ServiceId,
-  sameBytes,
-} from '../base/index.ts';
+import { formatServiceId, isLoopback, isPrivate, type Locator, Reason, reasonName, sameBytes } from '../base/index.ts';
 import {
   expectedKeyId,
   type Introduction,
+  type Judgement,
   judge,
   nameKind,
   selfCertifyingId,
@@ -42,8 +34,8 @@ export function judgeServer(
   if (expects !== undefined && formatServiceId(expects) !== presented)
     return { detail: `expected the key svc:${formatServiceId(expects)}, it has svc:${presented}` };
   const judgement = judge(primitives, trust ?? noTrust, connection.service, verified);
-  if (judgement === 'not-covered') return { detail: `the key svc:${presented} has not granted it this name` };
-  if (judgement === 'wrong-key') return { detail: wrongKey(stack, connection, presented) };
+  if (judgement === 'wrong-key' || judgement === 'not-covered')
+    return { detail: notOurs(stack, connection, judgement, presented) };
   if (judgement === 'unpinned' && expects === undefined && !isTrustedPlace(stack, connection))
     return { detail: unpinnedElsewhere };
   const authenticated = judgement === 'authentic' || expects !== undefined;
@@ -146,10 +138,13 @@ function isTrustedPlace(stack: StackState, { security, peer }: Connection): bool
   return security.unauthenticated === true || nearness(stack, peer) !== 'elsewhere';
 }
 
-function wrongKey(stack: StackState, { service }: Connection, presented: string): string {
-  const kind = nameKind(service);
-  if (kind === 'key') return `expected the key svc:${formatServiceId(service)}, it has svc:${presented}`;
-  const pin = stack.options.trust?.pins.get(formatServiceId(service));
-  if (kind === 'label' && pin !== undefined) return `expected the key svc:${pin}, it has svc:${presented}`;
+/** Another key is the news, whatever names it has granted. */
+function notOurs(stack: StackState, { service }: Connection, judgement: Judgement, presented: string): string {
+  const { primitives, trust } = stack.options;
+  const id = expectedKeyId(primitives, trust ?? noTrust, service);
+  const expected = id && formatServiceId(id);
+  if (expected !== undefined && expected !== presented)
+    return `expected the key svc:${expected}, it has svc:${presented}`;
+  if (judgement === 'not-covered') return `the key svc:${presented} has not granted it this name`;
   return `its system's key is not configured here, or another; it has svc:${presented}`;
 }

@@ -1,10 +1,18 @@
 // An application under remote control: reads commands as lines of JSON on stdin, answers each with one on stdout
 // (tests/e2e/peer.ts is the other side). It uses only what the package exports, as any program would; what it does
-// with datagrams is in peer-datagrams.ts.
+// with datagrams is in peer-datagrams.ts. PEER_DRIVER in its environment holds the options of its driver as JSON.
 
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { connect, createServer, type Server, type Socket } from '../../../src/index.ts';
+import {
+  connect,
+  createDriver,
+  createServer,
+  type DriverOptions,
+  type Server,
+  type Socket,
+  setDefaultDriver,
+} from '../../../src/index.ts';
 import { addToTally, createTally, makeContent, readTally, type Tally } from '../content.ts';
 import { datagramCommands } from './peer-datagrams.ts';
 
@@ -54,8 +62,15 @@ const commands: Record<string, (args: Arguments) => unknown> = {
   look: ({ connection }) => describe(at(connection)),
   apiOf: ({ connection }) => apiOf(at(connection).socket),
   memory,
+  inspect: () => driver?.stack.inspect(),
   ...datagramCommands,
 };
+
+let driver: ReturnType<typeof createDriver> | undefined;
+setDefaultDriver(() => {
+  driver = createDriver(JSON.parse(process.env['PEER_DRIVER'] ?? '{}') as DriverOptions);
+  return driver;
+});
 
 createInterface({ input: process.stdin }).on('line', async (line) => {
   const { id, command, args } = JSON.parse(line) as { id: number; command: string; args: Arguments };
@@ -75,15 +90,21 @@ function print(value: unknown): void {
 }
 
 async function listen(args: Arguments): Promise<{ server: number; address: unknown }> {
-  const { service, mode, bytes, seed, allowHalfOpen, ...options } = args as unknown as {
+  const { service, mode, bytes, seed, allowHalfOpen, identity, insecure, timeoutMs, ...options } = args as unknown as {
     service: string;
     mode: Mode;
     bytes?: number;
     seed?: number;
     allowHalfOpen?: boolean;
+    identity?: string;
+    insecure?: boolean;
+    /** Connections that are idle for so long are destroyed. */
+    timeoutMs?: number;
   };
   const accepted: Connection[] = [];
-  const server = createServer({ allowHalfOpen: allowHalfOpen ?? mode === 'hash' }, (socket) => {
+  const halfOpen = allowHalfOpen ?? mode === 'hash';
+  const server = createServer({ allowHalfOpen: halfOpen, identity, insecure }, (socket) => {
+    if (timeoutMs !== undefined) socket.setTimeout(timeoutMs, () => socket.destroy());
     const connection = keep(socket, accepted);
     serveConnection(connection, mode, bytes ?? 0, seed ?? 1).catch((error: Error) => socket.destroy(error));
   });
