@@ -36,7 +36,7 @@ test('[N2] an instance with the wrong key is refused before a byte is sent, and 
   assert.equal((await say(stage, `svc:${name}`)).stdout, `${server.pid}`);
 
   // With the right instance beside it, an impostor costs a client an attempt and no more.
-  const impostor = await keys.impostor({ names: [name, thief], key: keys.instance('thief') });
+  const impostor = await keys.impostor({ names: [name, thief], key: keys.instance('thief'), insecure: true });
   const client = await Peer.start(stage);
   assert.deepEqual((await client.connectMany(name, 12, 4)).replies, { [server.pid]: 12 });
   await server.child.stop();

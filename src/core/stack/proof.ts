@@ -2,7 +2,16 @@
 // refuses before it sends a byte of the application; a server does so where it demands keys. A label that nothing is
 // known of proves nothing: it is taken from this machine and from private networks, or where the application says so.
 
-import { formatServiceId, isLoopback, isPrivate, type Locator, Reason, reasonName, sameBytes } from '../base/index.ts';
+import {
+  formatServiceId,
+  isLoopback,
+  isPrivate,
+  type Locator,
+  Reason,
+  reasonName,
+  type ServiceId,
+  sameBytes,
+} from '../base/index.ts';
 import {
   expectedKeyId,
   type Introduction,
