@@ -50,6 +50,7 @@ const commands: Record<string, (args: Arguments) => unknown> = {
   accepted: ({ server }) => servers[Number(server)]?.accepted.map(describe),
   connect: open,
   connectMany,
+  connectTimed,
   send,
   end: ({ connection }) => void at(connection).socket.end(),
   destroy: ({ connection }) => void at(connection).socket.destroy(),
@@ -199,6 +200,23 @@ async function connectMany(args: Arguments): Promise<unknown> {
   };
   await Promise.all(Array.from({ length: inFlight }, one));
   return { replies, failures, open: connections.filter(({ closed }) => !closed).length };
+}
+
+/** Opens `count` connections at once; answers how long each took, ms. One that fails took forever. */
+function connectTimed({ service, count }: Arguments): Promise<number[]> {
+  const one = async (): Promise<number> => {
+    const from = performance.now();
+    const socket = connect(String(service));
+    try {
+      await once(socket, 'connect');
+      return Math.round(performance.now() - from);
+    } catch {
+      return Number.MAX_SAFE_INTEGER;
+    } finally {
+      socket.destroy();
+    }
+  };
+  return Promise.all(Array.from({ length: Number(count) }, one));
 }
 
 async function send({ connection, bytes, seed, end }: Arguments): Promise<unknown> {
