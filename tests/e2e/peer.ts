@@ -29,7 +29,6 @@ export interface ListenOptions {
   /** Path of the instance key. */
   readonly identity?: string;
   readonly insecure?: boolean;
-  readonly timeoutMs?: number;
 }
 
 export interface Many {

@@ -55,7 +55,12 @@ const commands: Record<string, (args: Arguments) => unknown> = {
   end: ({ connection }) => void at(connection).socket.end(),
   destroy: ({ connection }) => void at(connection).socket.destroy(),
   reset: ({ connection }) => void at(connection).socket.resetAndDestroy(),
-  abortAccepted: ({ server, index }) => void servers[Number(server)]?.accepted[Number(index)]?.socket.resetAndDestroy(),
+  /** One, or all. */
+  abortAccepted: ({ server, index }) => {
+    const { accepted = [] } = servers[Number(server)] ?? {};
+    for (const { socket } of index === undefined ? accepted : accepted.slice(Number(index), Number(index) + 1))
+      socket.resetAndDestroy();
+  },
   pause: ({ connection }) => void at(connection).socket.pause(),
   resume: ({ connection }) => void at(connection).socket.resume(),
   exchange,
@@ -91,7 +96,7 @@ function print(value: unknown): void {
 }
 
 async function listen(args: Arguments): Promise<{ server: number; address: unknown }> {
-  const { service, mode, bytes, seed, allowHalfOpen, identity, insecure, timeoutMs, ...options } = args as unknown as {
+  const { service, mode, bytes, seed, allowHalfOpen, identity, insecure, ...options } = args as unknown as {
     service: string;
     mode: Mode;
     bytes?: number;
@@ -99,13 +104,10 @@ async function listen(args: Arguments): Promise<{ server: number; address: unkno
     allowHalfOpen?: boolean;
     identity?: string;
     insecure?: boolean;
-    /** Connections that are idle for so long are destroyed. */
-    timeoutMs?: number;
   };
   const accepted: Connection[] = [];
   const halfOpen = allowHalfOpen ?? mode === 'hash';
   const server = createServer({ allowHalfOpen: halfOpen, identity, insecure }, (socket) => {
-    if (timeoutMs !== undefined) socket.setTimeout(timeoutMs, () => socket.destroy());
     const connection = keep(socket, accepted);
     serveConnection(connection, mode, bytes ?? 0, seed ?? 1).catch((error: Error) => socket.destroy(error));
   });
