@@ -55,6 +55,8 @@ const commands: Record<string, (args: Arguments) => unknown> = {
   end: ({ connection }) => void at(connection).socket.end(),
   destroy: ({ connection }) => void at(connection).socket.destroy(),
   reset: ({ connection }) => void at(connection).socket.resetAndDestroy(),
+  /** What was accepted so far is told no more. */
+  forget: ({ server }) => void servers[Number(server)]?.accepted.splice(0),
   /** One, or all. */
   abortAccepted: ({ server, index }) => {
     const { accepted = [] } = servers[Number(server)] ?? {};
