@@ -123,12 +123,14 @@ test('[X1] forged RSYN, FIN, RST, FAIL, ACKs and data with the right flowID chan
   }
 });
 
-test('[X3] what was recorded of a connection and sent again happens once', { timeout: 60_000 }, async (t) => {
+test('replay: what was recorded of a connection and sent again happens once', { timeout: 60_000 }, async (t) => {
   const { server, listener, shim, client } = await recordedScene(t);
   const connection = await client.connect('once');
   assert.equal(await client.exchange(connection, 'pay 10'), 'pay 10');
   for (let i = 0; i < 3; i++) assert.ok((await shim.replay()) > 2);
   assert.equal(await client.exchange(connection, 'pay 20'), 'pay 20');
+  const flows = (await server.inspect()).flows.filter(({ role }) => role === 'server');
+  assert.equal(flows.length, 1, 'an opening that was heard twice is half open once more');
   const [accepted, ...others] = await server.accepted(listener);
   assert.deepEqual([others.length, accepted?.bytes], [0, 12]);
   await client.call('end', { connection });
@@ -138,7 +140,7 @@ test('[X3] what was recorded of a connection and sent again happens once', { tim
   assert.equal((await server.accepted(listener)).length, 1);
 });
 
-test('[X3] an opening that is sent again to an instance that has forgotten everything opens nothing', {
+test('replay: an opening that is sent again to an instance that has forgotten everything opens nothing', {
   timeout: 60_000,
 }, async (t) => {
   const { stage, server, port, shim, client } = await recordedScene(t);

@@ -18,7 +18,7 @@ function withDriver(options: object): { env: { PEER_DRIVER: string } } {
   return { env: { PEER_DRIVER: JSON.stringify(options) } };
 }
 
-test('[X3] a half-open connection costs a few KiB at most', { timeout: 60_000 }, async (t) => {
+test('limits: a half-open connection costs a few KiB at most', { timeout: 60_000 }, async (t) => {
   const count = 1000;
   const stage = new Stage(t);
   await stage.router();
@@ -52,7 +52,7 @@ test('[X3] a half-open connection costs a few KiB at most', { timeout: 60_000 },
   assert.ok(bytes > 100 && bytes <= 6 * kib, `${Math.round(bytes)} bytes each`);
 });
 
-test('[X5] limits: one address gets its share of connections, and others theirs', { timeout: 60_000 }, async (t) => {
+test('[X5] one address gets its share of connections, and others theirs', { timeout: 60_000 }, async (t) => {
   const share = 50;
   const stage = new Stage(t);
   await stage.router();

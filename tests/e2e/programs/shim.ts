@@ -2,13 +2,8 @@
 // client believes the router to be. It works like a NAT with a wire: one outside port for all that the client sends,
 // and for each host that answers one inside port, so that each host keeps an address of its own for the client. It
 // loses, delays, reorders and duplicates by seed, and `rebind` gives the client another outside port mid-flow.
-//
-// A corrupted datagram keeps the UDP checksum of the original, for the receiving kernel to find; without root, which
-// that takes (corrupt.ts), it is dropped here instead.
-//
-// It is an attacker on the path, too: it changes bits under a new checksum, sends what it saw once more, and, with `record`,
-// keeps all datagrams for `replay`, which sends the lot again.
-//
+// A corrupted datagram keeps its UDP checksum, for the receiving kernel to find (corrupt.ts; dropped here without root).
+// As an attacker on the path it changes bits under a new checksum, repeats what it saw, and records for `replay`.
 // Arguments: one JSON object (`ShimOptions`). Prints `ready PORT`. Commands on stdin, one per line: `rebind`, `replay`,
 // `trace` (all headers seen so far), `stats`, `set {...}` (new impairments); each answers one line of JSON.
 
