@@ -15,6 +15,7 @@ import {
 import {
   expectedKeyId,
   type Introduction,
+  type Judgement,
   judge,
   nameKind,
   selfCertifyingId,
@@ -42,9 +43,8 @@ export function judgeServer(
   if (expects !== undefined && formatServiceId(expects) !== presented)
     return { detail: `expected the key svc:${formatServiceId(expects)}, it has svc:${presented}` };
   const judgement = judge(primitives, trust ?? noTrust, connection.service, verified);
-  const otherKey = judgement === 'not-covered' && isOtherKey(stack, connection, verified);
-  if (judgement === 'wrong-key' || otherKey) return { detail: wrongKey(stack, connection, presented) };
-  if (judgement === 'not-covered') return { detail: `the key svc:${presented} has not granted it this name` };
+  if (judgement === 'wrong-key' || judgement === 'not-covered')
+    return { detail: notOurs(stack, connection, judgement, presented) };
   if (judgement === 'unpinned' && expects === undefined && !isTrustedPlace(stack, connection))
     return { detail: unpinnedElsewhere };
   const authenticated = judgement === 'authentic' || expects !== undefined;
@@ -147,19 +147,13 @@ function isTrustedPlace(stack: StackState, { security, peer }: Connection): bool
   return security.unauthenticated === true || nearness(stack, peer) !== 'elsewhere';
 }
 
-/** The name is a key's, and not this one's. */
-function isOtherKey({ options }: StackState, { service }: Connection, { rootKey }: Verified): boolean {
-  const id = selfCertifyingId(options.primitives, rootKey);
-  return nameKind(service) === 'key' && !sameBytes(id.subarray(0, memberAt), service.subarray(0, memberAt));
-}
-
-/** Of a serviceID; what stands before it is the same for all members of a service. */
-const memberAt = 28;
-
-function wrongKey(stack: StackState, { service }: Connection, presented: string): string {
-  const kind = nameKind(service);
-  if (kind === 'key') return `expected the key svc:${formatServiceId(service)}, it has svc:${presented}`;
-  const pin = stack.options.trust?.pins.get(formatServiceId(service));
-  if (kind === 'label' && pin !== undefined) return `expected the key svc:${pin}, it has svc:${presented}`;
+/** Another key is the news, whatever names it has granted. */
+function notOurs(stack: StackState, { service }: Connection, judgement: Judgement, presented: string): string {
+  const { primitives, trust } = stack.options;
+  const id = expectedKeyId(primitives, trust ?? noTrust, service);
+  const expected = id && formatServiceId(id);
+  if (expected !== undefined && expected !== presented)
+    return `expected the key svc:${expected}, it has svc:${presented}`;
+  if (judgement === 'not-covered') return `the key svc:${presented} has not granted it this name`;
   return `its system's key is not configured here, or another; it has svc:${presented}`;
 }
