@@ -14,7 +14,6 @@ import {
   ExchangePattern,
   flowKeys,
   generateKeyPair,
-  type KeyPair,
   OfferFlag,
   offerFlags,
   openingPrologue,
@@ -25,7 +24,7 @@ import { destroyTcb, emitSyn, handleSegment, type Tcb } from '../transport/index
 import { type Control, parseHandshake } from '../wire/index.ts';
 import { admitSyn, countPeer, settleSynDebt } from './limits.ts';
 import { buildConnectionReset, buildRefusal, buildSynAck, sendPacket } from './packets.ts';
-import { judgeClient, proofOf } from './proof.ts';
+import { judgeClient, proofOf, staticKeyOf } from './proof.ts';
 import {
   arm,
   attachRecords,
@@ -178,14 +177,6 @@ function createExchange(
     segment,
     receivedBytes,
   };
-}
-
-/** The listener's own key, or the stack's: made once, so that a half-open connection costs no more than it must. */
-function staticKeyOf(stack: StackState, { security }: Connection): KeyPair {
-  const { identity } = security;
-  if (identity !== undefined) return { scalar: identity.staticScalar, publicKey: identity.staticKey };
-  stack.ownKey ??= generateKeyPair(stack.options.primitives);
-  return stack.ownKey;
 }
 
 function takeKeys(stack: StackState, connection: Connection, exchange: Exchange): void {

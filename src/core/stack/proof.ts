@@ -14,9 +14,11 @@ import {
 } from '../base/index.ts';
 import {
   expectedKeyId,
+  generateKeyPair,
   type Introduction,
   type Judgement,
   judge,
+  type KeyPair,
   nameKind,
   selfCertifyingId,
   type Verified,
@@ -129,6 +131,14 @@ function examine(stack: StackState, { credential, staticKey }: Introduction): Ve
   );
   if (verified === undefined) return reason;
   return sameBytes(verified.staticKey, staticKey) ? verified : Reason.NOT_AUTHORIZED;
+}
+
+/** The instance's own key, or the stack's: made once, so that a half-open connection costs no more than it must. */
+export function staticKeyOf(stack: StackState, { security }: Connection): KeyPair {
+  const { identity } = security;
+  if (identity !== undefined) return { scalar: identity.staticScalar, publicKey: identity.staticKey };
+  stack.ownKey ??= generateKeyPair(stack.options.primitives);
+  return stack.ownKey;
 }
 
 /** It shows no credential: that will do for a label that nobody vouches for. */
