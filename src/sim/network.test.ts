@@ -11,12 +11,14 @@ import {
   attachStation,
   createNetwork,
   detachStation,
+  inject,
   moveStation,
   type Network,
   rebind,
   type Station,
   send,
   setPath,
+  setTap,
 } from './network.ts';
 
 interface Recorder extends Station {
@@ -120,4 +122,32 @@ test('network: packets under way to a station that moves or dies are lost', () =
   settle(network);
   assert.deepEqual(b.heard, []);
   assert.equal(network.unreachable, 2);
+});
+
+test('network: a tap sees each packet of its path and decides what goes on; what is injected passes it by', () => {
+  const network = createNetwork(createClock(), 1);
+  const [a, b, c] = [1, 2, 3].map((i) => addStation(network, `n${i}`, `10.0.0.${i}`)) as [Recorder, Recorder, Recorder];
+  const [from, to] = [a.locals[0]!, b.locals[0]!];
+  let seen = 0;
+  setTap(network, 'n1', 'n2', (packet) => {
+    seen++;
+    const longer = { ...packet, bytes: new Uint8Array(packet.bytes.length + 1) };
+    return packet.bytes.length > 10 ? [] : [packet, longer];
+  });
+  send(network, a, to, new Uint8Array(5));
+  send(network, a, to, new Uint8Array(50));
+  send(network, c, to, new Uint8Array(70));
+  inject(network, c, { source: from, destination: to, bytes: new Uint8Array(60) });
+  while (step(network.clock));
+  const at = 'at 1000';
+  assert.deepEqual(b.heard, [
+    `10.0.0.1:4000 5 ${at}`,
+    `10.0.0.1:4000 6 ${at}`,
+    `10.0.0.3:4000 70 ${at}`,
+    `10.0.0.1:4000 60 ${at}`,
+  ]);
+  setTap(network, 'n1', 'n2', undefined);
+  send(network, a, to, new Uint8Array(50));
+  while (step(network.clock));
+  assert.deepEqual([seen, b.heard.length], [2, 5]);
 });

@@ -14,7 +14,6 @@ import {
   ExchangePattern,
   flowKeys,
   generateKeyPair,
-  type KeyPair,
   OfferFlag,
   offerFlags,
   openingPrologue,
@@ -25,7 +24,7 @@ import { destroyTcb, emitSyn, handleSegment, type Tcb } from '../transport/index
 import { type Control, parseHandshake } from '../wire/index.ts';
 import { admitSyn, countPeer, settleSynDebt } from './limits.ts';
 import { buildConnectionReset, buildRefusal, buildSynAck, sendPacket } from './packets.ts';
-import { judgeClient, proofOf } from './proof.ts';
+import { judgeClient, proofOf, staticKeyOf } from './proof.ts';
 import {
   arm,
   attachRecords,
@@ -145,7 +144,7 @@ function answer(
   return Reason.OK;
 }
 
-/** The second message, the same each time: a proof that was spoilt on its way must not end the exchange. */
+/** The second message, the same each time: a packet that was spoilt around a true proof must not end the exchange. */
 function makeAnswer(stack: StackState, connection: Connection, exchange: Exchange): Answer | undefined {
   const { security, protocol, service, remoteService: source, remoteFlow: flow, remoteNonce: nonce } = connection;
   const { segment, pattern, offerMessage, ephemeralKey } = exchange;
@@ -178,14 +177,6 @@ function createExchange(
     segment,
     receivedBytes,
   };
-}
-
-/** The listener's own key, or the stack's: made once, so that a half-open connection costs no more than it must. */
-function staticKeyOf(stack: StackState, { security }: Connection): KeyPair {
-  const { identity } = security;
-  if (identity !== undefined) return { scalar: identity.staticScalar, publicKey: identity.staticKey };
-  stack.ownKey ??= generateKeyPair(stack.options.primitives);
-  return stack.ownKey;
 }
 
 function takeKeys(stack: StackState, connection: Connection, exchange: Exchange): void {
@@ -270,10 +261,7 @@ function establishMutual(stack: StackState, connection: Connection, exchange: Ex
   if (handshake.message !== 2) return Reason.BAD_STATE;
   const message = bytes.slice(handshake.bodyOffset, handshake.bodyOffset + handshake.bodyBytes);
   const client = readProof(exchange.state, message);
-  if (client === undefined) {
-    exchange.state = makeAnswer(stack, connection, exchange)?.state;
-    return Reason.NOT_AUTHENTIC;
-  }
+  if (client === undefined) return Reason.NOT_AUTHENTIC;
   takeKeys(stack, connection, exchange);
   if (!isTagged(stack, connection)) {
     // The proof is right and the packet around it is not: the exchange waits for another, as if this had not come.

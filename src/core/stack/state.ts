@@ -157,6 +157,10 @@ export interface Connection {
   keys: FlowKeys | undefined;
   peerProof: PeerProof | undefined;
   challenge: PathChallenge | undefined;
+  /** The address before the last change, until it has answered. */
+  formerPeer: Locator | undefined;
+  formerAsked: number;
+  returnedUntilUs: number;
   /** When the last answer to a challenge, and the last probe because of a hint, left. */
   respondedUs: number;
   hintedUs: number;

@@ -21,6 +21,7 @@ import {
 } from '../transport/index.ts';
 import { abort, maybeFinish } from './close.ts';
 import { countDrop } from './counters.ts';
+import { askFormerPeer } from './path.ts';
 import { deliver, distrustUs, emitEvent, markReady } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { pointSink } from './workspace.ts';
@@ -135,6 +136,7 @@ function distrust(stack: StackState, connection: Connection): void {
 export function handleStreamTimeout(stack: StackState, connection: Connection): void {
   if (connection.tcb === undefined) return;
   handleTimeout(connection.tcb, stack.nowUs);
+  if (connection.tcb.timeouts > 0) askFormerPeer(stack, connection);
   settle(stack, connection);
 }
 

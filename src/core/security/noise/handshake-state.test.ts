@@ -299,6 +299,32 @@ describe('handshake state: what it holds', () => {
     }
   });
 
+  it('what a message supersedes is overwritten, and what a refused one had led to', () => {
+    const derived: Uint8Array[] = [];
+    const hmac = (key: Uint8Array, data: Uint8Array): Uint8Array => {
+      const digest = primitives.hmac(key, data);
+      derived.push(digest);
+      return digest;
+    };
+    const { message } = upTo('NX', 1);
+    const { clientEphemeral: ephemeralKey } = keys;
+    const options = { primitives: { ...primitives, hmac }, pattern: 'NX', initiator: true, prologue } as const;
+    const reader = createHandshakeState({ ...options, ephemeralKey });
+    write(reader);
+    const secrets = (): number => derived.filter((bytes) => bytes.some((byte) => byte !== 0)).length;
+    const forged = message.slice();
+    forged[forged.length - 1]! ^= 1;
+    readMessage(reader, forged);
+    assert.equal(derived.length, 6, 'ee and es');
+    assert.equal(secrets(), 0);
+    const { chainingKey: superseded } = reader.symmetric;
+    readMessage(reader, message);
+    assert.equal(secrets(), 2, 'the chaining key and the key of the cipher');
+    assert.ok(superseded.every((byte) => byte === 0));
+    abandon(reader);
+    assert.equal(secrets(), 0);
+  });
+
   it('what a refused message had mixed in is not what a later one finds', () => {
     const { reader, message } = upTo('NX', 1);
     const before = { hash: reader.symmetric.hash, chain: chainingKey(reader).slice() };
