@@ -7,9 +7,10 @@ import { Reason } from '../base/index.ts';
 import type { Segment } from '../wire/index.ts';
 import { challenge } from './ack.ts';
 import { releaseBlocks } from './blocks.ts';
-import { finWasAcked } from './closing.ts';
+import { finWasAcked, reset } from './closing.ts';
 import { acknowledge, markSacked, raiseHighest } from './scoreboard.ts';
-import { deliveredEdge, fromWire, type Tcb, tsvalAt } from './tcb.ts';
+import { deliveredEdge, fail, fromWire, type Tcb, tsvalAt, wireSeq } from './tcb.ts';
+import { Signal } from './types.ts';
 
 const minRenegeUs = 10_000;
 
@@ -23,10 +24,19 @@ export function handleAck(tcb: Tcb, nowUs: number, segment: Segment, seq: number
   const advanced = ack > tcb.sndUna;
   if (advanced) advance(tcb, nowUs, ack, segment);
   if (segment.sackBlocks > 0) handleSack(tcb, segment, ack);
+  if (tcb.delivery.unsent) return giveUpLiar(tcb);
   if (tcb.delivery.ambiguous) resolveAmbiguity(tcb, segment);
   watchForReneging(tcb, nowUs, segment, ack, pure);
   handleWindow(tcb, segment, seq, advanced, ack);
   return Reason.OK;
+}
+
+/** Plain TCP tells the peer by a reset; above SAL that is SAL's to do. */
+function giveUpLiar(tcb: Tcb): Reason {
+  const { end } = tcb.scoreboard;
+  fail(tcb, Signal.HOSTILE);
+  if (tcb.options.opening === 'self') reset(tcb, wireSeq(tcb.iss, end));
+  return Reason.MISBEHAVING;
 }
 
 function advance(tcb: Tcb, nowUs: number, ack: number, segment: Segment): void {

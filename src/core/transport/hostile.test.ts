@@ -1,0 +1,115 @@
+// A peer that has the keys and breaks the rules: it acknowledges what it did not receive, splits its ACKs, reports
+// crumbs, offers crumbs, sends holes, or keeps its window shut. None of it may earn it a rate, our memory or our time.
+
+import { strict as assert } from 'node:assert';
+import { test } from 'node:test';
+import type { Reason } from '../base/index.ts';
+import { createSegment, emitSegment, type Segment, TcpFlag } from '../wire/index.ts';
+import { handleSegment, Signal, type Tcb } from './index.ts';
+import { deliver, describe, makeWorld, open, pump, settle, type World } from './two-ends.test.ts';
+
+const packet = new Uint8Array(2048);
+const view = new DataView(packet.buffer);
+
+function openWorld(...args: Parameters<typeof makeWorld>): World {
+  const world = makeWorld(...args);
+  open(world);
+  return world;
+}
+
+/** What the peer of `tcb` makes up: a segment of `bytes` of payload that passes every check but those under test. */
+function give(tcb: Tcb, nowUs: number, changes: Partial<Segment>, bytes = 0): Reason {
+  const segment = Object.assign(createSegment(), {
+    flags: TcpFlag.ACK,
+    seq: (tcb.irs + 1 + tcb.rcvNxt) >>> 0,
+    ack: (tcb.iss + 1 + tcb.sndUna) >>> 0,
+    windowRaw: 65_535,
+    hasTimestamps: tcb.timestamps,
+    tsval: tcb.tsRecent,
+    ...changes,
+  });
+  return handleSegment(tcb, nowUs, view, packet, 0, emitSegment(view, 0, segment) + bytes);
+}
+
+const wire = (tcb: Tcb, offset: number): number => (tcb.iss + 1 + offset) >>> 0;
+
+function sackOf(tcb: Tcb, start: number, end: number): Partial<Segment> {
+  const { sackStart, sackEnd } = createSegment();
+  sackStart[0] = wire(tcb, start);
+  sackEnd[0] = wire(tcb, end);
+  return { sackBlocks: 1, sackStart, sackEnd };
+}
+
+/** The first end sends into the void; every 2 ms the peer vouches for what was sent up to then. */
+function lie(world: World, changes: (tcb: Tcb) => Partial<Segment>, limitBytes: number): void {
+  const [a] = world.ends;
+  const { tcb } = a;
+  world.links[0].loss = 1;
+  a.toSend = 1e9;
+  for (let i = 0; i < 20_000 && (a.signals & Signal.HOSTILE) === 0 && tcb.scoreboard.end < limitBytes; i++) {
+    pump(world, 0);
+    world.nowUs += 2_000;
+    give(tcb, world.nowUs, changes(tcb));
+    settle(world, 0);
+  }
+}
+
+test('optimistic ACKs: who acknowledges a segment that never left is given up, above SAL and on plain TCP', () => {
+  for (const opening of ['lower', 'self'] as const) {
+    const world = openWorld(1, {}, { opening });
+    const { tcb } = world.ends[0];
+    lie(world, ({ scoreboard }) => ({ ack: wire(tcb, scoreboard.end) }), 8e6);
+    assert.ok(world.ends[0].signals & Signal.HOSTILE, `not found out after ${tcb.scoreboard.end} bytes`);
+    assert.equal(tcb.state, 'CLOSED');
+    assert.equal(tcb.resetFlags !== 0, opening === 'self', 'plain TCP tells it by a reset');
+  }
+});
+
+test('optimistic ACKs: SACK of a segment that never left is a lie, too, and so is one without SACK agreed upon', () => {
+  const world = openWorld();
+  const { tcb } = world.ends[0];
+  // As one that has yet to accept the latest record.
+  let ack = 0;
+  const vouch = ({ scoreboard: { end } }: Tcb): Partial<Segment> => {
+    const changes = { ack: wire(tcb, ack), ...sackOf(tcb, ack, end) };
+    ack = end;
+    return changes;
+  };
+  lie(world, vouch, 8e6);
+  assert.ok(world.ends[0].signals & Signal.HOSTILE);
+  const without = openWorld();
+  without.ends[0].tcb.sackPermitted = false;
+  lie(without, ({ scoreboard, iss }) => ({ ack: (iss + 1 + scoreboard.end) >>> 0 }), 200e6);
+  assert.ok(without.ends[0].signals & Signal.HOSTILE);
+});
+
+test('optimistic ACKs: to find a liar costs an honest peer less than 1%, no window and no recovery', (t) => {
+  const link = { bytesPerUs: 12.5, delayUs: 10_000, queueBytes: 8e6 };
+  const took = [false, true].map((trying) => {
+    const world = openWorld(3, link, { receiveBufferBytes: 700_000 });
+    const { tcb } = world.ends[0];
+    if (!trying) tcb.withholdAt = Infinity;
+    const startUs = world.nowUs;
+    deliver(world, 0, 60e6);
+    const { withheld, recoveries, timeouts, retransmits, undos } = tcb.counters;
+    if (trying) assert.ok(withheld >= 1, `${withheld} trials`);
+    if (trying) assert.deepEqual([retransmits, recoveries, timeouts, undos], [0, 0, 0, 0]);
+    return world.nowUs - startUs;
+  });
+  t.diagnostic(`${took[0]} us without trials, ${took[1]} us with them`);
+  assert.ok(took[1]! < 1.01 * took[0]!, `${took}`);
+});
+
+test('optimistic ACKs: an honest peer without SACK is not suspected, nor one on a path that loses and reorders', () => {
+  for (const seed of [1, 2, 3]) {
+    const world = openWorld(seed, { loss: 0.01, reordering: 0.05, lateUs: 8_000, duplication: 0.02, bytesPerUs: 12.5 });
+    const { tcb } = world.ends[0];
+    if (seed === 3) tcb.sackPermitted = false;
+    for (let i = 1; i <= 20; i++) {
+      tcb.withholdAt = 0;
+      deliver(world, 0, 300_000);
+    }
+    assert.ok(tcb.counters.withheld >= 5, `${tcb.counters.withheld} trials`);
+    assert.equal(tcb.state, 'ESTABLISHED', describe(world));
+  }
+});
