@@ -13,6 +13,9 @@ import { deliveredEdge, fail, fromWire, type Tcb, tsvalAt, wireSeq } from './tcb
 import { Signal } from './types.ts';
 
 const minRenegeUs = 10_000;
+/** Reports of single bytes would cut the scoreboard into as many runs; those of an honest peer end where segments do. */
+const runsPerSegment = 2;
+const spareRuns = 1024;
 
 /** `pure`: the segment carries no payload. */
 export function handleAck(tcb: Tcb, nowUs: number, segment: Segment, seq: number, pure: boolean): Reason {
@@ -65,6 +68,8 @@ function resolveAmbiguity(tcb: Tcb, segment: Segment): void {
 
 function handleSack(tcb: Tcb, segment: Segment, ack: number): void {
   const { scoreboard } = tcb;
+  const segments = Math.ceil((scoreboard.end - tcb.sndUna) / tcb.mssBytes);
+  const mostRuns = spareRuns + runsPerSegment * segments;
   let highest = 0;
   for (let i = 0; i < segment.sackBlocks; i++) {
     const start = fromWire(tcb.iss, segment.sackStart[i]!, tcb.sndUna);
@@ -74,7 +79,7 @@ function handleSack(tcb: Tcb, segment: Segment, ack: number): void {
       continue;
     }
     if (start >= end || end > scoreboard.end || end <= tcb.sndUna) continue;
-    markSacked(scoreboard, Math.max(start, tcb.sndUna), end, tcb.delivery);
+    markSacked(scoreboard, Math.max(start, tcb.sndUna), end, tcb.delivery, mostRuns);
     highest = Math.max(highest, end);
   }
   raiseHighest(scoreboard, highest);

@@ -5,7 +5,7 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import type { Reason } from '../base/index.ts';
 import { createSegment, emitSegment, type Segment, TcpFlag } from '../wire/index.ts';
-import { handleSegment, Signal, type Tcb } from './index.ts';
+import { endBatch, handleSegment, Signal, type Tcb } from './index.ts';
 import { deliver, describe, makeWorld, open, pump, settle, type World } from './two-ends.test.ts';
 
 const packet = new Uint8Array(2048);
@@ -38,6 +38,22 @@ function sackOf(tcb: Tcb, start: number, end: number): Partial<Segment> {
   sackStart[0] = wire(tcb, start);
   sackEnd[0] = wire(tcb, end);
   return { sackBlocks: 1, sackStart, sackEnd };
+}
+
+/** The first end has sent a flight into the void: what the peer says of it is up to the test. */
+function flight(bytes: number): World {
+  const world = openWorld();
+  const [a] = world.ends;
+  a.tcb.congestion.cwndBytes = bytes;
+  a.tcb.pacer.bytesPerUs = 0;
+  a.tcb.sndWnd = bytes;
+  a.tcb.withholdAt = Infinity;
+  world.links[0].loss = 1;
+  a.toSend = bytes;
+  pump(world, 0);
+  assert.equal(a.tcb.scoreboard.end, bytes);
+  world.nowUs += 20_000;
+  return world;
 }
 
 /** The first end sends into the void; every 2 ms the peer vouches for what was sent up to then. */
@@ -112,4 +128,68 @@ test('optimistic ACKs: an honest peer without SACK is not suspected, nor one on 
     assert.ok(tcb.counters.withheld >= 5, `${tcb.counters.withheld} trials`);
     assert.equal(tcb.state, 'ESTABLISHED', describe(world));
   }
+});
+
+test('split ACKs: a segment acknowledged byte by byte earns what it earns at once', () => {
+  const grown = [1132, 1].map((step) => {
+    const { ends, nowUs } = flight(200 * 1132);
+    const { tcb } = ends[0];
+    // A full window that is in use grows; the application has more.
+    tcb.cwndLimitedEnd = tcb.scoreboard.end;
+    for (let ack = step; ack <= 20 * 1132; ack += step) {
+      give(tcb, nowUs, { ack: wire(tcb, ack) });
+      endBatch(tcb, nowUs);
+    }
+    return tcb.congestion.cwndBytes;
+  });
+  assert.equal(grown[0], 220 * 1132);
+  assert.equal(grown[1], grown[0]);
+});
+
+test('split ACKs: nor beyond slow start', () => {
+  const grown = [1132, 1].map((step) => {
+    const { ends, nowUs } = flight(200 * 1132);
+    const { tcb } = ends[0];
+    tcb.cwndLimitedEnd = tcb.scoreboard.end;
+    tcb.congestion.ssthreshBytes = 100_000;
+    for (let ack = step; ack <= 100 * 1132; ack += step) {
+      const atUs = nowUs + Math.floor((ack / 1132) * 100);
+      give(tcb, atUs, { ack: wire(tcb, ack) });
+      endBatch(tcb, atUs);
+    }
+    return tcb.congestion.cwndBytes - 200 * 1132;
+  });
+  assert.ok(grown[1]! <= 1.01 * grown[0]! + 1, `${grown[1]} bytes against ${grown[0]}`);
+});
+
+test('duplicate ACKs: a hundred thousand of them earn nothing and send nothing', () => {
+  const world = flight(200 * 1132);
+  const { tcb } = world.ends[0];
+  give(tcb, world.nowUs, { ack: wire(tcb, 1132) });
+  endBatch(tcb, world.nowUs);
+  const { cwndBytes } = tcb.congestion;
+  const { segmentsOut } = tcb.counters;
+  for (let i = 0; i < 100_000; i++) {
+    give(tcb, world.nowUs, { ack: wire(tcb, 1132) });
+    endBatch(tcb, world.nowUs);
+  }
+  pump(world, 0);
+  assert.ok(tcb.congestion.cwndBytes <= cwndBytes);
+  assert.equal(tcb.counters.segmentsOut, segmentsOut);
+});
+
+test('crumbs of SACK: every second byte reported leaves no more runs than a few for each segment', (t) => {
+  const world = flight(1000 * 1132);
+  const { tcb } = world.ends[0];
+  const startedAt = process.hrtime.bigint();
+  for (let i = 0; i < 30_000; i++) {
+    give(tcb, world.nowUs, sackOf(tcb, 2 * i + 1, 2 * i + 2));
+    if (i % 60 === 0) endBatch(tcb, world.nowUs);
+  }
+  t.diagnostic(`${Number(process.hrtime.bigint() - startedAt) / 30_000} ns for each`);
+  assert.ok(tcb.scoreboard.runs.count <= 3_100, `${tcb.scoreboard.runs.count} runs`);
+  // Honest reports still count.
+  give(tcb, world.nowUs, { ack: wire(tcb, 500 * 1132) });
+  give(tcb, world.nowUs, sackOf(tcb, 600 * 1132, 1000 * 1132));
+  assert.equal(tcb.scoreboard.sackedBytes, 400 * 1132);
 });

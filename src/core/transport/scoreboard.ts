@@ -106,13 +106,20 @@ export function acknowledge(sb: Scoreboard, spare: Columns[], ack: number, out: 
   if (runs.count === 0) forget(sb, spare);
 }
 
-/** One SACK block. */
-export function markSacked(sb: Scoreboard, start: number, end: number, out: Delivery): void {
+/** One SACK block. What would cut a run in two is passed over once there are `mostRuns`. */
+export function markSacked(
+  sb: Scoreboard,
+  start: number,
+  end: number,
+  out: Delivery,
+  mostRuns: number = Infinity,
+): void {
   const { runs } = sb;
   if (runs.count === 0) return;
   let at = Math.max(runs.first, findAt(runs, start));
   while (at < runs.first + runs.count && runs.starts[at]! < end) {
-    if ((runs.marks[at]! & Run.SACKED) === 0) {
+    const whole = runs.starts[at]! >= start && runEnd(sb, at) <= end;
+    if ((runs.marks[at]! & Run.SACKED) === 0 && (whole || runs.count < mostRuns)) {
       at = isolate(sb, at, start, end);
       deliver(sb, at, runs.starts[at]!, runEnd(sb, at), out);
       mark(sb, at, (runs.marks[at]! | Run.SACKED) & ~Run.LOST);
