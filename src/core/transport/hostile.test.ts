@@ -3,10 +3,21 @@
 
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
-import type { Reason } from '../base/index.ts';
+import { Reason } from '../base/index.ts';
 import { createSegment, emitSegment, type Segment, TcpFlag } from '../wire/index.ts';
-import { endBatch, handleSegment, Signal, type Tcb } from './index.ts';
-import { deliver, describe, makeWorld, open, pump, settle, type World } from './two-ends.test.ts';
+import { createBlockPool, createTcb, emitSyn, endBatch, handleSegment, Signal, type Tcb } from './index.ts';
+import {
+  deliver,
+  describe,
+  makeWorld,
+  open,
+  pass,
+  pump,
+  settle,
+  tcbOptions,
+  type World,
+  watch,
+} from './two-ends.test.ts';
 
 const packet = new Uint8Array(2048);
 const view = new DataView(packet.buffer);
@@ -192,4 +203,47 @@ test('crumbs of SACK: every second byte reported leaves no more runs than a few 
   give(tcb, world.nowUs, { ack: wire(tcb, 500 * 1132) });
   give(tcb, world.nowUs, sackOf(tcb, 600 * 1132, 1000 * 1132));
   assert.equal(tcb.scoreboard.sackedBytes, 400 * 1132);
+});
+
+function mssAfter(opening: 'lower' | 'self', mss: number): number {
+  const tcb = createTcb(tcbOptions({ opening, headerBytes: 40, packetBytes: 1500 }), createBlockPool());
+  emitSyn(tcb, 0, view, 0);
+  const changes = { flags: TcpFlag.SYN | TcpFlag.ACK, seq: 7, ack: wire(tcb, 0), mss, hasTimestamps: true };
+  assert.equal(give(tcb, 0, changes), Reason.OK);
+  return tcb.peerMss;
+}
+
+test('tiny MSS: below what any host takes it is not believed; where plain TCP gives none, the default counts', () => {
+  assert.deepEqual([mssAfter('lower', 1), mssAfter('lower', 535), mssAfter('lower', 9000)], [536, 536, 9000]);
+  assert.deepEqual([mssAfter('self', 1), mssAfter('self', 256), mssAfter('self', 1460)], [256, 256, 1460]);
+  assert.equal(mssAfter('self', 0), 536);
+});
+
+test('tiny windows: a peer that offers crumbs draws a segment for each probe, not for each ACK', () => {
+  const world = openWorld(1, {}, {}, { receiveBufferBytes: 10 });
+  const [a, b] = world.ends;
+  a.tcb.maxSndWnd = 10;
+  a.tcb.sndWnd = 10;
+  const sent = watch(world, 0, () => true);
+  a.toSend = 100_000;
+  const acks = 5_000;
+  for (let i = 0; i < acks; i++) {
+    pass(world, 1_000);
+    const { end } = a.tcb.scoreboard;
+    give(a.tcb, world.nowUs, {
+      ack: wire(a.tcb, end),
+      windowRaw: 10 >> a.tcb.sndScale,
+      seq: (a.tcb.irs + 1 + a.tcb.rcvNxt) >>> 0,
+    });
+    a.tcb.sndWnd = 10;
+    settle(world, 0);
+  }
+  const withData = sent.filter(({ bytes }) => bytes > 0);
+  assert.ok(withData.length >= 2 && withData.length <= 26, `${withData.length} segments in ${acks} ms`);
+  assert.equal(b.received, 0);
+});
+
+test('tiny windows: an honest peer with a buffer of 600 bytes is served at its pace', () => {
+  const world = openWorld(1, { delayUs: 1_000 }, {}, { receiveBufferBytes: 600 });
+  deliver(world, 0, 20_000, 5_000_000);
 });
