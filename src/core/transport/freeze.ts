@@ -65,6 +65,7 @@ function delayTimers(timers: Timers, byUs: number): void {
   timers.reorderUs += byUs;
   timers.probeUs += byUs;
   timers.renegeUs += byUs;
+  timers.withheldUs += byUs;
   timers.ackUs += byUs;
   timers.keepAliveUs += byUs;
   timers.paceUs += byUs;

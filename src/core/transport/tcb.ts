@@ -22,10 +22,12 @@ import {
   type Scoreboard,
 } from './scoreboard.ts';
 import type { TcbOptions, TcpState } from './types.ts';
+import { firstWithheldAt } from './withhold.ts';
 
 export interface Tcb {
   options: TcbOptions;
   readonly pool: BlockPool;
+  readonly random: Random;
   state: TcpState;
   /** `Signal` bits; the caller clears them. */
   signals: number;
@@ -146,6 +148,8 @@ export interface Tcb {
   tlpEnd: number;
   tlpRetransmitted: boolean;
   tlpDue: boolean;
+  /** From this offset on a segment is withheld, to see whether the peer acknowledges it (withhold.ts). */
+  withholdAt: number;
 
   // Probes for an answer: zero window, withheld acknowledgement, keep-alive.
   probeDue: boolean;
@@ -169,6 +173,8 @@ export interface Timers {
   reorderUs: number;
   probeUs: number;
   renegeUs: number;
+  /** What is withheld leaves. */
+  withheldUs: number;
   ackUs: number;
   keepAliveUs: number;
   paceUs: number;
@@ -204,6 +210,8 @@ export interface TcbCounters {
   recoveries: number;
   undos: number;
   reneged: number;
+  /** Segments withheld to try the peer. */
+  withheld: number;
   duplicatesIn: number;
   outOfOrderIn: number;
   rejectedBytes: number;
@@ -226,6 +234,7 @@ export function createTcb(options: TcbOptions, pool: BlockPool, random: Random =
   return {
     options,
     pool,
+    random,
     state: 'CLOSED',
     signals: 0,
     begun: false,
@@ -304,6 +313,7 @@ export function createTcb(options: TcbOptions, pool: BlockPool, random: Random =
     tlpEnd: -1,
     tlpRetransmitted: false,
     tlpDue: false,
+    withholdAt: firstWithheldAt(random),
     probeDue: false,
     probeBackoff: 0,
     unanswered: 0,
@@ -411,6 +421,7 @@ export function clearTimers(timers: Timers): void {
   timers.reorderUs = Infinity;
   timers.probeUs = Infinity;
   timers.renegeUs = Infinity;
+  timers.withheldUs = Infinity;
   timers.ackUs = Infinity;
   timers.keepAliveUs = Infinity;
   timers.paceUs = Infinity;
@@ -424,6 +435,7 @@ function createTimers(): Timers {
     reorderUs: Infinity,
     probeUs: Infinity,
     renegeUs: Infinity,
+    withheldUs: Infinity,
     ackUs: Infinity,
     keepAliveUs: Infinity,
     paceUs: Infinity,
@@ -457,6 +469,7 @@ function createCounters(): TcbCounters {
     recoveries: 0,
     undos: 0,
     reneged: 0,
+    withheld: 0,
     duplicatesIn: 0,
     outOfOrderIn: 0,
     rejectedBytes: 0,

@@ -10,6 +10,7 @@ import { backOff } from './rtt.ts';
 import { mark, Run } from './scoreboard.ts';
 import { deliveredEdge, fail, isSynchronized, type Tcb, undeliveredBytes } from './tcb.ts';
 import { Signal } from './types.ts';
+import { releaseWithheld } from './withhold.ts';
 
 /** RFC 9293 section 3.8.3: R2 as a number of attempts, for data and for SYNs. */
 const retransmissionLimit = 15;
@@ -22,7 +23,8 @@ const worstAckDelayUs = { lower: 50_000, self: 200_000 } as const;
 export function nextDeadlineUs(tcb: Tcb): number {
   if (tcb.frozenAtUs >= 0) return Infinity;
   const t = tcb.timers;
-  return Math.min(t.rtoUs, t.tlpUs, t.reorderUs, t.probeUs, t.renegeUs, t.ackUs, t.keepAliveUs, t.paceUs, t.stateUs);
+  const recoveryUs = Math.min(t.rtoUs, t.tlpUs, t.reorderUs, t.renegeUs, t.withheldUs);
+  return Math.min(recoveryUs, t.probeUs, t.ackUs, t.keepAliveUs, t.paceUs, t.stateUs);
 }
 
 /** Handles every deadline that has come; `egress` has something to send afterwards, or `signals` say what ended. */
@@ -32,6 +34,7 @@ export function handleTimeout(tcb: Tcb, nowUs: number): void {
   if (nowUs >= timers.stateUs) stateTimedOut(tcb);
   if (nowUs >= timers.reorderUs) detectLosses(tcb, nowUs);
   if (nowUs >= timers.renegeUs) repairReneging(tcb);
+  if (nowUs >= timers.withheldUs) releaseWithheld(tcb);
   if (nowUs >= timers.tlpUs) tailLossTimedOut(tcb, nowUs);
   if (nowUs >= timers.rtoUs) retransmissionTimedOut(tcb, nowUs);
   if (nowUs >= timers.probeUs) probeTimedOut(tcb, nowUs);

@@ -68,6 +68,8 @@ export const Signal = {
   RESET: 32,
   /** Retransmission or keep-alive gave up. */
   TIMED_OUT: 64,
+  /** The peer acknowledged what was withheld from it: it lies about what it receives. */
+  HOSTILE: 128,
 } as const;
 
 export interface TcbOptions {
