@@ -16,3 +16,9 @@ export function firstStrange(bytes: Uint8Array, at: number, length: number, stre
   for (let i = 0; i < length; i += i < 64 ? 1 : 13) if (bytes[at + i] !== contentAt(stream, offset + i)) return at + i;
   return -1;
 }
+
+/** The first of `length` bytes in which two views differ; -1: none. */
+export function firstDifference(a: DataView, aOffset: number, b: DataView, bOffset: number, length: number): number {
+  for (let i = 0; i < length; i++) if (a.getUint8(aOffset + i) !== b.getUint8(bOffset + i)) return i;
+  return -1;
+}

@@ -106,9 +106,14 @@ function reportOf(target: string, seed: number, result: CampaignResult): Report 
     edges,
     corpus: pool.length,
     slowestMs: Number(slowestMs.toFixed(2)),
-    crashes: result.crashes.map(({ data, error }) => ({ file: writeCrash(target, data), error: inspect(error) })),
+    crashes: result.crashes.map(({ data, error }) => ({ file: writeCrash(target, data), error: describe(error) })),
     hangs,
   };
+}
+
+/** With the files as they stand on disk. */
+function describe(error: unknown): string {
+  return inspect(error).replace(/\?fuzz=[\w-]+/g, '');
 }
 
 function print(report: Report): void {

@@ -6,6 +6,9 @@ import { strict as assert } from 'node:assert';
 import { Reason } from '../../../src/core/base/index.ts';
 import * as wire from '../../../src/core/wire/index.ts';
 import { viewOf } from '../../vectors/load.ts';
+import { firstDifference } from '../content.ts';
+
+export const maxBytes = 1500;
 
 export function fuzz(data: Uint8Array): void {
   const view = viewOf(data);
@@ -71,10 +74,9 @@ function checkAppend(view: DataView, datagramBytes: number): void {
   assert.equal(wire.parseSource(scratch, again.sourceOffset, source), Reason.OK);
   assert.equal(source.count, before + 1);
   assert.ok(wire.sourceHasRouter(scratch, source, router));
-  assert.equal(again.payloadBytes, packet.payloadBytes);
-  for (let i = 0; i < packet.payloadBytes; i++)
-    if (scratch.getUint8(again.payloadOffset + i) !== view.getUint8(packet.payloadOffset + i))
-      assert.fail(`byte ${i} of the payload`);
+  const { payloadOffset, payloadBytes } = packet;
+  assert.equal(again.payloadBytes, payloadBytes);
+  assert.equal(firstDifference(scratch, again.payloadOffset, view, payloadOffset, payloadBytes), -1, 'the payload');
 }
 
 function countBits(word: number): number {
