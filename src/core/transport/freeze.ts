@@ -23,6 +23,7 @@ export function resume(tcb: Tcb, nowUs: number): void {
   delayTimers(tcb.timers, lostUs);
   tcb.lastReceivedUs += lostUs;
   tcb.lastProgressUs += lostUs;
+  tcb.stalledSinceUs += lostUs;
   if (tcb.lastSentUs >= 0) tcb.lastSentUs += lostUs;
   askAtOnce(tcb, nowUs);
 }
@@ -68,6 +69,7 @@ function delayTimers(timers: Timers, byUs: number): void {
   timers.withheldUs += byUs;
   timers.ackUs += byUs;
   timers.keepAliveUs += byUs;
+  timers.stallUs += byUs;
   timers.paceUs += byUs;
   timers.stateUs += byUs;
 }

@@ -5,7 +5,7 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { Reason } from '../base/index.ts';
 import { createSegment, emitSegment, type Segment, TcpFlag } from '../wire/index.ts';
-import { createBlockPool, createTcb, emitSyn, endBatch, handleSegment, Signal, type Tcb } from './index.ts';
+import { blockBytes, createBlockPool, createTcb, emitSyn, endBatch, handleSegment, Signal, type Tcb } from './index.ts';
 import {
   deliver,
   describe,
@@ -13,6 +13,7 @@ import {
   open,
   pass,
   pump,
+  run,
   settle,
   tcbOptions,
   type World,
@@ -246,4 +247,111 @@ test('tiny windows: a peer that offers crumbs draws a segment for each probe, no
 test('tiny windows: an honest peer with a buffer of 600 bytes is served at its pace', () => {
   const world = openWorld(1, { delayUs: 1_000 }, {}, { receiveBufferBytes: 600 });
   deliver(world, 0, 20_000, 5_000_000);
+});
+
+test('holes: one byte in every block is not worth the blocks, and what is denser is kept', () => {
+  const world = openWorld();
+  const [, b] = world.ends;
+  const { tcb, pool } = b;
+  tcb.rcvBufBytes = 16 * 1024 * 1024;
+  tcb.rcvAdv = tcb.rcvBufBytes;
+  const sparse = (at: number, bytes: number): Reason =>
+    give(tcb, world.nowUs, { seq: (tcb.irs + 1 + at) >>> 0 }, bytes);
+  for (let i = 1; i < 1000; i++) sparse(i * blockBytes, 1);
+  assert.ok(pool.lent <= 9, `${pool.lent} blocks for as many bytes`);
+  assert.equal(sparse(500 * blockBytes, 1), Reason.LIMIT);
+  // What lies near is still taken, and a stretch with a hole before it is dense enough.
+  for (let at = blockBytes + 1; at < 100 * blockBytes; at += 1024) assert.equal(sparse(at, 1024), Reason.OK);
+  assert.ok(pool.lent <= 110);
+  for (let at = 100 * blockBytes; at < 900 * blockBytes; at += 4 * 1024) sparse(at, 1024);
+  assert.ok(pool.lent <= 400, `${pool.lent}`);
+});
+
+test('holes: the time for each segment does not grow with what is held', (t) => {
+  const world = openWorld();
+  const { tcb } = world.ends[1];
+  tcb.rcvAdv = tcb.rcvBufBytes = 4 * 1024 * 1024;
+  const startedAt = process.hrtime.bigint();
+  for (let i = 1; i <= 100_000; i++) {
+    give(tcb, world.nowUs, { seq: (tcb.irs + 1 + 2 * i) >>> 0 }, 1);
+    if (i % 64 === 0) endBatch(tcb, world.nowUs);
+  }
+  t.diagnostic(`${Number(process.hrtime.bigint() - startedAt) / 100_000} ns for each`);
+  assert.ok(tcb.reassembly.intervals.count <= 256);
+});
+
+test('memory: over the limit of the pool nothing is taken out of order; what is in order is, a little longer', () => {
+  const pool = createBlockPool(16 * blockBytes);
+  const tcb = createTcb(tcbOptions(), pool);
+  give(tcb, 0, { flags: TcpFlag.SYN, ack: 0, windowScale: 7, sackPermitted: true });
+  emitSyn(tcb, 0, view, 0);
+  give(tcb, 0, { seq: (tcb.irs + 1) >>> 0, ack: wire(tcb, 0) });
+  const take = (at: number, bytes = 1024): Reason => give(tcb, 0, { seq: (tcb.irs + 1 + at) >>> 0 }, bytes);
+  tcb.rcvAdv = tcb.rcvBufBytes = 100 * blockBytes;
+  for (let at = 4096; at < 16 * blockBytes; at += 1024) assert.equal(take(at), Reason.OK);
+  assert.equal(take(16 * blockBytes), Reason.LIMIT);
+  for (let at = 0; at < 4096; at += 1024) assert.equal(take(at), Reason.OK);
+  for (let at = 16 * blockBytes; at < 18 * blockBytes; at += 1024) assert.equal(take(at), Reason.OK);
+  assert.equal(take(18 * blockBytes), Reason.LIMIT);
+  pool.elsewhereBytes = 1;
+  assert.equal(pool.lent, 18);
+});
+
+/** A peer that shuts its window after `bytes` and answers every probe. */
+function shutWindow(stallUs?: number): World {
+  const options = stallUs === undefined ? {} : { stallUs };
+  const world = openWorld(1, {}, { receiveBufferBytes: 100_000, ...options });
+  const [a, b] = world.ends;
+  b.reading = false;
+  a.toSend = 300_000;
+  pass(world, 2_000_000);
+  return world;
+}
+
+test('zero window: a peer that answers probes and takes nothing is given up after 15 minutes, or when it was said', () => {
+  for (const [stallUs, atUs] of [
+    [undefined, 900e6],
+    [120e6, 120e6],
+  ] as const) {
+    const world = shutWindow(stallUs);
+    const [a] = world.ends;
+    pass(world, atUs - 10e6);
+    assert.equal(a.tcb.state, 'ESTABLISHED');
+    pass(world, 10e6);
+    assert.equal(a.tcb.state, 'CLOSED');
+    assert.ok(a.signals & Signal.TIMED_OUT);
+  }
+});
+
+test('zero window: a byte now and then is no progress, a segment is', () => {
+  const world = shutWindow(120e6);
+  const [a, b] = world.ends;
+  for (let i = 0; i < 20; i++) {
+    pass(world, 5e6);
+    a.tcb.sndWnd += 1;
+    b.tcb.rcvAdv += 1;
+  }
+  pass(world, 20e6);
+  assert.equal(a.tcb.state, 'CLOSED');
+  const slow = shutWindow(120e6);
+  for (let i = 0; i < 10; i++) {
+    const { received } = slow.ends[1];
+    slow.ends[0].toSend += 10_000;
+    slow.ends[1].reading = true;
+    run(slow, () => slow.ends[1].received > received, 100e6);
+    slow.ends[1].reading = false;
+    pass(slow, 50e6);
+  }
+  assert.equal(slow.ends[0].tcb.state, 'ESTABLISHED');
+});
+
+test('zero window: idle connections, and those that send now and then, are not counted as stalled', () => {
+  const world = openWorld(1, {}, { stallUs: 60e6 });
+  const { tcb } = world.ends[0];
+  for (let i = 0; i < 10; i++) {
+    deliver(world, 0, 10);
+    pass(world, 100e6);
+    assert.equal(tcb.stalledSinceUs, Infinity);
+  }
+  assert.equal(tcb.state, 'ESTABLISHED');
 });

@@ -139,6 +139,9 @@ export interface Tcb {
   /** Consecutive retransmission timeouts. */
   timeouts: number;
   lastProgressUs: number;
+  /** Since when data has waited and the peer has taken next to nothing; Infinity: none waits. And what it had taken then. */
+  stalledSinceUs: number;
+  stallMark: number;
   /** Eifel: timestamp of the first retransmission of this recovery (-1: none yet, -2: not to be undone), and where. */
   undoTsval: number;
   undoStart: number;
@@ -177,6 +180,7 @@ export interface Timers {
   withheldUs: number;
   ackUs: number;
   keepAliveUs: number;
+  stallUs: number;
   paceUs: number;
   /** SYN retransmission, and TIME-WAIT. */
   stateUs: number;
@@ -307,6 +311,8 @@ export function createTcb(options: TcbOptions, pool: BlockPool, random: Random =
     roundEnd: 0,
     timeouts: 0,
     lastProgressUs: 0,
+    stalledSinceUs: Infinity,
+    stallMark: 0,
     undoTsval: -2,
     undoStart: 0,
     undoBytes: 0,
@@ -424,6 +430,7 @@ export function clearTimers(timers: Timers): void {
   timers.withheldUs = Infinity;
   timers.ackUs = Infinity;
   timers.keepAliveUs = Infinity;
+  timers.stallUs = Infinity;
   timers.paceUs = Infinity;
   timers.stateUs = Infinity;
 }
@@ -438,6 +445,7 @@ function createTimers(): Timers {
     withheldUs: Infinity,
     ackUs: Infinity,
     keepAliveUs: Infinity,
+    stallUs: Infinity,
     paceUs: Infinity,
     stateUs: Infinity,
   };
