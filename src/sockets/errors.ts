@@ -63,6 +63,10 @@ const established = new Map<number, Row>([
   [Reason.CLOSED, gone],
   [Reason.TIMED_OUT, { code: 'ETIMEDOUT', why: 'no answer in time', retryable: true, next: doctor }],
   [Reason.UNREACHABLE, { code: 'EHOSTUNREACH', why: 'there is no way to it now', retryable: true, next: doctor }],
+  [
+    Reason.MISBEHAVING,
+    { code: 'EPROTO', why: 'the other end acknowledges data that was never sent to it', retryable: false },
+  ],
   [Reason.LIMIT, { code: 'ENOBUFS', why: 'this process has no room for more', retryable: true }],
   [Reason.QUEUE_FULL, { code: 'ENOBUFS', why: 'the queue is full', retryable: true }],
   [

@@ -27,6 +27,7 @@ export const Reason = {
   OUT_OF_DATE: 20,
   NONCE_REQUIRED: 21,
   UNTRUSTED: 22,
+  MISBEHAVING: 23,
   // Never sent: counters only.
   TRUNCATED: 64,
   BAD_VERSION: 65,

@@ -137,7 +137,7 @@ function answer(
   const answered = makeAnswer(stack, connection, exchange);
   if (answered === undefined) return Reason.NOT_AUTHENTIC;
   exchange.state = answered.state;
-  if (!mutual) takeKeys(stack, connection, exchange);
+  if (!mutual) finishExchange(stack, connection, exchange);
   const reply = protocol === Protocol.TCP ? answerSegment(stack, connection, exchange) : new Uint8Array(0);
   if (typeof reply === 'number') return reply;
   connection.controlPacket = buildSynAck(stack, connection, exchange.pattern, answered, reply);
@@ -177,6 +177,14 @@ function createExchange(
     segment,
     receivedBytes,
   };
+}
+
+/** NX ends here: nothing is answered a second time, so nothing is kept for it. */
+function finishExchange(stack: StackState, connection: Connection, exchange: Exchange): void {
+  takeKeys(stack, connection, exchange);
+  exchange.ephemeralKey?.scalar.fill(0);
+  exchange.ephemeralKey = undefined;
+  exchange.offerMessage = nothing;
 }
 
 function takeKeys(stack: StackState, connection: Connection, exchange: Exchange): void {
@@ -271,16 +279,18 @@ function establishMutual(stack: StackState, connection: Connection, exchange: Ex
   }
   const reason = judgeClient(stack, connection, client);
   if (reason === Reason.OK) return admitPeer(stack, connection, exchange);
+  return turnAway(stack, connection, reason);
+}
+
+/** It has the keys, so it is told why. */
+function turnAway(stack: StackState, connection: Connection, reason: Reason): Reason {
   sendPacket(stack, buildConnectionReset(stack, connection, reason), connection.peer);
   dropHalfOpen(stack, connection);
   return reason;
 }
 
 function admitPeer(stack: StackState, connection: Connection, exchange: Exchange): Reason {
-  if (!countPeer(stack, connection)) {
-    dropHalfOpen(stack, connection);
-    return Reason.LIMIT;
-  }
+  if (!countPeer(stack, connection)) return turnAway(stack, connection, Reason.LIMIT);
   connection.peerProof ??= proofOf(stack, connection, undefined, exchange.insecure);
   const listener = leaveHalfOpen(stack, connection);
   settleSynDebt(stack);

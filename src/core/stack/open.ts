@@ -79,7 +79,7 @@ export function openFlow(
   connection.giveUpUs = stack.nowUs + (input.timeoutUs ?? defaultTimeoutUs);
   stack.counters.connectionsOpened++;
   const offer = createOffer(stack.options.primitives, wishes(stack, security));
-  const exchange: Exchange = { ...blankExchange(), offer, offerMessage: offer.message };
+  const exchange: Exchange = { ...blankExchange(), offer };
   connection.exchange = exchange;
   if (input.protocol === Protocol.TCP) attachTransport(stack, connection, undefined);
   sendSyn(stack, connection);

@@ -55,6 +55,8 @@ export function settle(stack: StackState, connection: Connection): void {
   endBatch(tcb, stack.nowUs);
   const { signals } = tcb;
   tcb.signals = 0;
+  if (signals & Signal.HOSTILE)
+    return abort(stack, connection, Reason.MISBEHAVING, 'the other end acknowledged what was never sent to it');
   if (signals & Signal.TIMED_OUT) return abort(stack, connection, Reason.TIMED_OUT, 'the peer stopped answering');
   if (signals & Signal.WRITABLE && connection.writeBlocked) {
     connection.writeBlocked = false;

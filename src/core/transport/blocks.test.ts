@@ -60,7 +60,7 @@ test('a buffer holds only the blocks that its bytes stand in', () => {
 });
 
 test('the pool keeps no more than it was told to', () => {
-  const pool = createBlockPool(2 * blockBytes);
+  const pool = createBlockPool(Infinity, 2 * blockBytes);
   const buffer = createBlockBuffer();
   writeBlocks(pool, buffer, 0, new Uint8Array(5 * blockBytes), 0, 5 * blockBytes);
   dropBlocks(pool, buffer);

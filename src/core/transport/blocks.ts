@@ -18,6 +18,10 @@ export interface BlockPool {
   readonly keptBlocks: number;
   /** Blocks in use now. */
   lent: number;
+  /** Held on behalf of connections in another form (what the application has not read), and counted here. */
+  elsewhereBytes: number;
+  /** What connections may hold in all. Senders stop at it, receivers refuse what they can have again (ingress.ts). */
+  readonly limitBytes: number;
   /** Spare columns of scoreboards and reassembly lists. */
   readonly columns: Columns[];
 }
@@ -32,6 +36,8 @@ export interface BlockBuffer {
   start: number;
   /** One past the highest byte written. */
   end: number;
+  /** Blocks in the ring. */
+  held: number;
 }
 
 /** A stretch of a buffer in place, within one block. */
@@ -44,12 +50,24 @@ export interface Piece {
 const noSlots: (Uint8Array | undefined)[] = [];
 const noBlock = new Uint8Array(0);
 
-export function createBlockPool(keptBytes = 64 * 1024 * 1024): BlockPool {
-  return { free: [], keptBlocks: Math.ceil(keptBytes / blockBytes), lent: 0, columns: [] };
+export function createBlockPool(limitBytes = Infinity, keptBytes = 64 * 1024 * 1024): BlockPool {
+  return {
+    free: [],
+    keptBlocks: Math.ceil(keptBytes / blockBytes),
+    lent: 0,
+    elsewhereBytes: 0,
+    limitBytes,
+    columns: [],
+  };
+}
+
+/** What connections hold, as a share of what they may. */
+export function poolLoad({ lent, elsewhereBytes, limitBytes }: BlockPool): number {
+  return (lent * blockBytes + elsewhereBytes) / limitBytes;
 }
 
 export function createBlockBuffer(): BlockBuffer {
-  return { slots: noSlots, firstBlock: 0, head: 0, start: 0, end: 0 };
+  return { slots: noSlots, firstBlock: 0, head: 0, start: 0, end: 0, held: 0 };
 }
 
 export function createPiece(): Piece {
@@ -121,7 +139,7 @@ export function releaseBlocks(pool: BlockPool, buffer: BlockBuffer, upTo: number
   const { slots } = buffer;
   const keepFrom = buffer.end === upTo ? Infinity : Math.floor(upTo / blockBytes);
   for (let i = slots.length; i > 0 && buffer.firstBlock < keepFrom; i--) {
-    giveBack(pool, slots[buffer.head]);
+    giveBack(pool, buffer, slots[buffer.head]);
     slots[buffer.head] = undefined;
     buffer.head = (buffer.head + 1) & (slots.length - 1);
     buffer.firstBlock++;
@@ -134,6 +152,17 @@ export function releaseBlocks(pool: BlockPool, buffer: BlockBuffer, upTo: number
 export function dropBlocks(pool: BlockPool, buffer: BlockBuffer): void {
   buffer.start = Math.min(buffer.start, buffer.end - 1);
   releaseBlocks(pool, buffer, buffer.end);
+}
+
+/** How many blocks more it takes to write `length` bytes at `offset`. */
+export function missingBlocks(buffer: BlockBuffer, offset: number, length: number): number {
+  const { slots, head, firstBlock } = buffer;
+  let missing = 0;
+  for (let number = Math.floor(offset / blockBytes); number * blockBytes < offset + length; number++) {
+    const index = number - firstBlock;
+    if (index >= slots.length || slots[(head + index) & (slots.length - 1)] === undefined) missing++;
+  }
+  return missing;
 }
 
 function copy(
@@ -163,6 +192,7 @@ function blockFor(pool: BlockPool, buffer: BlockBuffer, offset: number): Uint8Ar
   if (block === undefined) {
     block = pool.free.pop() ?? new Uint8Array(blockBytes);
     pool.lent++;
+    buffer.held++;
     buffer.slots[slot] = block;
   }
   return block;
@@ -178,8 +208,9 @@ function growSlots(buffer: BlockBuffer, needed: number): void {
   buffer.head = 0;
 }
 
-function giveBack(pool: BlockPool, block: Uint8Array | undefined): void {
+function giveBack(pool: BlockPool, buffer: BlockBuffer, block: Uint8Array | undefined): void {
   if (block === undefined) return;
   pool.lent--;
+  buffer.held--;
   if (pool.free.length < pool.keptBlocks) pool.free.push(block);
 }

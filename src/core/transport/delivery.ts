@@ -7,11 +7,15 @@ import { Reason } from '../base/index.ts';
 import type { Segment } from '../wire/index.ts';
 import { challenge } from './ack.ts';
 import { releaseBlocks } from './blocks.ts';
-import { finWasAcked } from './closing.ts';
+import { finWasAcked, reset } from './closing.ts';
 import { acknowledge, markSacked, raiseHighest } from './scoreboard.ts';
-import { deliveredEdge, fromWire, type Tcb, tsvalAt } from './tcb.ts';
+import { deliveredEdge, fail, fromWire, type Tcb, tsvalAt, wireSeq } from './tcb.ts';
+import { Signal } from './types.ts';
 
 const minRenegeUs = 10_000;
+/** Reports of single bytes would cut the scoreboard into as many runs; those of an honest peer end where segments do. */
+const runsPerSegment = 2;
+const spareRuns = 1024;
 
 /** `pure`: the segment carries no payload. */
 export function handleAck(tcb: Tcb, nowUs: number, segment: Segment, seq: number, pure: boolean): Reason {
@@ -23,10 +27,19 @@ export function handleAck(tcb: Tcb, nowUs: number, segment: Segment, seq: number
   const advanced = ack > tcb.sndUna;
   if (advanced) advance(tcb, nowUs, ack, segment);
   if (segment.sackBlocks > 0) handleSack(tcb, segment, ack);
+  if (tcb.delivery.unsent) return giveUpLiar(tcb);
   if (tcb.delivery.ambiguous) resolveAmbiguity(tcb, segment);
   watchForReneging(tcb, nowUs, segment, ack, pure);
   handleWindow(tcb, segment, seq, advanced, ack);
   return Reason.OK;
+}
+
+/** Plain TCP tells the peer by a reset; above SAL that is SAL's to do. */
+function giveUpLiar(tcb: Tcb): Reason {
+  const { end } = tcb.scoreboard;
+  fail(tcb, Signal.HOSTILE);
+  if (tcb.options.opening === 'self') reset(tcb, wireSeq(tcb.iss, end));
+  return Reason.MISBEHAVING;
 }
 
 function advance(tcb: Tcb, nowUs: number, ack: number, segment: Segment): void {
@@ -55,6 +68,8 @@ function resolveAmbiguity(tcb: Tcb, segment: Segment): void {
 
 function handleSack(tcb: Tcb, segment: Segment, ack: number): void {
   const { scoreboard } = tcb;
+  const segments = Math.ceil((scoreboard.end - tcb.sndUna) / tcb.mssBytes);
+  const mostRuns = spareRuns + runsPerSegment * segments;
   let highest = 0;
   for (let i = 0; i < segment.sackBlocks; i++) {
     const start = fromWire(tcb.iss, segment.sackStart[i]!, tcb.sndUna);
@@ -64,7 +79,7 @@ function handleSack(tcb: Tcb, segment: Segment, ack: number): void {
       continue;
     }
     if (start >= end || end > scoreboard.end || end <= tcb.sndUna) continue;
-    markSacked(scoreboard, Math.max(start, tcb.sndUna), end, tcb.delivery);
+    markSacked(scoreboard, Math.max(start, tcb.sndUna), end, tcb.delivery, mostRuns);
     highest = Math.max(highest, end);
   }
   raiseHighest(scoreboard, highest);

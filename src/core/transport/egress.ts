@@ -34,6 +34,7 @@ import {
 } from './tcb.ts';
 import { armTimers } from './timers.ts';
 import type { Lower, PacketBatch } from './types.ts';
+import { chooseWithheld, noteReleased, noteWithheld } from './withhold.ts';
 
 /**
  * Fills `batch` for this connection. True: send it and call again. False: nothing to send until the next segment, call
@@ -113,7 +114,8 @@ function repeat(
   start: number,
   end: number,
 ): void {
-  noteRetransmission(tcb, nowUs, start, end - start);
+  if (tcb.scoreboard.runs.marks[at]! & Run.WITHHELD) noteReleased(tcb);
+  else noteRetransmission(tcb, nowUs, start, end - start);
   markRetransmitted(tcb.scoreboard, at, start, end, nowUs);
   appendStretch(tcb, lower, batch, start, end);
   tcb.lastSentUs = nowUs;
@@ -139,12 +141,14 @@ function emitNew(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch, payl
   let count = Math.min(Math.floor(Math.min(unsent, window) / payload), room);
   if (count > 0) count = Math.min(count, countInWindow(tcb, payload), Math.max(1, Math.floor(budget / payload)));
   if (budget <= 0) count = 0;
+  const withheld = chooseWithheld(tcb, count, payload, unsent);
   for (let i = 0; i < count; i++) {
-    const at = scoreboard.end + i * payload;
-    appendSegment(tcb, lower, batch, at, payload, dataFlags(tcb, at + payload), trusted);
+    const at = start + i * payload;
+    if (i !== withheld) appendSegment(tcb, lower, batch, at, payload, dataFlags(tcb, at + payload), trusted);
   }
   const bytes = count * payload;
-  noteSent(tcb, nowUs, bytes);
+  if (withheld < 0) noteSent(tcb, nowUs, bytes);
+  else noteSentAround(tcb, nowUs, bytes, withheld * payload, payload);
   const rest = Math.min(unsent, window) - bytes;
   if (rest < payload && budget - bytes > 0) emitTail(tcb, nowUs, lower, batch, rest);
   noteWhatLimits(tcb, payload);
@@ -164,9 +168,17 @@ function emitTail(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch, byt
   tcb.sndSml = tcb.scoreboard.end;
 }
 
-function noteSent(tcb: Tcb, nowUs: number, bytes: number): void {
+/** All of `bytes` but `length` of them at `from`, which count as sent and follow later. */
+function noteSentAround(tcb: Tcb, nowUs: number, bytes: number, from: number, length: number): void {
+  noteSent(tcb, nowUs, from);
+  noteSent(tcb, nowUs, length, Run.WITHHELD | Run.BLAMELESS);
+  noteSent(tcb, nowUs, bytes - from - length);
+  noteWithheld(tcb, nowUs);
+}
+
+function noteSent(tcb: Tcb, nowUs: number, bytes: number, flags = 0): void {
   if (bytes === 0) return;
-  appendSent(tcb.scoreboard, tcb.pool.columns, bytes, nowUs, 0);
+  appendSent(tcb.scoreboard, tcb.pool.columns, bytes, nowUs, flags);
   tcb.counters.bytesSent += bytes;
   tcb.lastSentUs = nowUs;
 }

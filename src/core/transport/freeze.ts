@@ -23,6 +23,7 @@ export function resume(tcb: Tcb, nowUs: number): void {
   delayTimers(tcb.timers, lostUs);
   tcb.lastReceivedUs += lostUs;
   tcb.lastProgressUs += lostUs;
+  tcb.stalledSinceUs += lostUs;
   if (tcb.lastSentUs >= 0) tcb.lastSentUs += lostUs;
   askAtOnce(tcb, nowUs);
 }
@@ -65,8 +66,10 @@ function delayTimers(timers: Timers, byUs: number): void {
   timers.reorderUs += byUs;
   timers.probeUs += byUs;
   timers.renegeUs += byUs;
+  timers.withheldUs += byUs;
   timers.ackUs += byUs;
   timers.keepAliveUs += byUs;
+  timers.stallUs += byUs;
   timers.paceUs += byUs;
   timers.stateUs += byUs;
 }

@@ -1,5 +1,5 @@
 export { challenge as requestChallenge, delayedAckUs, requestAck } from './ack.ts';
-export { type BlockPool, blockBytes, createBlockPool, createPiece, type Piece } from './blocks.ts';
+export { type BlockPool, blockBytes, createBlockPool, createPiece, type Piece, poolLoad } from './blocks.ts';
 export { abort, finish } from './closing.ts';
 export { egress } from './egress.ts';
 export { freeze, pathChanged, resume } from './freeze.ts';
@@ -10,6 +10,7 @@ export { setPathLimit, tooBig } from './path-mtu.ts';
 export { requestProbe } from './probe.ts';
 export { acceptBytes, consumeBytes, copyReadable, readableBytes, readablePiece, rejectBytes } from './receive.ts';
 export { awaitSpace, enqueue, extend, sendPiece, sendSpace, unsentBytes } from './send.ts';
+export { stalledSinceUs } from './stall.ts';
 export { createTcb, destroyTcb, finished, pipeBytes, type Tcb, type TcbCounters } from './tcb.ts';
 export { handleTimeout, nextDeadlineUs } from './timers.ts';
 export {

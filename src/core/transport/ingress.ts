@@ -6,11 +6,11 @@
 import { Reason } from '../base/index.ts';
 import { createSegment, parseSegment, type Segment, TcpFlag } from '../wire/index.ts';
 import { challenge, decideAck } from './ack.ts';
-import { writeBlocks } from './blocks.ts';
+import { blockBytes, missingBlocks, poolLoad, writeBlocks } from './blocks.ts';
 import { enterTimeWait, receivedFin } from './closing.ts';
 import { handleAck } from './delivery.ts';
 import { acknowledgesSyn, establish, handlePassive, handleSynSent } from './opening.ts';
-import { advanceThrough, holdsInterval, insertInterval } from './reassembly.ts';
+import { advanceThrough, heldBytes, holdsInterval, insertInterval } from './reassembly.ts';
 import { digestAcks } from './recovery.ts';
 import { signalSpace } from './send.ts';
 import { ackNumber, fail, fromWire, type Tcb, tsvalAt } from './tcb.ts';
@@ -20,6 +20,11 @@ import { sampleReceiverRtt } from './window.ts';
 
 const segment: Segment = createSegment();
 const leastMss = 536;
+/** Out of order, a block may hold this much less than it could; and so many blocks may hold next to nothing. */
+const sparseFactor = 4;
+const sparseBlocks = 8;
+/** Over the limit of the pool what is in order is still taken for a while: it completes records, which gives blocks back. */
+const orderedLoad = 1.125;
 /** RFC 7323 section 5.5: a timestamp this old says nothing. */
 const staleTimestampUs = 24 * 86_400 * 1e6;
 
@@ -227,6 +232,7 @@ function noteFin(tcb: Tcb, at: number): void {
 function store(tcb: Tcb, bytes: Uint8Array, at: number, from: number, to: number): Reason {
   const { pool, reassembly, receiveBuffer } = tcb;
   if (from !== tcb.rcvNxt) return storeOutOfOrder(tcb, bytes, at, from, to);
+  if (!mayBorrow(tcb, from, to, orderedLoad)) return Reason.LIMIT;
   writeBlocks(pool, receiveBuffer, from, bytes, at, to - from);
   tcb.rcvNxt = to;
   tcb.rcvSinceAck += to - from;
@@ -247,9 +253,23 @@ function storeOutOfOrder(tcb: Tcb, bytes: Uint8Array, at: number, from: number, 
     noteDuplicate(tcb, from, to);
     return Reason.DUPLICATE;
   }
+  if (!mayBorrow(tcb, from, to, 1) || !isDense(tcb, from, to)) return Reason.LIMIT;
   if (!insertInterval(tcb.reassembly, tcb.pool.columns, from, to)) return Reason.LIMIT;
   writeBlocks(tcb.pool, tcb.receiveBuffer, from, bytes, at, to - from);
   return Reason.OK;
+}
+
+/** Whether the pool may give what [from, to) needs, up to `load`. The sender repeats what is refused. */
+function mayBorrow({ pool, receiveBuffer }: Tcb, from: number, to: number, load: number): boolean {
+  return poolLoad(pool) < load || missingBlocks(receiveBuffer, from, to - from) === 0;
+}
+
+/** Whether what is held out of order is worth its blocks: a byte in each would hold 16,384 times its size. */
+function isDense({ receiveBuffer, reassembly, rcvNxt, rcvAcked }: Tcb, from: number, to: number): boolean {
+  const blocks = receiveBuffer.held + missingBlocks(receiveBuffer, from, to - from);
+  if (blocks <= sparseBlocks || blocks === receiveBuffer.held) return true;
+  const bytes = rcvNxt - rcvAcked + heldBytes(reassembly) + to - from;
+  return blocks <= sparseBlocks + (sparseFactor * bytes) / blockBytes;
 }
 
 /** To be reported as D-SACK in the next ACK, which leaves at once. */

@@ -14,6 +14,13 @@ import { advertiseUnscaled } from './window.ts';
 
 const header: Segment = createSegment();
 const maxMss = 65_535;
+/** RFC 9293 section 3.7.1: of a peer that states none. */
+const defaultMss = 536;
+/**
+ * A peer that states less makes each packet mostly header, so it is taken to mean this. Above SAL every packet may have 1,100
+ * bytes anyhow. Plain TCP: no link in use carries less (SLIP's 296 bytes); Linux goes down to 48, FreeBSD to 216.
+ */
+const leastMss = { lower: 536, self: 256 } as const;
 
 /** Self mode: active open; `egress` emits the SYN. */
 export function connect(tcb: Tcb): void {
@@ -119,9 +126,15 @@ function takeSyn(tcb: Tcb, nowUs: number, segment: Segment): void {
   tcb.tsNewest = segment.tsval;
   tcb.tsRecentUs = nowUs;
   tcb.sndScale = segment.windowScale;
-  if (segment.mss > 0) tcb.peerMss = segment.mss;
+  tcb.peerMss = peerMssOf(segment.mss, options.opening);
   searchPathMtu(tcb, options.packetBytes);
   takeWindow(tcb, segment.windowRaw);
+}
+
+/** Above SAL a peer need not state any: the search finds what the path carries. */
+function peerMssOf(stated: number, opening: TcbOptions['opening']): number {
+  if (stated > 0) return Math.max(stated, leastMss[opening]);
+  return opening === 'self' ? defaultMss : maxMss;
 }
 
 function takeWindow(tcb: Tcb, windowBytes: number): void {

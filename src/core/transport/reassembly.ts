@@ -20,7 +20,7 @@ export function createReassembly(): Reassembly {
 
 /**
  * Notes [start, end). Answers false when that would make more than `maxIntervals`. Bytes that were there already are the
- * caller's duplicates: see `heldBytes`.
+ * caller's duplicates: see `holdsInterval`.
  */
 export function insertInterval(r: Reassembly, spare: Columns[], start: number, end: number): boolean {
   if (r.intervals === noColumns) r.intervals = borrowColumns(spare);
@@ -42,6 +42,14 @@ export function insertInterval(r: Reassembly, spare: Columns[], start: number, e
   c.marks[at] = r.changes;
   removeAt(c, at + 1, last - at - 1);
   return true;
+}
+
+/** Bytes held in all. */
+export function heldBytes(r: Reassembly): number {
+  const c = r.intervals;
+  let bytes = 0;
+  for (let at = c.first; at < c.first + c.count; at++) bytes += c.values[at]! - c.starts[at]!;
+  return bytes;
 }
 
 /** Whether every byte of [start, end) is there. */

@@ -17,6 +17,8 @@ export const Run = {
   PROBE: 16,
   /** SACKed once, then withdrawn: not delivered a second time, and lost without blame. */
   COUNTED: 32,
+  /** Counts as sent and has not left: nobody can have received it (withhold.ts). */
+  WITHHELD: 64,
 } as const;
 
 export interface Scoreboard {
@@ -41,6 +43,8 @@ export interface Delivery {
   reordered: boolean;
   /** A path MTU probe arrived. */
   probe: boolean;
+  /** Something is said to have arrived that never left. */
+  unsent: boolean;
 }
 
 export function createScoreboard(at: number): Scoreboard {
@@ -48,7 +52,7 @@ export function createScoreboard(at: number): Scoreboard {
 }
 
 export function createDelivery(): Delivery {
-  return { bytes: 0, sentAtUs: -1, end: 0, ambiguous: false, reordered: false, probe: false };
+  return { bytes: 0, sentAtUs: -1, end: 0, ambiguous: false, reordered: false, probe: false, unsent: false };
 }
 
 export function clearDelivery(d: Delivery): void {
@@ -58,6 +62,7 @@ export function clearDelivery(d: Delivery): void {
   d.ambiguous = false;
   d.reordered = false;
   d.probe = false;
+  d.unsent = false;
 }
 
 /** The first byte that is neither acknowledged nor SACKed. */
@@ -101,13 +106,20 @@ export function acknowledge(sb: Scoreboard, spare: Columns[], ack: number, out: 
   if (runs.count === 0) forget(sb, spare);
 }
 
-/** One SACK block. */
-export function markSacked(sb: Scoreboard, start: number, end: number, out: Delivery): void {
+/** One SACK block. What would cut a run in two is passed over once there are `mostRuns`. */
+export function markSacked(
+  sb: Scoreboard,
+  start: number,
+  end: number,
+  out: Delivery,
+  mostRuns: number = Infinity,
+): void {
   const { runs } = sb;
   if (runs.count === 0) return;
   let at = Math.max(runs.first, findAt(runs, start));
   while (at < runs.first + runs.count && runs.starts[at]! < end) {
-    if ((runs.marks[at]! & Run.SACKED) === 0) {
+    const whole = runs.starts[at]! >= start && runEnd(sb, at) <= end;
+    if ((runs.marks[at]! & Run.SACKED) === 0 && (whole || runs.count < mostRuns)) {
       at = isolate(sb, at, start, end);
       deliver(sb, at, runs.starts[at]!, runEnd(sb, at), out);
       mark(sb, at, (runs.marks[at]! | Run.SACKED) & ~Run.LOST);
@@ -244,6 +256,7 @@ function deliver(sb: Scoreboard, at: number, start: number, end: number, out: De
   const sentAtUs = sb.runs.values[at]!;
   if ((flags & Run.COUNTED) === 0) out.bytes += end - start;
   if (flags & Run.PROBE) out.probe = true;
+  if (flags & Run.WITHHELD) out.unsent = true;
   if (sentAtUs > out.sentAtUs || (sentAtUs === out.sentAtUs && end > out.end)) {
     out.sentAtUs = sentAtUs;
     out.end = end;

@@ -9,6 +9,11 @@ import { Signal } from './types.ts';
 const leastSendBytes = 256 * 1024;
 /** Two records of the largest size, which stand in the buffer while their verification is awaited. */
 const slackBytes = 128 * 1024;
+/**
+ * The least that is worth a packet of its own in a window that is smaller than what waits: below it, one for each probe. A
+ * peer that never offered more than a few bytes would otherwise draw a packet for each of its ACKs.
+ */
+const leastWorthBytes = 256;
 /** WRITABLE comes when this part of the buffer is free: late enough to be worth a write, early enough not to starve. */
 const lowWaterShare = 4;
 
@@ -74,7 +79,7 @@ export function usableWindow(tcb: Tcb): number {
  */
 export function maySendSmall(tcb: Tcb, bytes: number): boolean {
   const last = bytes === unsentBytes(tcb);
-  if (!last) return tcb.overrideSws || bytes >= tcb.maxSndWnd / 2;
+  if (!last) return tcb.overrideSws || bytes >= Math.max(leastWorthBytes, tcb.maxSndWnd / 2);
   if (!tcb.options.nagle || tcb.finQueued || undeliveredBytes(tcb) === 0) return true;
   return tcb.sndSml <= deliveredEdge(tcb);
 }

@@ -22,10 +22,12 @@ import {
   type Scoreboard,
 } from './scoreboard.ts';
 import type { TcbOptions, TcpState } from './types.ts';
+import { firstWithheldAt } from './withhold.ts';
 
 export interface Tcb {
   options: TcbOptions;
   readonly pool: BlockPool;
+  readonly random: Random;
   state: TcpState;
   /** `Signal` bits; the caller clears them. */
   signals: number;
@@ -137,6 +139,9 @@ export interface Tcb {
   /** Consecutive retransmission timeouts. */
   timeouts: number;
   lastProgressUs: number;
+  /** Since when data has waited and the peer has taken next to nothing; Infinity: none waits. And what it had taken then. */
+  stalledSinceUs: number;
+  stallMark: number;
   /** Eifel: timestamp of the first retransmission of this recovery (-1: none yet, -2: not to be undone), and where. */
   undoTsval: number;
   undoStart: number;
@@ -146,6 +151,8 @@ export interface Tcb {
   tlpEnd: number;
   tlpRetransmitted: boolean;
   tlpDue: boolean;
+  /** From this offset on a segment is withheld, to see whether the peer acknowledges it (withhold.ts). */
+  withholdAt: number;
 
   // Probes for an answer: zero window, withheld acknowledgement, keep-alive.
   probeDue: boolean;
@@ -169,8 +176,11 @@ export interface Timers {
   reorderUs: number;
   probeUs: number;
   renegeUs: number;
+  /** What is withheld leaves. */
+  withheldUs: number;
   ackUs: number;
   keepAliveUs: number;
+  stallUs: number;
   paceUs: number;
   /** SYN retransmission, and TIME-WAIT. */
   stateUs: number;
@@ -204,6 +214,8 @@ export interface TcbCounters {
   recoveries: number;
   undos: number;
   reneged: number;
+  /** Segments withheld to try the peer. */
+  withheld: number;
   duplicatesIn: number;
   outOfOrderIn: number;
   rejectedBytes: number;
@@ -226,6 +238,7 @@ export function createTcb(options: TcbOptions, pool: BlockPool, random: Random =
   return {
     options,
     pool,
+    random,
     state: 'CLOSED',
     signals: 0,
     begun: false,
@@ -298,12 +311,15 @@ export function createTcb(options: TcbOptions, pool: BlockPool, random: Random =
     roundEnd: 0,
     timeouts: 0,
     lastProgressUs: 0,
+    stalledSinceUs: Infinity,
+    stallMark: 0,
     undoTsval: -2,
     undoStart: 0,
     undoBytes: 0,
     tlpEnd: -1,
     tlpRetransmitted: false,
     tlpDue: false,
+    withholdAt: firstWithheldAt(random),
     probeDue: false,
     probeBackoff: 0,
     unanswered: 0,
@@ -411,8 +427,10 @@ export function clearTimers(timers: Timers): void {
   timers.reorderUs = Infinity;
   timers.probeUs = Infinity;
   timers.renegeUs = Infinity;
+  timers.withheldUs = Infinity;
   timers.ackUs = Infinity;
   timers.keepAliveUs = Infinity;
+  timers.stallUs = Infinity;
   timers.paceUs = Infinity;
   timers.stateUs = Infinity;
 }
@@ -424,8 +442,10 @@ function createTimers(): Timers {
     reorderUs: Infinity,
     probeUs: Infinity,
     renegeUs: Infinity,
+    withheldUs: Infinity,
     ackUs: Infinity,
     keepAliveUs: Infinity,
+    stallUs: Infinity,
     paceUs: Infinity,
     stateUs: Infinity,
   };
@@ -457,6 +477,7 @@ function createCounters(): TcbCounters {
     recoveries: 0,
     undos: 0,
     reneged: 0,
+    withheld: 0,
     duplicatesIn: 0,
     outOfOrderIn: 0,
     rejectedBytes: 0,

@@ -8,8 +8,10 @@ import { armKeepAlive, armProbe, keepAliveTimedOut, probeTimedOut } from './prob
 import { detectLosses, enterTimeoutRecovery, repairReneging } from './recovery.ts';
 import { backOff } from './rtt.ts';
 import { mark, Run } from './scoreboard.ts';
+import { armStall, stallTimedOut } from './stall.ts';
 import { deliveredEdge, fail, isSynchronized, type Tcb, undeliveredBytes } from './tcb.ts';
 import { Signal } from './types.ts';
+import { releaseWithheld } from './withhold.ts';
 
 /** RFC 9293 section 3.8.3: R2 as a number of attempts, for data and for SYNs. */
 const retransmissionLimit = 15;
@@ -22,7 +24,8 @@ const worstAckDelayUs = { lower: 50_000, self: 200_000 } as const;
 export function nextDeadlineUs(tcb: Tcb): number {
   if (tcb.frozenAtUs >= 0) return Infinity;
   const t = tcb.timers;
-  return Math.min(t.rtoUs, t.tlpUs, t.reorderUs, t.probeUs, t.renegeUs, t.ackUs, t.keepAliveUs, t.paceUs, t.stateUs);
+  const recoveryUs = Math.min(t.rtoUs, t.tlpUs, t.reorderUs, t.renegeUs, t.withheldUs);
+  return Math.min(recoveryUs, t.probeUs, t.ackUs, t.keepAliveUs, t.stallUs, t.paceUs, t.stateUs);
 }
 
 /** Handles every deadline that has come; `egress` has something to send afterwards, or `signals` say what ended. */
@@ -30,8 +33,10 @@ export function handleTimeout(tcb: Tcb, nowUs: number): void {
   const { timers } = tcb;
   if (tcb.frozenAtUs >= 0) return;
   if (nowUs >= timers.stateUs) stateTimedOut(tcb);
+  if (nowUs >= timers.stallUs) stallTimedOut(tcb);
   if (nowUs >= timers.reorderUs) detectLosses(tcb, nowUs);
   if (nowUs >= timers.renegeUs) repairReneging(tcb);
+  if (nowUs >= timers.withheldUs) releaseWithheld(tcb);
   if (nowUs >= timers.tlpUs) tailLossTimedOut(tcb, nowUs);
   if (nowUs >= timers.rtoUs) retransmissionTimedOut(tcb, nowUs);
   if (nowUs >= timers.probeUs) probeTimedOut(tcb, nowUs);
@@ -58,6 +63,7 @@ export function armTimers(tcb: Tcb, nowUs: number): void {
   }
   if (tcb.state === 'TIME-WAIT') return;
   armProbe(tcb, nowUs);
+  armStall(tcb, nowUs);
   armKeepAlive(tcb, nowUs);
 }
 

@@ -66,8 +66,10 @@ export const Signal = {
   FIN_ACKED: 16,
   /** The peer reset (self mode). */
   RESET: 32,
-  /** Retransmission or keep-alive gave up. */
+  /** Retransmission or keep-alive gave up, or the peer takes nothing. */
   TIMED_OUT: 64,
+  /** The peer acknowledged what was withheld from it: it lies about what it receives. */
+  HOSTILE: 128,
 } as const;
 
 export interface TcbOptions {
@@ -89,6 +91,8 @@ export interface TcbOptions {
   readonly keepAlive?: KeepAlive;
   /** Give up when nothing was acknowledged for this long; by default after 15 retransmissions. */
   readonly timeoutUs?: number;
+  /** Give up when data waits and the peer takes less than a segment of it for this long, alive or not; by default never (RFC 1122, 4.2.2.17). */
+  readonly stallUs?: number;
   /** `self` mode; above SAL both are 0. */
   readonly localPort?: number;
   readonly remotePort?: number;
