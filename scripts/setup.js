@@ -13,6 +13,7 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const debianPackages = [
   ['iproute2', 'ip'],
   ['nftables', 'nft'],
+  ['tcpdump', 'tcpdump'],
   ['nginx-light', 'nginx'],
   ['redis-server', 'redis-server'],
   ['apache2-utils', 'ab'],

@@ -13,6 +13,7 @@ import {
   createSegment,
   emitBase,
   emitControl,
+  emitHandshake,
   emitSegment,
   emitService,
   parsePacket,
@@ -31,7 +32,10 @@ export interface SynOptions {
   readonly attempt?: number;
 }
 
-/** A first packet as a stack sends it, padded to 1,100 bytes. */
+/**
+ * A first packet as good as a stack's own, padded to 1,100 bytes. Its offer is that of a client without wishes: any 32 bytes
+ * are a key of X25519.
+ */
 export function makeSyn({
   service,
   random,
@@ -48,9 +52,10 @@ export function makeSyn({
   control.nonceLo = random.uint32();
   control.flowHi = random.uint32();
   control.flowLo = random.uint32();
-  const headerBytes = baseHeaderBytes + controlBytes + serviceBytes(false);
+  let headerBytes = baseHeaderBytes + controlBytes + serviceBytes(false);
   emitControl(view, baseHeaderBytes, control);
   emitService(view, baseHeaderBytes + controlBytes, service);
+  headerBytes += emitHandshake(view, headerBytes, 0, 0, new Uint8Array([...noise(random, 32), 0]));
   const segment = createSegment();
   segment.seq = random.uint32();
   segment.flags = TcpFlag.SYN;

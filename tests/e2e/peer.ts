@@ -2,6 +2,7 @@
 // what it saw.
 
 import { createServer, type Socket } from 'node:net';
+import type { StackInfo } from '../../src/core/stack/index.ts';
 import type { Child, Stage, StartOptions } from './harness.ts';
 import type { Mode } from './programs/peer.ts';
 
@@ -24,6 +25,10 @@ export interface ListenOptions {
   readonly weight?: number;
   readonly priority?: number;
   readonly allowHalfOpen?: boolean;
+  readonly backlog?: number;
+  /** Path of the instance key. */
+  readonly identity?: string;
+  readonly insecure?: boolean;
 }
 
 export interface Many {
@@ -128,6 +133,11 @@ export class Peer {
 
   look(connection: number): Promise<Look> {
     return this.call('look', { connection });
+  }
+
+  /** Its whole stack: flows, counters. */
+  inspect(): Promise<StackInfo> {
+    return this.call('inspect');
   }
 
   /** Bytes, after a collection. */

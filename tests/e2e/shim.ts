@@ -18,9 +18,12 @@ export interface ShimOptions {
   readonly reorder?: number;
   readonly duplicate?: number;
   readonly corrupt?: number;
+  readonly tamper?: number;
+  readonly replay?: number;
   readonly delayMs?: number;
   readonly seed?: number;
   readonly trace?: boolean;
+  readonly record?: boolean;
 }
 
 export interface ShimStats {
@@ -30,6 +33,8 @@ export interface ShimStats {
   readonly reordered: number;
   readonly duplicated: number;
   readonly corrupted: number;
+  readonly tampered: number;
+  readonly replayed: number;
 }
 
 export interface TracedPacket {
@@ -73,6 +78,11 @@ export class Shim {
 
   async set(impairments: ShimOptions): Promise<void> {
     await this.ask(`set ${JSON.stringify(impairments)}`, 'set');
+  }
+
+  /** Sends all that was recorded once more, in order; answers how many datagrams. */
+  replay(): Promise<number> {
+    return this.ask('replay', 'replay');
   }
 
   stats(): Promise<ShimStats> {

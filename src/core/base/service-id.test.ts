@@ -42,7 +42,8 @@ describe('serviceID text form', () => {
 
   it('refuses wrong lengths, digits outside base32, and bits past the 256th', () => {
     const good = 'a'.repeat(52);
-    for (const text of ['', good.slice(1), `${good}a`, `1${good.slice(1)}`, `${good.slice(1)}é`, `${good.slice(1)}b`]) {
+    const strange = [`1${good.slice(1)}`, `${good.slice(1)}é`, `${good.slice(1)}b`, `\u212a${good.slice(1)}`];
+    for (const text of ['', good.slice(1), `${good}a`, ...strange]) {
       assert.throws(() => parseServiceId(text), invalid, text);
       assert.equal(isServiceIdText(text), false, text);
     }

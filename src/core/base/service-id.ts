@@ -18,6 +18,8 @@ export const serviceBits = 224;
 export const memberBits = 256;
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
+/** With the capitals 32 places on; lower-casing the text would take other alphabets' letters for ours (U+212A for k). */
+const digits = `${alphabet}ABCDEFGHIJKLMNOPQRSTUVWXYZ`;
 const textLength = 52;
 
 class InvalidServiceId extends TypeError {
@@ -54,10 +56,10 @@ export function parseServiceId(text: string): ServiceId {
   let held = 0;
   let bits = 0;
   let at = 0;
-  for (const character of text.toLowerCase()) {
-    const digit = alphabet.indexOf(character);
+  for (const character of text) {
+    const digit = digits.indexOf(character);
     if (digit < 0) throw new InvalidServiceId(`"${character}" is not a base32 digit (a-z, 2-7) in "${text}"`);
-    held = ((held << 5) | digit) & 0xfff;
+    held = ((held << 5) | (digit & 31)) & 0xfff;
     bits += 5;
     if (bits < 8) continue;
     bits -= 8;

@@ -124,6 +124,16 @@ describe('registry', () => {
     assert.equal(register(registry, 3, { sequence: 1, instance: 3 }, there).reason, Reason.OVERLOADED);
   });
 
+  it('after a move without a key, a copy of what was said before it brings nothing back', () => {
+    const { registry, table } = setUp();
+    register(registry, 0, { sequence: 1 });
+    register(registry, 1, { sequence: 2 }, there);
+    expireRegistry(registry, 10 * second);
+    assert.equal(register(registry, 11 * second, { sequence: 1 }, here).reason, Reason.OUT_OF_DATE);
+    assert.equal(table.size, 0);
+    assert.equal(register(registry, 12 * second, { sequence: 3 }, here).reason, Reason.OK);
+  });
+
   it('a weight set by hand survives refreshes until the instance asks for another', () => {
     const { registry, table } = setUp();
     register(registry, 0, { sequence: 1 });

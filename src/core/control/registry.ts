@@ -360,6 +360,8 @@ function refresh(
   if (moved) {
     countSender(registry, known.locator, -1);
     countSender(registry, remote, 1);
+    // Without a key the address is the speaker: a copy of its last word must not bring the name back from there.
+    if (authority === undefined) bury(registry, tombstoneKey(key, undefined, known.locator), known.version, nowUs);
   }
   const rule = findRule(registry.options.table, known.prefix);
   const target = rule && findTarget(rule, 'registered', known.instance, known.protocol);

@@ -47,6 +47,7 @@ describe('shared names', () => {
       `a b@${text}`,
       'svc:svc:web',
       'http://web.svc/',
+      'svc:\u212aelvin',
     ];
     for (const other of wrong) assert.equal(parseShared(other), undefined, other);
   });

@@ -16,6 +16,8 @@ export interface SharedName {
 
 /** Undefined for what is none of these: a URL, a prefix with `/bits`, a malformed name. Never throws. */
 export function parseShared(text: string): SharedName | undefined {
+  // In lower case some letters of other alphabets are ours (U+212A is a k).
+  if (/[^!-~]/.test(text)) return undefined;
   const bare = text.replace(/^svc:(?!\/\/)/i, '').toLowerCase();
   const at = bare.indexOf('@');
   if (at < 0) {

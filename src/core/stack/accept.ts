@@ -14,7 +14,6 @@ import {
   ExchangePattern,
   flowKeys,
   generateKeyPair,
-  type KeyPair,
   OfferFlag,
   offerFlags,
   openingPrologue,
@@ -25,7 +24,7 @@ import { destroyTcb, emitSyn, handleSegment, type Tcb } from '../transport/index
 import { type Control, maxTcpHeaderBytes, parseHandshake } from '../wire/index.ts';
 import { admitSyn, countPeer, settleSynDebt } from './limits.ts';
 import { buildConnectionReset, buildRefusal, buildSynAck, sendForStranger, sendPacket } from './packets.ts';
-import { judgeClient, proofOf } from './proof.ts';
+import { judgeClient, proofOf, staticKeyOf } from './proof.ts';
 import {
   arm,
   attachRecords,
@@ -140,7 +139,7 @@ function answer(
   const answered = makeAnswer(stack, connection, exchange);
   if (answered === undefined) return Reason.NOT_AUTHENTIC;
   exchange.state = answered.state;
-  if (!mutual) takeKeys(stack, connection, exchange);
+  if (!mutual) finishExchange(stack, connection, exchange);
   const reply = protocol === Protocol.TCP ? answerSegment(stack, connection, exchange) : new Uint8Array(0);
   if (typeof reply === 'number') return reply;
   connection.controlPacket = buildSynAck(stack, connection, exchange.pattern, answered, reply);
@@ -182,12 +181,12 @@ function createExchange(
   };
 }
 
-/** The listener's own key, or the stack's: made once, so that a half-open connection costs no more than it must. */
-function staticKeyOf(stack: StackState, { security }: Connection): KeyPair {
-  const { identity } = security;
-  if (identity !== undefined) return { scalar: identity.staticScalar, publicKey: identity.staticKey };
-  stack.ownKey ??= generateKeyPair(stack.options.primitives);
-  return stack.ownKey;
+/** NX ends here: nothing is answered a second time, so nothing is kept for it. */
+function finishExchange(stack: StackState, connection: Connection, exchange: Exchange): void {
+  takeKeys(stack, connection, exchange);
+  exchange.ephemeralKey?.scalar.fill(0);
+  exchange.ephemeralKey = undefined;
+  exchange.offerMessage = nothing;
 }
 
 function takeKeys(stack: StackState, connection: Connection, exchange: Exchange): void {
@@ -282,16 +281,18 @@ function establishMutual(stack: StackState, connection: Connection, exchange: Ex
   }
   const reason = judgeClient(stack, connection, client);
   if (reason === Reason.OK) return admitPeer(stack, connection, exchange);
+  return turnAway(stack, connection, reason);
+}
+
+/** It has the keys, so it is told why. */
+function turnAway(stack: StackState, connection: Connection, reason: Reason): Reason {
   sendPacket(stack, buildConnectionReset(stack, connection, reason), connection.peer);
   dropHalfOpen(stack, connection);
   return reason;
 }
 
 function admitPeer(stack: StackState, connection: Connection, exchange: Exchange): Reason {
-  if (!countPeer(stack, connection)) {
-    dropHalfOpen(stack, connection);
-    return Reason.LIMIT;
-  }
+  if (!countPeer(stack, connection)) return turnAway(stack, connection, Reason.LIMIT);
   connection.peerProof ??= proofOf(stack, connection, undefined, exchange.insecure);
   const listener = leaveHalfOpen(stack, connection);
   settleSynDebt(stack);

@@ -105,6 +105,8 @@ export function abort(stack: StackState, connection: Connection, reason: Reason,
   const opened = connection.state === 'ESTABLISHED' || connection.state === 'FIN-SENT';
   connection.demandBytes = 0;
   dropUnread(stack, connection);
+  // Whoever gives up is told of no end: what came before it has just been thrown away.
+  connection.endTold = true;
   if (opened) sendPacket(stack, buildConnectionReset(stack, connection, reason), connection.peer);
   if (connection.state !== 'TIME-WAIT' && connection.state !== 'CLOSED') keepForResets(stack, connection);
   conclude(stack, connection, reason, detail);

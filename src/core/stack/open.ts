@@ -10,7 +10,6 @@ import {
   createOffer,
   ExchangePattern,
   flowKeys,
-  type KeyPair,
   OfferFlag,
   openingPrologue,
   type ReadAnswer,
@@ -23,7 +22,7 @@ import { type Association, enterAssociation } from './association-table.ts';
 import { echoesNonce, queueClose } from './close.ts';
 import { beginAssociation } from './datagram-flows.ts';
 import { buildAck, buildResetFor, buildSyn, sendPacket, synBytes } from './packets.ts';
-import { judgeServer } from './proof.ts';
+import { judgeServer, staticKeyOf } from './proof.ts';
 import { routeFirstPacket, suspectRouter } from './route.ts';
 import { joinSearch } from './search.ts';
 import {
@@ -80,7 +79,7 @@ export function openFlow(
   connection.giveUpUs = stack.nowUs + (input.timeoutUs ?? defaultTimeoutUs);
   stack.counters.connectionsOpened++;
   const offer = createOffer(stack.options.primitives, wishes(stack, security));
-  const exchange: Exchange = { ...blankExchange(), offer, offerMessage: offer.message };
+  const exchange: Exchange = { ...blankExchange(), offer };
   connection.exchange = exchange;
   if (input.protocol === Protocol.TCP) attachTransport(stack, connection, undefined);
   sendSyn(stack, connection);
@@ -176,6 +175,8 @@ export function handleSynAck(stack: StackState, connection: Connection): Reason 
   const verdict = judgeServer(stack, connection, server, insecure);
   if (insecure && !wanted) return refuseServer(stack, connection, answer, 'it wants to talk in the clear');
   if ('detail' in verdict) return refuseServer(stack, connection, answer, verdict.detail);
+  if (exchange.pattern === ExchangePattern.XX && connection.security.identity === undefined)
+    return refuseToProve(stack, connection, answer);
   if (connection.tcb !== undefined) {
     const { packet, view, bytes } = stack.work;
     const { payloadOffset, payloadBytes } = packet;
@@ -204,16 +205,11 @@ function readServer(stack: StackState, connection: Connection, exchange: Exchang
   const prologue = openingPrologue({ protocol, service, source, flow, nonce, segment });
   const message = bytes.slice(handshake.bodyOffset, handshake.bodyOffset + handshake.bodyBytes);
   exchange.pattern = handshake.pattern;
-  const key = staticKeyOf(connection);
+  const key = staticKeyOf(stack, connection);
   const answer = readAnswer(stack.options.primitives, prologue, offer, handshake.pattern, message, key);
   if (answer === undefined || isAnswerTagged(stack, answer.answerKey)) return answer;
   abandonExchange(answer.state);
   return undefined;
-}
-
-function staticKeyOf({ security }: Connection): KeyPair | undefined {
-  const { identity } = security;
-  return identity && { scalar: identity.staticScalar, publicKey: identity.staticKey };
 }
 
 function credentialOf({ security }: Connection): Uint8Array {
@@ -249,6 +245,14 @@ function refuseServer(stack: StackState, connection: Connection, { state }: Read
   if (++connection.refusals >= maxRefusals) fail(stack, connection, Reason.UNTRUSTED, detail);
   else avoidInstance(stack, connection);
   return Reason.UNTRUSTED;
+}
+
+/** It demands a key and there is none: known only now, since a pattern that is not in an authentic answer means nothing. */
+function refuseToProve(stack: StackState, connection: Connection, { state }: ReadAnswer): Reason {
+  abandonExchange(state);
+  sendPacket(stack, buildResetFor(stack.work.control, Reason.NOT_AUTHORIZED), stack.remote);
+  fail(stack, connection, Reason.NOT_AUTHORIZED, 'no identity was given to this client');
+  return Reason.NOT_AUTHORIZED;
 }
 
 /** A repeated SYN-ACK of our peer: our ACK was lost. One of another instance: it must not keep half a connection. */

@@ -14,8 +14,11 @@ import {
 } from '../base/index.ts';
 import {
   expectedKeyId,
+  generateKeyPair,
   type Introduction,
+  type Judgement,
   judge,
+  type KeyPair,
   nameKind,
   selfCertifyingId,
   type Verified,
@@ -42,9 +45,8 @@ export function judgeServer(
   if (expects !== undefined && formatServiceId(expects) !== presented)
     return { detail: `expected the key svc:${formatServiceId(expects)}, it has svc:${presented}` };
   const judgement = judge(primitives, trust ?? noTrust, connection.service, verified);
-  const otherKey = judgement === 'not-covered' && isOtherKey(stack, connection, verified);
-  if (judgement === 'wrong-key' || otherKey) return { detail: wrongKey(stack, connection, presented) };
-  if (judgement === 'not-covered') return { detail: `the key svc:${presented} has not granted it this name` };
+  if (judgement === 'wrong-key' || judgement === 'not-covered')
+    return { detail: notOurs(stack, connection, judgement, presented) };
   if (judgement === 'unpinned' && expects === undefined && !isTrustedPlace(stack, connection))
     return { detail: unpinnedElsewhere };
   const authenticated = judgement === 'authentic' || expects !== undefined;
@@ -131,6 +133,14 @@ function examine(stack: StackState, { credential, staticKey }: Introduction): Ve
   return sameBytes(verified.staticKey, staticKey) ? verified : Reason.NOT_AUTHORIZED;
 }
 
+/** The instance's own key, or the stack's: made once, so that a half-open connection costs no more than it must. */
+export function staticKeyOf(stack: StackState, { security }: Connection): KeyPair {
+  const { identity } = security;
+  if (identity !== undefined) return { scalar: identity.staticScalar, publicKey: identity.staticKey };
+  stack.ownKey ??= generateKeyPair(stack.options.primitives);
+  return stack.ownKey;
+}
+
 /** It shows no credential: that will do for a label that nobody vouches for. */
 function judgeNameless(stack: StackState, connection: Connection, insecure: boolean): ServerVerdict {
   const { expects } = connection.security;
@@ -147,19 +157,13 @@ function isTrustedPlace(stack: StackState, { security, peer }: Connection): bool
   return security.unauthenticated === true || nearness(stack, peer) !== 'elsewhere';
 }
 
-/** The name is a key's, and not this one's. */
-function isOtherKey({ options }: StackState, { service }: Connection, { rootKey }: Verified): boolean {
-  const id = selfCertifyingId(options.primitives, rootKey);
-  return nameKind(service) === 'key' && !sameBytes(id.subarray(0, memberAt), service.subarray(0, memberAt));
-}
-
-/** Of a serviceID; what stands before it is the same for all members of a service. */
-const memberAt = 28;
-
-function wrongKey(stack: StackState, { service }: Connection, presented: string): string {
-  const kind = nameKind(service);
-  if (kind === 'key') return `expected the key svc:${formatServiceId(service)}, it has svc:${presented}`;
-  const pin = stack.options.trust?.pins.get(formatServiceId(service));
-  if (kind === 'label' && pin !== undefined) return `expected the key svc:${pin}, it has svc:${presented}`;
+/** Another key is the news, whatever names it has granted. */
+function notOurs(stack: StackState, { service }: Connection, judgement: Judgement, presented: string): string {
+  const { primitives, trust } = stack.options;
+  const id = expectedKeyId(primitives, trust ?? noTrust, service);
+  const expected = id && formatServiceId(id);
+  if (expected !== undefined && expected !== presented)
+    return `expected the key svc:${expected}, it has svc:${presented}`;
+  if (judgement === 'not-covered') return `the key svc:${presented} has not granted it this name`;
   return `its system's key is not configured here, or another; it has svc:${presented}`;
 }

@@ -78,13 +78,13 @@ export interface DatagramSocket extends NamedSocket {
 
 /** What an opening needs and an open connection does not. */
 export interface Exchange {
-  /** The client's, and the server's copy of its message. */
+  /** The client's; the server's copy of its message, until there are keys. */
   offer: Offer | undefined;
-  readonly offerMessage: Uint8Array;
+  offerMessage: Uint8Array;
   /** The server's entry in `opened`. */
   readonly openingKey: string;
-  /** The server's; its answer can be made again. */
-  readonly ephemeralKey: KeyPair | undefined;
+  /** The server's, until there are keys: its answer can be made again. */
+  ephemeralKey: KeyPair | undefined;
   pattern: number;
   /** Under XX on a server: the exchange waits for the client's proof. */
   state: HandshakeState | undefined;

@@ -8,10 +8,13 @@ import {
   connect,
   createBlockPool,
   createTcb,
+  egress,
   emitSyn,
   finish,
   handleSegment,
+  handleTimeout,
   listen,
+  nextDeadlineUs,
   Signal,
   type Tcb,
   type TcbOptions,
@@ -93,6 +96,29 @@ test('above SAL: nothing but a SYN opens', () => {
   assert.equal(tcb.state, 'CLOSED');
   assert.equal(give(tcb, { flags: TcpFlag.SYN }), Reason.OK);
   assert.equal(tcb.state, 'SYN-RECEIVED');
+});
+
+test('self: a SYN that was to be repeated when the answer came is not sent any more', () => {
+  const batch = { buffer: packet, view, bytes: 0, packetBytes: 0, packets: 0, probe: false };
+  const lower = { headerBytes: 16, trustedHeaderBytes: 16, opening: 'self', emitHeader() {} } as const;
+  const repeating = () => {
+    const tcb = makeTcb({ opening: 'self' });
+    connect(tcb);
+    assert.ok(egress(tcb, 0, lower, batch));
+    handleTimeout(tcb, nextDeadlineUs(tcb));
+    return tcb;
+  };
+  const refused = repeating();
+  assert.equal(give(refused, { flags: TcpFlag.RST | TcpFlag.ACK, ack: refused.iss + 1 }), Reason.OK);
+  assert.equal(refused.state, 'CLOSED');
+  assert.equal(egress(refused, 0, lower, batch), false);
+  const tcb = repeating();
+  assert.equal(give(tcb, { flags: TcpFlag.SYN | TcpFlag.ACK, seq: 7, ack: tcb.iss + 1 }), Reason.OK);
+  assert.equal(tcb.state, 'ESTABLISHED');
+  assert.ok(egress(tcb, 0, lower, batch));
+  assert.equal(parseSegment(view, 16, batch.bytes - 16, scratch), Reason.OK);
+  assert.equal(scratch.flags, TcpFlag.ACK);
+  assert.equal(egress(tcb, 0, lower, batch), false);
 });
 
 test('syn-sent: SYN without ACK opens simultaneously', () => {

@@ -151,6 +151,7 @@ export function establish(tcb: Tcb, nowUs: number, segment: Segment): void {
   if ((segment.flags & TcpFlag.SYN) === 0) takeWindow(tcb, segment.windowRaw << tcb.sndScale);
   clearTimers(tcb.timers);
   tcb.sndUna = 0;
+  tcb.synDue = false;
   if (tcb.synCount === 1) sampleRtt(tcb.rtt, nowUs - tcb.synSentUs, nowUs);
   applyMss(tcb);
   tcb.state = tcb.finQueued ? 'FIN-WAIT-1' : 'ESTABLISHED';

@@ -346,6 +346,7 @@ export function destroyTcb(tcb: Tcb): void {
 /** The connection failed: nothing more is sent, and `signal` says why. What was received stays readable. */
 export function fail(tcb: Tcb, signal: number): void {
   tcb.state = 'CLOSED';
+  tcb.synDue = false;
   tcb.signals |= signal;
   clearTimers(tcb.timers);
 }

@@ -91,7 +91,7 @@ export interface TcbOptions {
   readonly keepAlive?: KeepAlive;
   /** Give up when nothing was acknowledged for this long; by default after 15 retransmissions. */
   readonly timeoutUs?: number;
-  /** Give up when data waits and the peer takes less than a segment of it for this long, alive or not; by default 15 minutes. */
+  /** Give up when data waits and the peer takes less than a segment of it for this long, alive or not; by default never (RFC 1122, 4.2.2.17). */
   readonly stallUs?: number;
   /** `self` mode; above SAL both are 0. */
   readonly localPort?: number;

@@ -1,10 +1,18 @@
 // An application under remote control: reads commands as lines of JSON on stdin, answers each with one on stdout
 // (tests/e2e/peer.ts is the other side). It uses only what the package exports, as any program would; what it does
-// with datagrams is in peer-datagrams.ts.
+// with datagrams is in peer-datagrams.ts. PEER_DRIVER in its environment holds the options of its driver as JSON.
 
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { connect, createServer, type Server, type Socket } from '../../../src/index.ts';
+import {
+  connect,
+  createDriver,
+  createServer,
+  type DriverOptions,
+  type Server,
+  type Socket,
+  setDefaultDriver,
+} from '../../../src/index.ts';
 import { addToTally, createTally, makeContent, readTally, type Tally } from '../content.ts';
 import { datagramCommands } from './peer-datagrams.ts';
 
@@ -42,11 +50,19 @@ const commands: Record<string, (args: Arguments) => unknown> = {
   accepted: ({ server }) => servers[Number(server)]?.accepted.map(describe),
   connect: open,
   connectMany,
+  connectTimed,
   send,
   end: ({ connection }) => void at(connection).socket.end(),
   destroy: ({ connection }) => void at(connection).socket.destroy(),
   reset: ({ connection }) => void at(connection).socket.resetAndDestroy(),
-  abortAccepted: ({ server, index }) => void servers[Number(server)]?.accepted[Number(index)]?.socket.resetAndDestroy(),
+  /** What was accepted so far is told no more. */
+  forget: ({ server }) => void servers[Number(server)]?.accepted.splice(0),
+  /** One, or all. */
+  abortAccepted: ({ server, index }) => {
+    const { accepted = [] } = servers[Number(server)] ?? {};
+    for (const { socket } of index === undefined ? accepted : accepted.slice(Number(index), Number(index) + 1))
+      socket.resetAndDestroy();
+  },
   pause: ({ connection }) => void at(connection).socket.pause(),
   resume: ({ connection }) => void at(connection).socket.resume(),
   exchange,
@@ -54,8 +70,15 @@ const commands: Record<string, (args: Arguments) => unknown> = {
   look: ({ connection }) => describe(at(connection)),
   apiOf: ({ connection }) => apiOf(at(connection).socket),
   memory,
+  inspect: () => driver?.stack.inspect(),
   ...datagramCommands,
 };
+
+let driver: ReturnType<typeof createDriver> | undefined;
+setDefaultDriver(() => {
+  driver = createDriver(JSON.parse(process.env['PEER_DRIVER'] ?? '{}') as DriverOptions);
+  return driver;
+});
 
 createInterface({ input: process.stdin }).on('line', async (line) => {
   const { id, command, args } = JSON.parse(line) as { id: number; command: string; args: Arguments };
@@ -75,15 +98,18 @@ function print(value: unknown): void {
 }
 
 async function listen(args: Arguments): Promise<{ server: number; address: unknown }> {
-  const { service, mode, bytes, seed, allowHalfOpen, ...options } = args as unknown as {
+  const { service, mode, bytes, seed, allowHalfOpen, identity, insecure, ...options } = args as unknown as {
     service: string;
     mode: Mode;
     bytes?: number;
     seed?: number;
     allowHalfOpen?: boolean;
+    identity?: string;
+    insecure?: boolean;
   };
   const accepted: Connection[] = [];
-  const server = createServer({ allowHalfOpen: allowHalfOpen ?? mode === 'hash' }, (socket) => {
+  const halfOpen = allowHalfOpen ?? mode === 'hash';
+  const server = createServer({ allowHalfOpen: halfOpen, identity, insecure }, (socket) => {
     const connection = keep(socket, accepted);
     serveConnection(connection, mode, bytes ?? 0, seed ?? 1).catch((error: Error) => socket.destroy(error));
   });
@@ -178,6 +204,23 @@ async function connectMany(args: Arguments): Promise<unknown> {
   };
   await Promise.all(Array.from({ length: inFlight }, one));
   return { replies, failures, open: connections.filter(({ closed }) => !closed).length };
+}
+
+/** Opens `count` connections at once; answers how long each took, ms. One that fails took forever. */
+function connectTimed({ service, count }: Arguments): Promise<number[]> {
+  const one = async (): Promise<number> => {
+    const from = performance.now();
+    const socket = connect(String(service));
+    try {
+      await once(socket, 'connect');
+      return Math.round(performance.now() - from);
+    } catch {
+      return Number.MAX_SAFE_INTEGER;
+    } finally {
+      socket.destroy();
+    }
+  };
+  return Promise.all(Array.from({ length: Number(count) }, one));
 }
 
 async function send({ connection, bytes, seed, end }: Arguments): Promise<unknown> {

@@ -2,11 +2,9 @@
 // client believes the router to be. It works like a NAT with a wire: one outside port for all that the client sends,
 // and for each host that answers one inside port, so that each host keeps an address of its own for the client. It
 // loses, delays, reorders and duplicates by seed, and `rebind` gives the client another outside port mid-flow.
-//
-// A corrupted datagram keeps the UDP checksum of the original, for the receiving kernel to find; without root, which
-// that takes (corrupt.ts), it is dropped here instead.
-//
-// Arguments: one JSON object (`ShimOptions`). Prints `ready PORT`. Commands on stdin, one per line: `rebind`,
+// A corrupted datagram keeps its UDP checksum, for the receiving kernel to find (corrupt.ts; dropped here without root).
+// As an attacker on the path it changes bits under a new checksum, repeats what it saw, and records for `replay`.
+// Arguments: one JSON object (`ShimOptions`). Prints `ready PORT`. Commands on stdin, one per line: `rebind`, `replay`,
 // `trace` (all headers seen so far), `stats`, `set {...}` (new impairments); each answers one line of JSON.
 
 import { createSocket, type Socket } from 'node:dgram';
@@ -19,6 +17,10 @@ interface Impairments {
   reorder: number;
   duplicate: number;
   corrupt: number;
+  /** One bit changed, which only a tag or a seal can find. */
+  tamper: number;
+  /** An old datagram of the same way once more. */
+  replay: number;
   /** Each way. */
   delayMs: number;
 }
@@ -28,6 +30,13 @@ interface ShimOptions extends Partial<Impairments> {
   readonly seed?: number;
   /** Keep the first bytes of every datagram for `trace`. */
   readonly trace?: boolean;
+  readonly record?: boolean;
+}
+
+interface Recorded {
+  readonly direction: Direction;
+  readonly peer: Endpoint;
+  readonly bytes: Uint8Array;
 }
 
 interface Endpoint {
@@ -39,12 +48,26 @@ type Direction = 'out' | 'in';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as ShimOptions;
 const [routerAddress = '127.0.0.1', routerPort = '0'] = options.router.split(':');
-const impairments: Impairments = { loss: 0, reorder: 0, duplicate: 0, corrupt: 0, delayMs: 0, ...options };
+const impairments: Impairments = {
+  loss: 0,
+  reorder: 0,
+  duplicate: 0,
+  corrupt: 0,
+  tamper: 0,
+  replay: 0,
+  delayMs: 0,
+  ...options,
+};
 const random = seededRandom(options.seed ?? 1);
 const chance = (probability: number): boolean => random.uint32() / 2 ** 32 < probability;
 
-const stats = { out: 0, in: 0, lost: 0, reordered: 0, duplicated: 0, corrupted: 0, peers: 0 };
+const stats = { out: 0, in: 0, lost: 0, reordered: 0, duplicated: 0, corrupted: 0, tampered: 0, replayed: 0, peers: 0 };
 const trace: { atMs: number; direction: Direction; peer: string; bytes: number; head: string }[] = [];
+
+const recorded: Recorded[] = [];
+/** The latest few, for `replay` as an impairment. */
+const recent: Recorded[] = [];
+const recentDatagrams = 64;
 
 const sendDamaged = openDamager();
 const insides = new Map<string, Socket>();
@@ -63,7 +86,8 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   } else if (command === 'set') {
     Object.assign(impairments, JSON.parse(argument));
     console.log(JSON.stringify({ set: impairments }));
-  } else if (command === 'trace') console.log(JSON.stringify({ trace }));
+  } else if (command === 'replay') replayAll().then((count) => console.log(JSON.stringify({ replay: count })));
+  else if (command === 'trace') console.log(JSON.stringify({ trace }));
   else console.log(JSON.stringify({ stats }));
 });
 
@@ -111,6 +135,8 @@ function enlarge(socket: Socket): void {
 
 function impair(direction: Direction, peer: Endpoint, bytes: Uint8Array, deliver: (damage: boolean) => unknown): void {
   stats[direction]++;
+  if (options.record) recorded.push({ direction, peer, bytes: Uint8Array.from(bytes) });
+  attack(direction, peer, bytes);
   if (options.trace) {
     const head = Buffer.from(bytes.subarray(0, 160)).toString('hex');
     trace.push({
@@ -137,4 +163,34 @@ function impair(direction: Direction, peer: Endpoint, bytes: Uint8Array, deliver
     if (delayMs > 0) setTimeout(deliver, delayMs, damage);
     else deliver(damage);
   }
+}
+
+/** What an attacker does who sees everything: `bytes` is changed in place, copies of others are sent. */
+function attack(direction: Direction, peer: Endpoint, bytes: Uint8Array): void {
+  if (impairments.replay > 0) {
+    recent[stats[direction] % recentDatagrams] = { direction, peer, bytes: Uint8Array.from(bytes) };
+    const old = recent[random.uint32() % recent.length];
+    if (old && chance(impairments.replay)) {
+      stats.replayed++;
+      sendAgain(old);
+    }
+  }
+  if (!chance(impairments.tamper)) return;
+  stats.tampered++;
+  const at = random.uint32() % bytes.length;
+  bytes[at] = (bytes[at] ?? 0) ^ (1 << (random.uint32() & 7));
+}
+
+async function replayAll(): Promise<number> {
+  const all = [...recorded];
+  for (const [i, old] of all.entries()) {
+    sendAgain(old);
+    if (i % 32 === 31) await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  return all.length;
+}
+
+function sendAgain({ direction, peer, bytes }: Recorded): void {
+  if (direction === 'out') outside.send(bytes, peer.port, peer.address);
+  else if (client) insides.get(`${peer.address}:${peer.port}`)?.send(bytes, client.port, client.address);
 }
