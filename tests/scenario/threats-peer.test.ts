@@ -14,39 +14,15 @@ import {
   macBytes,
 } from '../../src/core/wire/index.ts';
 import { schedule } from '../../src/sim/index.ts';
-import { addAttacker, forgeControl, forgeSegment, forgeSyn, spoof, tapAll } from './attackers.ts';
+import { addAttacker, forgeControl, forgeSegment, forgeSyn, spoof } from './attackers.ts';
 import { type Connection, flowOf, isOver, type LiveFlow, openFlow } from './live-flow.ts';
+import { mangleAcks, retag } from './mangle.ts';
 import { readPacket } from './packets.ts';
 import { assertIntact, createWorld, dialFrom, listenOn, runFor, scriptsFor, service, serviceOf } from './world.ts';
 
 const link = { delayUs: 20_000, bitsPerSecond: 50e6, queueBytes: 400_000 };
 const random = seededRandom(16);
 const noTag = new Uint8Array(16);
-
-/** Tags a packet of `from`'s flow anew, after it was changed. */
-function retag(flow: LiveFlow, from: Connection, bytes: Uint8Array): Uint8Array {
-  const { packet } = readPacket(bytes);
-  const at = packet.macOffset + macBytes - 16;
-  bytes.fill(0, at, at + 16);
-  const { mac } = flow.world.client.stack.state.options.primitives;
-  mac.tag(from.keys!.tagKey, bytes, 0, packet.totalBytes, bytes, at);
-  return bytes;
-}
-
-/** Changes the client's bare ACKs; each may become several. */
-function mangleAcks(flow: LiveFlow, mangle: (ack: number, of: DataView, ackAt: number) => readonly number[]): void {
-  tapAll(flow.world.simulation, ['client>server'], (packet) => {
-    const { packet: parsed } = readPacket(packet.bytes);
-    if (parsed.macOffset === 0 || parsed.controlOffset !== 0 || flow.clientSide.keys === undefined) return [packet];
-    const view = new DataView(packet.bytes.buffer, packet.bytes.byteOffset);
-    const at = parsed.payloadOffset + 8;
-    return mangle(view.getUint32(at), view, at).map((ack) => {
-      const bytes = packet.bytes.slice();
-      new DataView(bytes.buffer).setUint32(at, ack);
-      return { ...packet, bytes: retag(flow, flow.clientSide, bytes) };
-    });
-  });
-}
 
 function secondsOf(flow: LiveFlow): number {
   const startUs = flow.world.simulation.clock.nowUs;

@@ -75,13 +75,14 @@ export function addMember(
   address: string,
   coalesceUs?: number,
   port?: number,
+  options: Partial<StackOptions> = {},
 ): SimHost<Stack> {
   return addHost(simulation, {
     name,
     address,
     ...(coalesceUs === undefined ? {} : { coalesceUs }),
     ...(port === undefined ? {} : { port }),
-    options: { router: routerLocator, adHoc: false },
+    options: { router: routerLocator, adHoc: false, ...options },
     createStack,
   });
 }

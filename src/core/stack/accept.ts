@@ -21,9 +21,9 @@ import {
 } from '../security/index.ts';
 import { deleteExpiring, getExpiring, setExpiring, type Target } from '../tables/index.ts';
 import { destroyTcb, emitSyn, handleSegment, type Tcb } from '../transport/index.ts';
-import { type Control, parseHandshake } from '../wire/index.ts';
+import { type Control, maxTcpHeaderBytes, parseHandshake } from '../wire/index.ts';
 import { admitSyn, countPeer, settleSynDebt } from './limits.ts';
-import { buildConnectionReset, buildRefusal, buildSynAck, sendPacket } from './packets.ts';
+import { buildConnectionReset, buildRefusal, buildSynAck, sendForStranger, sendPacket } from './packets.ts';
 import { judgeClient, proofOf, staticKeyOf } from './proof.ts';
 import {
   arm,
@@ -127,6 +127,8 @@ function answer(
 ): Reason {
   const { security, protocol } = connection;
   const { packet, bytes } = stack.work;
+  // It is kept until the opening is complete.
+  if (packet.payloadBytes > maxTcpHeaderBytes) return Reason.BAD_SEGMENT;
   const segment = bytes.slice(packet.payloadOffset, packet.payloadOffset + packet.payloadBytes);
   const exchange = createExchange(stack, segment, syn.datagramBytes, offer, key);
   connection.exchange = exchange;
@@ -238,7 +240,7 @@ function transmitSynAck(stack: StackState, { controlPacket, exchange, peer }: Co
   if (controlPacket === undefined || exchange === undefined) return;
   if (exchange.sentBytes + controlPacket.length > amplification * exchange.receivedBytes) return;
   exchange.sentBytes += controlPacket.length;
-  sendPacket(stack, controlPacket, peer);
+  sendForStranger(stack, controlPacket, peer);
 }
 
 function sendSynAck(stack: StackState, connection: Connection): void {
@@ -361,6 +363,6 @@ export function halfOpenOf(stack: StackState, listener: Binding): Connection[] {
 /** Tells the client at once, so that it need not wait for its timeout. */
 export function refuseSyn(stack: StackState, syn: Syn, reason: Reason): Reason {
   stack.counters.refused++;
-  sendPacket(stack, buildRefusal(syn.control, reason), syn.client);
+  sendForStranger(stack, buildRefusal(syn.control, reason), syn.client);
   return reason;
 }

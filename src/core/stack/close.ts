@@ -10,6 +10,7 @@ import { dropHalfOpen } from './accept.ts';
 import { buildConnectionReset, buildFin, buildFinAck, sendPacket } from './packets.ts';
 import { arm, conclude, deliver, markReady, releaseFlow, releaseTransport } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
+import { dropUnread } from './unread.ts';
 import { pointSink } from './workspace.ts';
 
 const firstRetryUs = 200_000;
@@ -103,7 +104,7 @@ export function abort(stack: StackState, connection: Connection, reason: Reason,
   if (connection.state === 'SYN-RECEIVED') return dropHalfOpen(stack, connection);
   const opened = connection.state === 'ESTABLISHED' || connection.state === 'FIN-SENT';
   connection.demandBytes = 0;
-  connection.unread.length = 0;
+  dropUnread(stack, connection);
   // Whoever gives up is told of no end: what came before it has just been thrown away.
   connection.endTold = true;
   if (opened) sendPacket(stack, buildConnectionReset(stack, connection, reason), connection.peer);

@@ -3,13 +3,22 @@
 
 import { type Locator, multicastLocator, type Prefix } from '../base/index.ts';
 import { type ControlMessage, emitControl, MessageType } from '../control/index.ts';
-import { buildUnboundDatagram, sendPacket } from './packets.ts';
+import { buildUnboundDatagram, sendForStranger, sendPacket } from './packets.ts';
 import type { StackState } from './state.ts';
 
 export function sendControlMessage(stack: StackState, message: ControlMessage, remote: Locator): void {
+  sendPacket(stack, buildMessage(stack, message), remote);
+}
+
+/** To who asked, whoever that is. */
+export function answerControlMessage(stack: StackState, message: ControlMessage, remote: Locator): void {
+  sendForStranger(stack, buildMessage(stack, message), remote);
+}
+
+function buildMessage(stack: StackState, message: ControlMessage): Uint8Array {
   const { payload } = stack.work;
   const length = emitControl(message, payload, 0);
-  sendPacket(stack, buildUnboundDatagram(stack.controlService, undefined, payload.subarray(0, length)), remote);
+  return buildUnboundDatagram(stack.controlService, undefined, payload.subarray(0, length));
 }
 
 /** Asks the local network, and wherever a router may be on this machine. */

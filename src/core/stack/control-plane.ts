@@ -27,7 +27,7 @@ import {
   setRegistrarRouter,
 } from '../control/index.ts';
 import { lookupLocal } from '../tables/index.ts';
-import { sendControlMessage, solicit } from './control-egress.ts';
+import { answerControlMessage, sendControlMessage, solicit } from './control-egress.ts';
 import { releaseHeld } from './datagrams.ts';
 import { announceDeadlineUs, handleRegistrarEvent, pollAnnouncements } from './names.ts';
 import { resumeOpening } from './open.ts';
@@ -80,7 +80,7 @@ function answerSolicit(stack: StackState, message: ControlMessage, remote: Locat
   const { answer } = stack.work;
   if (message.service !== undefined && !stack.options.forwarding) {
     if (!offerFor(stack.services, message, stack.instance, offerTtlMs, answer)) return Reason.OK;
-    sendControlMessage(stack, answer, asker);
+    answerControlMessage(stack, answer, asker);
   } else if (stack.registry !== undefined) {
     const { boot, leaseUs } = stack.registry.options;
     Object.assign(answer, {
@@ -93,7 +93,7 @@ function answerSolicit(stack: StackState, message: ControlMessage, remote: Locat
       AdvertFlag.CONTROLLER |
       (keepsDirectory(stack) ? AdvertFlag.DIRECTORY : 0) |
       (isLearning(stack) ? AdvertFlag.LEARNING : 0);
-    sendControlMessage(stack, answer, asker);
+    answerControlMessage(stack, answer, asker);
   }
   return Reason.OK;
 }
@@ -133,7 +133,7 @@ function answerRegistration(stack: StackState, message: ControlMessage, remote: 
   if (registry === undefined) return Reason.NOT_OURS;
   if (message.type === MessageType.REGISTER) handleRegister(registry, message, remote, nowUs, work.answer);
   else handleUnregister(registry, message, remote, nowUs, work.answer);
-  sendControlMessage(stack, work.answer, remote);
+  answerControlMessage(stack, work.answer, remote);
   return Reason.OK;
 }
 

@@ -10,7 +10,7 @@ import { abort } from './close.ts';
 import { countDrop } from './counters.ts';
 import { buildAck, buildConnectedDatagram, connectedDatagramBytes, sendPacket } from './packets.ts';
 import { noteAddress } from './path.ts';
-import { arm, confirm, emitEvent } from './sockets.ts';
+import { arm, confirm, emitDatagram } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { Protocol } from './types.ts';
 
@@ -86,14 +86,12 @@ export function receiveConnected(stack: StackState, connection: Connection, tagg
   confirm(connection);
   if (newest) noteAddress(stack, connection);
   connection.bytesIn += bytes.length;
-  if (association === undefined) {
-    emitEvent(stack, { kind: 'datagram', socket: connection.socket, bytes, from: connection.remoteService });
-    return Reason.OK;
-  }
+  if (association === undefined) return emitDatagram(stack, connection, bytes, connection.remoteService);
   noteUsed(stack, connection, association);
   noteHeard(connection);
-  emitEvent(stack, { kind: 'datagram', socket: association.socket, bytes, from: association.remoteName });
-  return Reason.OK;
+  const socket = stack.sockets.get(association.socket);
+  if (socket?.kind !== 'datagram-socket') return Reason.BAD_STATE;
+  return emitDatagram(stack, socket, bytes, association.remoteName);
 }
 
 function openDatagram(stack: StackState, connection: Connection, tagged: boolean): Uint8Array | undefined {

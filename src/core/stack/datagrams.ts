@@ -15,12 +15,12 @@ import { demandsKey, isReserved, mayGoInClear } from './proof.ts';
 import { queueLength } from './queue.ts';
 import { routeFirstPacket } from './route.ts';
 import { type HeldDatagram, joinSearch } from './search.ts';
-import { emitEvent } from './sockets.ts';
+import { emitDatagram } from './sockets.ts';
 import type { DatagramSocket, StackState } from './state.ts';
 import { type Input, Protocol } from './types.ts';
 
 /** Packets waiting for the link before datagrams are dropped; streams have their own bounds. */
-const maxOutbox = 1024;
+const maxOutbox = 2048;
 const maxHeldPerName = 64;
 const learnedUs = 60_000_000;
 /** What the header's total length can say; the bound of the path is usually lower. */
@@ -104,6 +104,5 @@ export function receiveUnbound(
     setExpiring(stack.learned, formatServiceId(from), sender, stack.nowUs + learnedUs);
   // A name that demands a key is not taken from who shows none.
   const known = from === undefined || demandsKey(stack, from) ? undefined : from;
-  emitEvent(stack, { kind: 'datagram', socket: socket.socket, bytes, from: known });
-  return Reason.OK;
+  return emitDatagram(stack, socket, bytes, known);
 }

@@ -7,7 +7,7 @@ import { formatLocator, type Locator, Reason } from '../base/index.ts';
 import { checkCookie, makeCookie } from '../security/index.ts';
 import { getExpiring, setExpiring } from '../tables/index.ts';
 import { Direction, parseCookie } from '../wire/index.ts';
-import { buildCookieRequest, sendPacket } from './packets.ts';
+import { buildCookieRequest, sendForStranger } from './packets.ts';
 import type { Connection, StackState } from './state.ts';
 import type { Limits } from './types.ts';
 
@@ -15,9 +15,11 @@ export const defaultLimits: Limits = {
   halfOpen: 1024,
   halfOpenWithoutCookie: 128,
   synsPerSecond: 200,
+  flows: 2 ** 18,
   flowsPerPeer: 16_384,
   associations: 1024,
   bufferBytes: 2 ** 30,
+  stallUs: 15 * 60_000_000,
 };
 
 const provenUs = 60_000_000;
@@ -35,7 +37,7 @@ export function admitSyn(stack: StackState, service: Uint8Array, client: Locator
   const { control } = stack.work;
   const { primitives } = stack.options;
   const cookie = makeCookie(primitives, stack.cookieSecret, stack.nowUs, claimOf(stack, service, client));
-  sendPacket(stack, buildCookieRequest(control, cookie), client);
+  sendForStranger(stack, buildCookieRequest(control, cookie), client);
   return Reason.COOKIE_REQUIRED;
 }
 
@@ -72,7 +74,7 @@ function claimOf(stack: StackState, service: Uint8Array, locator: Locator) {
 
 /** Whether the address of `peer` may have one more accepted connection; counts it if so. */
 export function countPeer(stack: StackState, connection: Connection): boolean {
-  const address = addressOf(connection.peer);
+  const address = ownerOf(connection.peer);
   const held = stack.flowsByPeer.get(address) ?? 0;
   if (held >= stack.limits.flowsPerPeer) return false;
   stack.flowsByPeer.set(address, held + 1);
@@ -80,13 +82,22 @@ export function countPeer(stack: StackState, connection: Connection): boolean {
   return true;
 }
 
+/** To be called when the flow is freed and when the application was told its end: it counts until both have come. */
 export function uncountPeer(stack: StackState, connection: Connection): void {
   const { peerAddress } = connection;
-  if (peerAddress === undefined) return;
+  if (peerAddress === undefined || connection.state !== 'CLOSED' || stack.sockets.has(connection.socket)) return;
   connection.peerAddress = undefined;
   const held = (stack.flowsByPeer.get(peerAddress) ?? 1) - 1;
   if (held > 0) stack.flowsByPeer.set(peerAddress, held);
   else stack.flowsByPeer.delete(peerAddress);
+}
+
+/** Who has one IPv6 address has 2^64 of them, so a network of 64 bits counts as one. */
+function ownerOf({ address }: Locator): string {
+  if (address.length !== 16) return addressOf({ address, port: 0 });
+  const network = new Uint8Array(16);
+  network.set(address.subarray(0, 8));
+  return addressOf({ address: network, port: 0 });
 }
 
 function addressOf({ address }: Locator): string {

@@ -63,6 +63,7 @@ export function openDatagramSocket(stack: StackState, input: Extract<Input, { ki
     service,
     prefix: makePrefix(service, input.service === undefined ? 256 : (input.bits ?? 256)),
     found: input.service !== undefined,
+    waitingBytes: 0,
     weight: defaultWeight,
     priority: 0,
     backlog: defaultBacklog,

@@ -30,7 +30,8 @@ import {
   serviceBytes,
   synBytes,
 } from '../wire/index.ts';
-import { push } from './queue.ts';
+import { countDrop } from './counters.ts';
+import { push, queueLength } from './queue.ts';
 import type { Connection, StackState } from './state.ts';
 import { Protocol } from './types.ts';
 
@@ -42,8 +43,23 @@ const echoBytes = baseHeaderBytes + controlBytes;
 /** Of MAC, up to the tag. */
 const tagAt = macBytes - macTagBytes;
 
+/** What may wait for a link that is busy. Applications' datagrams stop between the two (datagrams.ts). */
+const maxOutbox = 4096;
+const maxForStrangers = 1024;
+
+/** Over the limit it is dropped and counted: whatever matters is repeated. */
 export function sendPacket(stack: StackState, bytes: Uint8Array, remote: Locator): void {
-  push(stack.outbox, { bytes, remote });
+  queuePacket(stack, bytes, remote, maxOutbox);
+}
+
+/** To who has proven nothing, or on others' behalf: the first to be dropped. */
+export function sendForStranger(stack: StackState, bytes: Uint8Array, remote: Locator): void {
+  queuePacket(stack, bytes, remote, maxForStrangers);
+}
+
+function queuePacket({ outbox, counters }: StackState, bytes: Uint8Array, remote: Locator, limit: number): void {
+  if (queueLength(outbox) < limit) push(outbox, { bytes, remote });
+  else countDrop(counters, Reason.QUEUE_FULL);
 }
 
 interface ControlValues {

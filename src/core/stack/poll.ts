@@ -10,7 +10,7 @@ import { egress, type Lower, type PacketBatch } from '../transport/index.ts';
 import { baseHeaderBytes, emitBase, emitMac, MacFlag } from '../wire/index.ts';
 import { emitOpeningAck, openingBytes, streamHeaderBytes, taggedHeaderBytes, tagPacket } from './packets.ts';
 import { push, shift } from './queue.ts';
-import { arm } from './sockets.ts';
+import { arm, noteDispatched } from './sockets.ts';
 import type { Connection, OutgoingPacket, StackState } from './state.ts';
 import { type Output, type OutputKind, Protocol } from './types.ts';
 
@@ -49,11 +49,12 @@ export function poll(stack: StackState, output: Output): OutputKind {
   if (packet !== undefined) return transmitPacket(stack, packet, output);
   const event = shift(stack.events);
   if (event !== undefined) {
+    noteDispatched(stack, event);
     output.event = event;
     return 'event';
   }
   if (pollStreams(stack, output)) return 'transmit';
-  output.deadlineUs = Math.min(nextDeadlineUs(stack.timers), stack.controlPlaneUs);
+  output.deadlineUs = Math.min(nextDeadlineUs(stack.timers), stack.controlPlaneUs, stack.pressureUs);
   return 'idle';
 }
 

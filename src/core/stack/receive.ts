@@ -32,7 +32,7 @@ import { receiveUnbound } from './datagrams.ts';
 import { admitSyn } from './limits.ts';
 import { wasClosed } from './names.ts';
 import { handleRefusal, handleSynAck } from './open.ts';
-import { sendPacket } from './packets.ts';
+import { sendForStranger } from './packets.ts';
 import { handleChallenge, noteAddress } from './path.ts';
 import { mayGoInClear } from './proof.ts';
 import { chooseTarget, unknownNameReason } from './route.ts';
@@ -330,7 +330,7 @@ function forward(stack: StackState, target: Target, sender: Locator, at: number,
   const written = appendSource(view, packet, datagramBytes, to, 0, observedAs(stack, sender, locator), self);
   if (written === 0) return Reason.LIMIT;
   stack.counters.forwarded++;
-  sendPacket(stack, bytes.subarray(0, written), locator);
+  sendForStranger(stack, bytes.subarray(0, written), locator);
   return Reason.OK;
 }
 

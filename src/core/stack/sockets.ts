@@ -26,17 +26,45 @@ import { forgetAssociation } from './association-table.ts';
 import { uncountPeer } from './limits.ts';
 import { synBytes, taggedHeaderBytes } from './packets.ts';
 import { push } from './queue.ts';
-import type { Connection, Exchange, StackState } from './state.ts';
+import type { Connection, DatagramSocket, Exchange, StackState } from './state.ts';
 import { type Event, Protocol, type SecurityOptions, type SocketId, type StreamOptions } from './types.ts';
+import { dropUnread, releaseUnread } from './unread.ts';
 
 export const noLocator: Locator = { address: new Uint8Array(0), port: 0 };
 /** What the SYN has shown to pass; the path MTU search goes up from there with the first data. */
 const basePacketBytes = synBytes;
 const defaultSendBufferBytes = 4 * 1024 * 1024;
+/** Two of the records that a peer makes for the smallest window, and what is not read yet. */
+const leastReceiveBytes = 16_384;
 const defaultReceiveBufferBytes = 16 * 1024 * 1024;
 
 /** How long a forged record, or another forged packet, makes one end distrust packets without a tag. */
 export const distrustUs = 10_000_000;
+
+/** Datagrams that wait for one application, with what each costs beside its bytes. */
+const maxWaitingBytes = 4 * 1024 * 1024;
+const datagramCostBytes = 512;
+
+/** What an application that does not keep up is not told any more is counted. */
+export function emitDatagram(
+  stack: StackState,
+  owner: Connection | DatagramSocket,
+  bytes: Uint8Array,
+  from: ServiceId | undefined,
+): Reason {
+  const costBytes = bytes.length + datagramCostBytes;
+  if (owner.waitingBytes + costBytes > maxWaitingBytes) return Reason.QUEUE_FULL;
+  owner.waitingBytes += costBytes;
+  emitEvent(stack, { kind: 'datagram', socket: owner.socket, bytes, from });
+  return Reason.OK;
+}
+
+/** An event is about to be dispatched. */
+export function noteDispatched(stack: StackState, event: Event): void {
+  if (event.kind !== 'datagram') return;
+  const owner = stack.sockets.get(event.socket);
+  if (owner !== undefined && owner.kind !== 'listener') owner.waitingBytes -= event.bytes.length + datagramCostBytes;
+}
 
 export function emitEvent(stack: StackState, event: Event): void {
   push(stack.events, event);
@@ -96,6 +124,8 @@ export function createConnection(stack: StackState, seed: ConnectionSeed): Conne
     receivedBytes: 0,
     demandBytes: 0,
     unread: [],
+    unreadBytes: 0,
+    waitingBytes: 0,
     writeBlocked: false,
     localEnd: false,
     closeQueued: false,
@@ -145,7 +175,8 @@ export function makeTransport(stack: StackState, connection: Connection, exchang
       maxPacketBytes: basePacketBytes,
       headerBytes: taggedHeaderBytes,
       sendBufferBytes: stream.sendBufferBytes ?? defaultSendBufferBytes,
-      receiveBufferBytes: stream.receiveBufferBytes ?? defaultReceiveBufferBytes,
+      receiveBufferBytes: Math.max(leastReceiveBytes, stream.receiveBufferBytes ?? defaultReceiveBufferBytes),
+      stallUs: stack.limits.stallUs,
       nagle: stream.nagle ?? false,
       ...(keepAlive === undefined ? {} : { keepAlive }),
     },
@@ -233,14 +264,16 @@ export function arm(stack: StackState, connection: Connection): void {
 export function deliver(stack: StackState, connection: Connection): void {
   const { unread } = connection;
   let taken = 0;
+  let takenBytes = 0;
   while (taken < unread.length && connection.demandBytes > 0) {
     const bytes = unread[taken++] as Uint8Array;
     connection.demandBytes = Math.max(0, connection.demandBytes - bytes.length);
+    takenBytes += bytes.length;
     if (connection.tcb !== undefined) consumeBytes(connection.tcb, stack.nowUs, bytes.length);
     emitEvent(stack, { kind: 'data', socket: connection.socket, bytes });
   }
   if (taken > 0) {
-    unread.splice(0, taken);
+    releaseUnread(stack, connection, taken, takenBytes);
     if (connection.tcb !== undefined) markReady(stack, connection);
   }
   if (unread.length > 0) return;
@@ -261,13 +294,15 @@ export function conclude(stack: StackState, connection: Connection, reason: Reas
   if (connection.over !== undefined) return;
   connection.over = reason;
   connection.overDetail = detail;
-  if (reason !== Reason.OK) connection.unread.length = 0;
+  if (reason !== Reason.OK) dropUnread(stack, connection);
+  stack.starved.delete(connection);
   deliver(stack, connection);
 }
 
 function forget(stack: StackState, connection: Connection): void {
   const { socket, over, overDetail } = connection;
   if (!stack.sockets.delete(socket)) return;
+  uncountPeer(stack, connection);
   if (connection.association !== undefined) return forgetAssociation(stack, connection, connection.association);
   emitEvent(stack, { kind: 'closed', socket, reason: over ?? Reason.OK, detail: overDetail });
 }

@@ -43,6 +43,7 @@ import { defaultLimits } from './limits.ts';
 import { announceAll, closeBinding, listen, openDatagramSocket, renewRegistration } from './names.ts';
 import { connect, retrySyn } from './open.ts';
 import { createFlowLower, poll } from './poll.ts';
+import { watchMemory } from './pressure.ts';
 import { createQueue } from './queue.ts';
 import { receive } from './receive.ts';
 import { setDefaultRoute } from './route.ts';
@@ -71,6 +72,7 @@ export function createStack(options: StackOptions): Stack {
       state.nowUs = nowUs;
       const answer = dispatch(state, input);
       if (state.controlPlaneUs <= nowUs) pollControlPlane(state);
+      watchMemory(state);
       return answer;
     },
     poll(nowUs, output) {
@@ -95,6 +97,7 @@ function createState(options: StackOptions): StackState {
   const credentials = createCredentialCache();
   const revocations = createRevocations();
   const searches = options.adHoc && router === undefined && !options.forwarding;
+  const limits = { ...defaultLimits, ...options.limits };
   const state: StackState = {
     options,
     random,
@@ -103,12 +106,14 @@ function createState(options: StackOptions): StackState {
     locals: [],
     nextSocket: 1,
     sockets: new Map(),
-    flows: createFlowTable(),
+    flows: createFlowTable(limits.flows),
     timers: createTimerQueue(),
     services,
     controlService,
     directoryService,
-    blocks: createBlockPool(),
+    blocks: createBlockPool(limits.bufferBytes),
+    starved: new Set(),
+    pressureUs: Number.POSITIVE_INFINITY,
     registrar: createRegistrar({ instance, boot, leaseUs: options.leaseUs, primitives }),
     registry: options.controller
       ? createRegistry({
@@ -138,7 +143,7 @@ function createState(options: StackOptions): StackState {
     halfOpen: 0,
     synDebt: 0,
     synDebtUs: 0,
-    limits: { ...defaultLimits, ...options.limits },
+    limits,
     cookieSecret: createCookieSecret(primitives, 0),
     provenAddresses: createExpiringMap(65_536, 'evict'),
     flowsByPeer: new Map(),

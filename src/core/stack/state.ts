@@ -72,6 +72,8 @@ export interface DatagramSocket extends NamedSocket {
   readonly service: ServiceId;
   /** To be found by others; a made-up name is not. */
   readonly found: boolean;
+  /** Datagram events that were not dispatched yet, in bytes (sockets.ts). */
+  waitingBytes: number;
 }
 
 /** What an opening needs and an open connection does not. */
@@ -194,6 +196,9 @@ export interface Connection {
   demandBytes: number;
   /** Verified plaintext that the application has not asked for. */
   readonly unread: Uint8Array[];
+  unreadBytes: number;
+  /** Datagram events that were not dispatched yet, in bytes (sockets.ts). */
+  waitingBytes: number;
   /** A write was not taken whole: `writable` is owed. */
   writeBlocked: boolean;
   /** The application ended its side; the close record is queued. */
@@ -252,6 +257,9 @@ export interface StackState {
   readonly controlService: ServiceId;
   readonly directoryService: ServiceId;
   readonly blocks: BlockPool;
+  /** Whose write found no memory; when to look at the memory again, Infinity: there is enough. */
+  readonly starved: Set<Connection>;
+  pressureUs: number;
 
   readonly registrar: Registrar;
   readonly registry: Registry | undefined;

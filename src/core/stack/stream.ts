@@ -8,11 +8,11 @@ import { flowEntries } from '../tables/index.ts';
 import {
   acceptBytes,
   awaitSpace,
-  blockBytes,
   consumeBytes,
   endBatch,
   handleTimeout,
   tooBig as pathTooBig,
+  poolLoad,
   readableBytes,
   rejectBytes,
   Signal,
@@ -22,17 +22,19 @@ import {
 import { abort, maybeFinish } from './close.ts';
 import { countDrop } from './counters.ts';
 import { askFormerPeer } from './path.ts';
+import { awaitMemory } from './pressure.ts';
 import { deliver, distrustUs, emitEvent, markReady } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
+import { keepUnread } from './unread.ts';
 import { pointSink } from './workspace.ts';
 
 /** Takes what fits of `bytes` from `offset`; answers how much. `writable` follows when it was not all. */
 export function write(stack: StackState, connection: Connection, bytes: Uint8Array, offset: number): number {
   const { tcb, writer } = connection;
   if (tcb === undefined || connection.localEnd || connection.over !== undefined) return 0;
-  if (writer === undefined || stack.blocks.lent * blockBytes >= stack.limits.bufferBytes) {
+  if (writer === undefined || poolLoad(stack.blocks) >= 1) {
     connection.writeBlocked = true;
-    if (writer !== undefined) awaitSpace(tcb);
+    if (writer !== undefined) awaitMemory(stack, connection);
     return 0;
   }
   const space = sendSpace(tcb);
@@ -82,9 +84,9 @@ function readRecords(stack: StackState, connection: Connection, tcb: Tcb): void 
   received.tcb = tcb;
   for (;;) {
     received.readableBytes = readableBytes(tcb);
-    if (received.readableBytes === 0) return awaitRecord(stack, connection, 0);
+    if (received.readableBytes === 0) return awaitRecord(stack, connection, tcb, 0, 0);
     const verdict = readRecord(reader, received, allocate, result);
-    if (verdict === 'need') return awaitRecord(stack, connection, received.readableBytes);
+    if (verdict === 'need') return awaitRecord(stack, connection, tcb, received.readableBytes, result.bytes);
     if (verdict === 'bad' || verdict === 'malformed') {
       distrust(stack, connection);
       rejectBytes(tcb, stack.nowUs, result.bytes);
@@ -99,18 +101,20 @@ function readRecords(stack: StackState, connection: Connection, tcb: Tcb): void 
     }
     consumeBytes(tcb, stack.nowUs, result.bytes - result.plain.length);
     connection.bytesIn += result.plain.length;
-    if (result.plain.length > 0) connection.unread.push(result.plain);
+    if (result.plain.length > 0) keepUnread(stack, connection, result.plain);
   }
 }
 
 /**
  * An incomplete record that does not grow while the peer is alive: its header was forged, and what it claims to wait for
- * will never come. It is thrown away, for the peer to send again.
+ * will never come. It is thrown away, for the peer to send again. While the rest has no room because our
+ * application does not read, it may wait.
  */
-function awaitRecord(stack: StackState, connection: Connection, readable: number): void {
-  if (readable === 0) connection.recordDeadlineUs = Number.POSITIVE_INFINITY;
+function awaitRecord(stack: StackState, connection: Connection, tcb: Tcb, readable: number, recordBytes: number): void {
+  const shut = connection.unreadBytes > 0 && tcb.rcvAcked + recordBytes > tcb.rcvAdv;
+  if (readable === 0 || shut) connection.recordDeadlineUs = Number.POSITIVE_INFINITY;
   else if (readable !== connection.recordReadable || connection.recordDeadlineUs === Number.POSITIVE_INFINITY)
-    connection.recordDeadlineUs = stack.nowUs + Math.max(recordPatienceUs, 4 * (connection.tcb?.rtt.rtoUs ?? 0));
+    connection.recordDeadlineUs = stack.nowUs + Math.max(recordPatienceUs, 4 * tcb.rtt.rtoUs);
   connection.recordReadable = readable;
 }
 

@@ -166,12 +166,16 @@ export interface Limits {
   /** Up to so many of them, and so many SYNs a second that lead to nothing, no cookie is asked for. */
   readonly halfOpenWithoutCookie: number;
   readonly synsPerSecond: number;
-  /** Accepted connections of one address. */
+  /** Flows in all, of either end. */
+  readonly flows: number;
+  /** Accepted connections of one address, or of one IPv6 network of 64 bits. */
   readonly flowsPerPeer: number;
   /** Associations that this stack opened, and as many that others opened. */
   readonly associations: number;
   /** Bytes of stream buffers in all; beyond it nothing more is taken from applications. */
   readonly bufferBytes: number;
+  /** A stream whose peer takes nothing of what waits for it, however alive, is given up after this. */
+  readonly stallUs: number;
 }
 
 export interface StackOptions {

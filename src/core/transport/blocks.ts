@@ -148,6 +148,18 @@ export function releaseBlocks(pool: BlockPool, buffer: BlockBuffer, upTo: number
   if (keepFrom === Infinity && slots.length > firstSlots) buffer.slots = noSlots;
 }
 
+/** Gives back every block that lies wholly at or above `from`. */
+export function truncateBlocks(pool: BlockPool, buffer: BlockBuffer, from: number): void {
+  const { slots, head, firstBlock } = buffer;
+  const first = Math.max(0, Math.ceil(from / blockBytes) - firstBlock);
+  for (let index = first; index < slots.length; index++) {
+    const slot = (head + index) & (slots.length - 1);
+    giveBack(pool, buffer, slots[slot]);
+    slots[slot] = undefined;
+  }
+  buffer.end = Math.min(buffer.end, Math.max(from, buffer.start));
+}
+
 /** Gives back everything. */
 export function dropBlocks(pool: BlockPool, buffer: BlockBuffer): void {
   buffer.start = Math.min(buffer.start, buffer.end - 1);

@@ -8,7 +8,16 @@ export { connect, emitSyn, listen } from './opening.ts';
 export { setOptions, type TcbChanges } from './options.ts';
 export { setPathLimit, tooBig } from './path-mtu.ts';
 export { requestProbe } from './probe.ts';
-export { acceptBytes, consumeBytes, copyReadable, readableBytes, readablePiece, rejectBytes } from './receive.ts';
+export {
+  acceptBytes,
+  consumeBytes,
+  copyReadable,
+  discardOutOfOrder,
+  outOfOrderBytes,
+  readableBytes,
+  readablePiece,
+  rejectBytes,
+} from './receive.ts';
 export { awaitSpace, enqueue, extend, sendPiece, sendSpace, unsentBytes } from './send.ts';
 export { stalledSinceUs } from './stall.ts';
 export { createTcb, destroyTcb, finished, pipeBytes, type Tcb, type TcbCounters } from './tcb.ts';

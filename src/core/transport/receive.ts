@@ -4,9 +4,9 @@
 // that with what it only SACKed); the sender repeats them.
 
 import { updateWindowIfDue } from './ack.ts';
-import { copyBlocks, type Piece, pieceAt, releaseBlocks } from './blocks.ts';
+import { copyBlocks, type Piece, pieceAt, releaseBlocks, truncateBlocks } from './blocks.ts';
 import { receivedFin } from './closing.ts';
-import { insertInterval } from './reassembly.ts';
+import { dropReassembly, heldBytes, insertInterval } from './reassembly.ts';
 import type { Tcb } from './tcb.ts';
 import { tuneReceiveBuffer } from './window.ts';
 
@@ -49,5 +49,18 @@ export function rejectBytes(tcb: Tcb, _nowUs: number, bytes: number): void {
   tcb.rcvFinAt = -1;
   tcb.lastRcvNxtAcked = Math.min(tcb.lastRcvNxtAcked, rcvAcked);
   if (keptFrom < rcvNxt) insertInterval(tcb.reassembly, tcb.pool.columns, keptFrom, rcvNxt);
+  tcb.ackNow = true;
+}
+
+/** Received above a hole. */
+export function outOfOrderBytes(tcb: Tcb): number {
+  return heldBytes(tcb.reassembly);
+}
+
+/** Memory is short: what stands above a hole is dropped as if it had never come, for the sender to repeat. */
+export function discardOutOfOrder(tcb: Tcb): void {
+  if (tcb.reassembly.intervals.count === 0) return;
+  dropReassembly(tcb.reassembly, tcb.pool.columns);
+  truncateBlocks(tcb.pool, tcb.receiveBuffer, tcb.rcvNxt);
   tcb.ackNow = true;
 }
