@@ -146,7 +146,7 @@ test('hostile peer: those that keep their windows shut are ended after a minute 
   assert.ok(late.events.some(({ kind }) => kind === 'data'));
 });
 
-test('hostile peer: with memory to spare a shut window ends the connection after 15 minutes, or when it was said', () => {
+test('hostile peer: with memory to spare a shut window costs what is lent, and ends the connection when that was asked for', () => {
   const world = limitedWorld({ stallUs: 300_000_000 });
   const [hog] = hogs(world, 1, 100_000);
   const { state } = world.server.stack;

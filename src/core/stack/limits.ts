@@ -19,7 +19,7 @@ export const defaultLimits: Limits = {
   flowsPerPeer: 16_384,
   associations: 1024,
   bufferBytes: 2 ** 30,
-  stallUs: 15 * 60_000_000,
+  stallUs: Number.POSITIVE_INFINITY,
 };
 
 const provenUs = 60_000_000;

@@ -174,7 +174,7 @@ export interface Limits {
   readonly associations: number;
   /** Bytes of stream buffers in all; beyond it nothing more is taken from applications. */
   readonly bufferBytes: number;
-  /** A stream whose peer takes nothing of what waits for it, however alive, is given up after this. */
+  /** A stream whose peer takes nothing of what waits for it, however alive, is given up after this; never by default. */
   readonly stallUs: number;
 }
 
