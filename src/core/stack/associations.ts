@@ -4,7 +4,6 @@
 // reported by it; any other by a name that stands for the association alone. Ending one is quiet: an RST, no lingering.
 
 import { Reason, randomId, type ServiceId } from '../base/index.ts';
-import { Direction } from '../wire/index.ts';
 import {
   type Association,
   associationKey,
@@ -16,7 +15,8 @@ import {
 } from './association-table.ts';
 import { armAssociation, dropDatagram, idleUs, sendConnected } from './datagram-flows.ts';
 import { openFlow } from './open.ts';
-import { buildAck, buildChallenge, buildConnectionReset, sendPacket } from './packets.ts';
+import { buildAck, buildConnectionReset, sendPacket } from './packets.ts';
+import { ask } from './path.ts';
 import { demandsKey, hasProven } from './proof.ts';
 import { conclude, releaseFlow } from './sockets.ts';
 import type { Connection, DatagramSocket, StackState } from './state.ts';
@@ -141,10 +141,8 @@ export function pollAssociation(stack: StackState, connection: Connection): void
 /** Asks as of a new address (path.ts). The answer shows an opener that its ACK has arrived, if nothing else did. */
 function probe(stack: StackState, connection: Connection, association: Association): void {
   const { peer } = connection;
-  const token = randomId(stack.random);
-  connection.challenge = { locator: peer, token, sentUs: stack.nowUs };
   if (!connection.confirmed) sendPacket(stack, buildAck(stack, connection), peer);
-  sendPacket(stack, buildChallenge(stack, connection, Direction.REQUEST, token), peer);
+  ask(stack, connection, peer, randomId(stack.random));
   association.probes++;
   association.probeUs = stack.nowUs + probeIntervalUs;
 }

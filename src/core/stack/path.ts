@@ -35,7 +35,8 @@ export function noteAddress(stack: StackState, connection: Connection): void {
   ask(stack, connection, remote, token);
 }
 
-function ask(stack: StackState, connection: Connection, locator: Locator, token: FlowId): void {
+/** Asks whether the peer receives at `locator`. */
+export function ask(stack: StackState, connection: Connection, locator: Locator, token: FlowId): void {
   connection.challenge = { locator, token, sentUs: stack.nowUs };
   sendPacket(stack, buildChallenge(stack, connection, Direction.REQUEST, token), locator);
 }
