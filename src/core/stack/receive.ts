@@ -3,7 +3,7 @@
 // to the transport one by one, and what they changed is settled once per batch. What a packet without a valid tag may do
 // to a flow with keys is to bring payload, which a record will vouch for. Bad packets are counted, never thrown.
 
-import { isLoopback, type Locator, Reason, type ServiceId } from '../base/index.ts';
+import { isLoopback, type Locator, Reason, type ServiceId, sameBytes } from '../base/index.ts';
 import { choose, countDropped, countResolved, find, lookup, lookupLocal, type Target } from '../tables/index.ts';
 import { handleSegment, requestChallenge, requestProbe, type Tcb } from '../transport/index.ts';
 import {
@@ -229,15 +229,9 @@ function receiveNamed(stack: StackState, at: number, length: number): Reason {
     return receiveSyn(stack, to, from, sender, at, length);
   }
   if (packet.protocol !== Protocol.UDP) return Reason.UNSUPPORTED_PROTOCOL;
-  if (isControlName(stack, to))
+  if (sameBytes(to, stack.controlService))
     return handleControlMessage(stack, bytes, packet.payloadOffset, packet.payloadBytes, stack.remote);
   return receiveDatagram(stack, to, from, sender, at, length);
-}
-
-function isControlName(stack: StackState, to: ServiceId): boolean {
-  const { controlService } = stack;
-  for (let i = 0; i < controlService.length; i++) if (to[i] !== controlService[i]) return false;
-  return true;
 }
 
 function receiveSyn(
