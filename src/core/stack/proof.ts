@@ -39,12 +39,13 @@ export function judgeServer(
   if (server.credential.length === 0) return judgeNameless(stack, connection, insecure);
   const verified = examine(stack, server);
   if (typeof verified === 'number') return { detail: `its credential is refused: ${reasonName(verified)}` };
-  const { primitives, trust } = stack.options;
+  const { trust } = stack;
+  const { primitives } = stack.options;
   const { expects } = connection.security;
   const presented = formatServiceId(selfCertifyingId(primitives, verified.rootKey));
   if (expects !== undefined && formatServiceId(expects) !== presented)
     return { detail: `expected the key svc:${formatServiceId(expects)}, it has svc:${presented}` };
-  const judgement = judge(primitives, trust ?? noTrust, connection.service, verified);
+  const judgement = judge(primitives, trust, connection.service, verified);
   if (judgement === 'wrong-key' || judgement === 'not-covered')
     return { detail: notOurs(stack, connection, judgement, presented) };
   if (judgement === 'unpinned' && expects === undefined && !isTrustedPlace(stack, connection))
@@ -62,8 +63,9 @@ export function judgeClient(stack: StackState, connection: Connection, client: I
   }
   const verified = examine(stack, client);
   if (typeof verified === 'number') return verified;
-  const { primitives, trust } = stack.options;
-  const judgement = judge(primitives, trust ?? noTrust, verified.prefix.id, verified);
+  const { trust } = stack;
+  const { primitives } = stack.options;
+  const judgement = judge(primitives, trust, verified.prefix.id, verified);
   if (judgement === 'wrong-key' || judgement === 'not-covered') return Reason.UNTRUSTED;
   const authenticated = judgement === 'authentic';
   connection.peerProof = { ...proofOf(stack, connection, verified, insecure), authenticated };
@@ -89,8 +91,9 @@ export function proofOf(
 export function demandsKey(stack: StackState, name: ServiceId): boolean {
   if (isReserved(stack, name)) return false;
   if (nameKind(name) !== 'label') return true;
-  const { primitives, trust } = stack.options;
-  return trust !== undefined && expectedKeyId(primitives, trust, name) !== undefined;
+  const { trust } = stack;
+  const { primitives } = stack.options;
+  return expectedKeyId(primitives, trust, name) !== undefined;
 }
 
 /** The control plane's names and the directory's: what goes there is signed, or no secret. */
@@ -100,10 +103,11 @@ export function isReserved(stack: StackState, name: ServiceId): boolean {
 
 /** Whether the other end has shown the key that `name` demands. */
 export function hasProven(stack: StackState, { peerProof }: Connection, name: ServiceId): boolean {
-  const { primitives, trust } = stack.options;
+  const { trust } = stack;
+  const { primitives } = stack.options;
   if (peerProof?.rootKey === undefined || peerProof.prefix === undefined) return false;
   const { rootKey, prefix } = peerProof;
-  return judge(primitives, trust ?? noTrust, name, { rootKey, prefix }) === 'authentic';
+  return judge(primitives, trust, name, { rootKey, prefix }) === 'authentic';
 }
 
 /** Whether a datagram to `name` may go in the clear to `remote`, which stands on the way to it. */
@@ -116,7 +120,6 @@ export function nearness(stack: StackState, remote: Locator): Nearness {
   return isPrivate(remote) ? 'network' : 'elsewhere';
 }
 
-const noTrust = { systems: new Map<string, Uint8Array>(), pins: new Map<string, string>() };
 const unpinnedElsewhere = 'nothing vouches for a label outside of private networks; use its key: NAME@SVC-ID';
 
 /** The credential, verified and of the key that the handshake has proven. */
@@ -146,8 +149,9 @@ function judgeNameless(stack: StackState, connection: Connection, insecure: bool
   const { expects } = connection.security;
   if (expects !== undefined) return { detail: `expected the key svc:${formatServiceId(expects)}, it shows none` };
   if (nameKind(connection.service) !== 'label') return { detail: 'the name demands a key, and it shows none' };
-  const { primitives, trust } = stack.options;
-  const pin = expectedKeyId(primitives, trust ?? noTrust, connection.service);
+  const { trust } = stack;
+  const { primitives } = stack.options;
+  const pin = expectedKeyId(primitives, trust, connection.service);
   if (pin !== undefined) return { detail: `expected the key svc:${formatServiceId(pin)}, it shows none` };
   if (!isTrustedPlace(stack, connection)) return { detail: unpinnedElsewhere };
   return { proof: proofOf(stack, connection, undefined, insecure) };
@@ -159,8 +163,9 @@ function isTrustedPlace(stack: StackState, { security, peer }: Connection): bool
 
 /** Another key is the news, whatever names it has granted. */
 function notOurs(stack: StackState, { service }: Connection, judgement: Judgement, presented: string): string {
-  const { primitives, trust } = stack.options;
-  const id = expectedKeyId(primitives, trust ?? noTrust, service);
+  const { trust } = stack;
+  const { primitives } = stack.options;
+  const id = expectedKeyId(primitives, trust, service);
   const expected = id && formatServiceId(id);
   if (expected !== undefined && expected !== presented)
     return `expected the key svc:${expected}, it has svc:${presented}`;

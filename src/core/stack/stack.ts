@@ -96,6 +96,7 @@ function createState(options: StackOptions): StackState {
   const reserved = [controlService, directoryService];
   const credentials = createCredentialCache();
   const revocations = createRevocations();
+  const trust = options.trust ?? createTrust();
   const searches = options.adHoc && router === undefined && !options.forwarding;
   const limits = { ...defaultLimits, ...options.limits };
   const state: StackState = {
@@ -122,13 +123,14 @@ function createState(options: StackOptions): StackState {
           boot,
           leaseUs: options.leaseUs,
           reserved,
-          trust: options.trust ?? createTrust(),
+          trust,
           credentials,
           revocations,
           requireKeys: options.requireKeys ?? false,
         })
       : undefined,
     learningUntilUs: 0,
+    trust,
     credentials,
     revocations,
     discovery: createDiscovery(services, random),

@@ -15,6 +15,7 @@ import type {
   RecordWriter,
   ReplayWindow,
   Revocations,
+  Trust,
 } from '../security/index.ts';
 import type { ExpiringMap, FlowTable, ServiceTable, TimerQueue } from '../tables/index.ts';
 import type { BlockPool, Tcb } from '../transport/index.ts';
@@ -265,6 +266,8 @@ export interface StackState {
   readonly registry: Registry | undefined;
   /** Until then a name that the registry does not know may only not have registered again yet. */
   learningUntilUs: number;
+  /** Whose keys count for which names: for peers, and for registrations. */
+  readonly trust: Trust;
   readonly credentials: CredentialCache;
   readonly revocations: Revocations;
   readonly discovery: Discovery;
