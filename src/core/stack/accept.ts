@@ -24,7 +24,7 @@ import { destroyTcb, emitSyn, handleSegment, type Tcb } from '../transport/index
 import { type Control, maxTcpHeaderBytes, parseHandshake } from '../wire/index.ts';
 import { admitSyn, countPeer, settleSynDebt } from './limits.ts';
 import { buildConnectionReset, buildRefusal, buildSynAck, sendForStranger, sendPacket } from './packets.ts';
-import { judgeClient, proofOf, staticKeyOf } from './proof.ts';
+import { credentialOf, judgeClient, proofOf, staticKeyOf } from './proof.ts';
 import {
   arm,
   attachRecords,
@@ -39,6 +39,7 @@ import {
 import { type Binding, blankExchange, type Connection, type Exchange, type StackState } from './state.ts';
 import { isTagged } from './tags.ts';
 import { Protocol } from './types.ts';
+import { readHandshake } from './workspace.ts';
 
 const firstRetryUs = 300_000;
 const maxRetries = 5;
@@ -109,11 +110,8 @@ function openHalf(stack: StackState, listener: Binding, syn: Syn, offer: Uint8Ar
 
 /** The client's first message, copied. */
 function readOffer({ work }: StackState): Uint8Array | undefined {
-  const { packet, view, bytes, handshake } = work;
-  if (packet.handshakeOffset === 0 || parseHandshake(view, packet.handshakeOffset, handshake) !== Reason.OK)
-    return undefined;
-  if (handshake.pattern !== ExchangePattern.OPEN || handshake.message !== 0) return undefined;
-  return bytes.slice(handshake.bodyOffset, handshake.bodyOffset + handshake.bodyBytes);
+  const offer = readHandshake(work, 0);
+  return work.handshake.pattern === ExchangePattern.OPEN ? offer : undefined;
 }
 
 /** Makes the SYN-ACK, and what will make the connection out of its ACK. */
@@ -140,7 +138,7 @@ function answer(
   if (answered === undefined) return Reason.NOT_AUTHENTIC;
   exchange.state = answered.state;
   if (!mutual) finishExchange(stack, connection, exchange);
-  const reply = protocol === Protocol.TCP ? answerSegment(stack, connection, exchange) : new Uint8Array(0);
+  const reply = protocol === Protocol.TCP ? answerSegment(stack, connection, exchange) : nothing;
   if (typeof reply === 'number') return reply;
   connection.controlPacket = buildSynAck(stack, connection, exchange.pattern, answered, reply);
   return Reason.OK;
@@ -148,12 +146,12 @@ function answer(
 
 /** The second message, the same each time: a packet that was spoilt around a true proof must not end the exchange. */
 function makeAnswer(stack: StackState, connection: Connection, exchange: Exchange): Answer | undefined {
-  const { security, protocol, service, remoteService: source, remoteFlow: flow, remoteNonce: nonce } = connection;
+  const { protocol, service, remoteService: source, remoteFlow: flow, remoteNonce: nonce } = connection;
   const { segment, pattern, offerMessage, ephemeralKey } = exchange;
   if (ephemeralKey === undefined) return undefined;
   const hello = {
     flags: exchange.insecure ? AnswerFlag.INSECURE : 0,
-    credential: security.identity?.credential ?? new Uint8Array(0),
+    credential: credentialOf(connection),
   };
   const prologue = openingPrologue({ protocol, service, source, flow, nonce, segment });
   const staticKey = staticKeyOf(stack, connection);

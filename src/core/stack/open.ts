@@ -17,12 +17,12 @@ import {
   writeProof,
 } from '../security/index.ts';
 import { emitSyn, handleSegment, requestAck } from '../transport/index.ts';
-import { Direction, parseCookie, parseHandshake } from '../wire/index.ts';
+import { Direction, parseCookie } from '../wire/index.ts';
 import { type Association, enterAssociation } from './association-table.ts';
 import { echoesNonce, queueClose } from './close.ts';
 import { beginAssociation } from './datagram-flows.ts';
 import { buildAck, buildResetFor, buildSyn, sendPacket, synBytes } from './packets.ts';
-import { judgeServer, staticKeyOf } from './proof.ts';
+import { credentialOf, judgeServer, staticKeyOf } from './proof.ts';
 import { routeFirstPacket, suspectRouter } from './route.ts';
 import { joinSearch } from './search.ts';
 import {
@@ -40,6 +40,7 @@ import {
 import { blankExchange, type Connection, type Exchange, type StackState } from './state.ts';
 import { isAnswerTagged } from './tags.ts';
 import { type Input, type PeerProof, Protocol, type SecurityOptions, type SocketId } from './types.ts';
+import { readHandshake } from './workspace.ts';
 
 const firstRetryUs = 300_000;
 const defaultTimeoutUs = 10_000_000;
@@ -196,24 +197,17 @@ export function handleSynAck(stack: StackState, connection: Connection): Reason 
 
 /** Undefined: not an answer to our SYN, or spoilt on its way. The transcript is begun anew for each answer. */
 function readServer(stack: StackState, connection: Connection, exchange: Exchange): ReadAnswer | undefined {
-  const { packet, view, bytes, handshake } = stack.work;
   const { offer, segment } = exchange;
-  if (offer === undefined || packet.handshakeOffset === 0) return undefined;
-  if (parseHandshake(view, packet.handshakeOffset, handshake) !== Reason.OK || handshake.message !== 1)
-    return undefined;
+  const message = readHandshake(stack.work, 1);
+  if (offer === undefined || message === undefined) return undefined;
   const { protocol, service, sourceService: source, localFlow: flow, localNonce: nonce } = connection;
   const prologue = openingPrologue({ protocol, service, source, flow, nonce, segment });
-  const message = bytes.slice(handshake.bodyOffset, handshake.bodyOffset + handshake.bodyBytes);
-  exchange.pattern = handshake.pattern;
+  exchange.pattern = stack.work.handshake.pattern;
   const key = staticKeyOf(stack, connection);
-  const answer = readAnswer(stack.options.primitives, prologue, offer, handshake.pattern, message, key);
+  const answer = readAnswer(stack.options.primitives, prologue, offer, exchange.pattern, message, key);
   if (answer === undefined || isAnswerTagged(stack, answer.answerKey)) return answer;
   abandonExchange(answer.state);
   return undefined;
-}
-
-function credentialOf({ security }: Connection): Uint8Array {
-  return security.identity?.credential ?? new Uint8Array(0);
 }
 
 /** The keys are there: from here on the application's bytes may leave. */

@@ -144,6 +144,11 @@ export function staticKeyOf(stack: StackState, { security }: Connection): KeyPai
   return stack.ownKey;
 }
 
+/** Empty where there is no identity: it proves no name. */
+export function credentialOf({ security }: Connection): Uint8Array {
+  return security.identity?.credential ?? new Uint8Array(0);
+}
+
 /** It shows no credential: that will do for a label that nobody vouches for. */
 function judgeNameless(stack: StackState, connection: Connection, insecure: boolean): ServerVerdict {
   const { expects } = connection.security;

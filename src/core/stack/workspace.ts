@@ -1,6 +1,7 @@
 // Working room of one stack, reused for every packet: parse results, a control message, the batch being read. Nothing
 // in it outlives one call; it is part of the state only so that no module keeps any.
 
+import { Reason } from '../base/index.ts';
 import { type ControlMessage, createControlMessage, maxControlBytes } from '../control/index.ts';
 import { type ByteSink, type ByteSource, createRecordResult, type RecordResult } from '../security/index.ts';
 import { copyReadable, extend, readablePiece, sendPiece, type Tcb } from '../transport/index.ts';
@@ -25,6 +26,7 @@ import {
   macTagBytes,
   maxTcpHeaderBytes,
   type Packet,
+  parseHandshake,
   type Service,
   type Source,
 } from '../wire/index.ts';
@@ -132,6 +134,14 @@ function createReceived(): ConnectionSource {
 export function pointSink(work: Workspace, connection: Connection): ByteSink {
   work.sink.connection = connection;
   return work.sink;
+}
+
+/** Message `number` of the key exchange in the packet at hand, copied, its pattern in `handshake`; undefined: there is none. */
+export function readHandshake({ packet, view, bytes, handshake }: Workspace, number: number): Uint8Array | undefined {
+  if (packet.handshakeOffset === 0 || parseHandshake(view, packet.handshakeOffset, handshake) !== Reason.OK)
+    return undefined;
+  if (handshake.message !== number) return undefined;
+  return bytes.slice(handshake.bodyOffset, handshake.bodyOffset + handshake.bodyBytes);
 }
 
 /**
