@@ -3,7 +3,7 @@
 
 import { existsSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import { formatPrefix, type Prefix } from '../../core/base/index.ts';
+import { formatPrefix, type Prefix, sameBytes } from '../../core/base/index.ts';
 import { type Grant, issueCredential, issueDelegation, nameKind } from '../../core/security/index.ts';
 import {
   besideFile,
@@ -111,7 +111,7 @@ function allBefore(key: SigningKey, path: string): number {
   const listPath = besideFile(path, 'revoked');
   if (!existsSync(listPath)) return 0;
   const { list } = readRevocationFile(listPath);
-  return fingerprint(list.issuerKey) === fingerprint(key.publicKey) ? list.allBeforeSeconds : 0;
+  return sameBytes(list.issuerKey, key.publicKey) ? list.allBeforeSeconds : 0;
 }
 
 function report(authority: Authority, prefix: Prefix, grant: Grant, options: GrantOptions): void {

@@ -3,7 +3,7 @@
 
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { type FlowId, formatFlowId, sameFlow } from '../../core/base/index.ts';
+import { type FlowId, formatFlowId, sameBytes, sameFlow } from '../../core/base/index.ts';
 import {
   CertificateKind,
   encodeRevocationList,
@@ -80,7 +80,7 @@ async function run(certificates: string[], options: RevokeOptions): Promise<void
 function existingList(path: string, key: SigningKey): RevocationFields | undefined {
   if (!existsSync(path)) return undefined;
   const { list } = readRevocationFile(path);
-  if (fingerprint(list.issuerKey) !== fingerprint(key.publicKey))
+  if (!sameBytes(list.issuerKey, key.publicKey))
     throw new CliError(`${path} is the list of another key, ${fingerprint(list.issuerKey)}`, {
       next: 'the same with --list OTHER.revoked',
     });
@@ -92,7 +92,7 @@ function serialsOf(text: string, key: SigningKey): FlowId[] {
   const serial = parseSerial(text);
   if (serial !== undefined) return [serial];
   const chain = parseCredential(readCertificateFile(text)) ?? [];
-  const own = chain.findLast(({ issuerKey }) => fingerprint(issuerKey) === fingerprint(key.publicKey));
+  const own = chain.findLast(({ issuerKey }) => sameBytes(issuerKey, key.publicKey));
   if (own?.kind === CertificateKind.DELEGATION)
     note(`${text}: the delegation to ${fingerprint(own.subjectKey)}, and with it all that this key has signed`);
   if (own !== undefined) return [own.serial];
