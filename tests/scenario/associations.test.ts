@@ -6,8 +6,8 @@ import { test } from 'node:test';
 import { Reason, type ServiceId, sameBytes } from '../../src/core/base/index.ts';
 import { isPrivateName, memberServiceId } from '../../src/core/security/index.ts';
 import { Protocol, type Stack } from '../../src/core/stack/index.ts';
-import { baseHeaderBytes, emitBase, emitService, serviceBytes } from '../../src/core/wire/index.ts';
 import { makeLocator, pathBetween, type SimHost, send } from '../../src/sim/index.ts';
+import { forgeDatagram } from './attackers.ts';
 import {
   addPeer,
   bindSocket,
@@ -272,22 +272,13 @@ test('associations: a label that nothing is known of goes in the clear on a priv
   assert.equal(wasReadable(simulation, 'whisper'), false);
 });
 
-/** An unbound datagram without payload that says it comes from `from`. */
-function forge(to: ServiceId, from: ServiceId): Uint8Array {
-  const bytes = new Uint8Array(baseHeaderBytes + serviceBytes(true));
-  const view = new DataView(bytes.buffer);
-  emitService(view, baseHeaderBytes, to, from);
-  emitBase(view, 0, bytes.length, Protocol.UDP, bytes.length, 0, 0);
-  return bytes;
-}
-
 test('associations: what comes in the clear for a name with a key, or claims one, is not believed', () => {
   const { simulation, server, answering } = createPair();
   const label = bindSocket(server, { service: clock });
   const { station } = addPeer(simulation, 'mallory', '10.0.0.66');
   runFor(simulation, 1_000);
-  send(simulation.network, station, makeLocator('10.0.0.2', 40_000), forge(oracle.id, clock));
-  send(simulation.network, station, makeLocator('10.0.0.2', 40_000), forge(clock, oracle.id));
+  send(simulation.network, station, makeLocator('10.0.0.2', 40_000), forgeDatagram(oracle.id, clock));
+  send(simulation.network, station, makeLocator('10.0.0.2', 40_000), forgeDatagram(clock, oracle.id));
   runFor(simulation, 1_000_000);
   assert.deepEqual(answering.received, []);
   assert.equal(droppedBy(server, 'untagged'), 1);

@@ -27,6 +27,7 @@ import {
   macTagBytes,
   type Segment,
   segmentHeaderBytes,
+  serviceBytes,
   synBytes,
   TcpFlag,
 } from '../../src/core/wire/index.ts';
@@ -181,6 +182,15 @@ export function forgeSegment(
   if (tag !== undefined) putTag(view, bytes, baseHeaderBytes, tag);
   emitSegment(view, headerBytes, segment);
   bytes.set(payload, dataAt);
+  return bytes;
+}
+
+/** An unbound datagram without payload that says it comes from `from`. */
+export function forgeDatagram(to: ServiceId, from: ServiceId): Uint8Array {
+  const bytes = new Uint8Array(baseHeaderBytes + serviceBytes(true));
+  const view = new DataView(bytes.buffer);
+  emitService(view, baseHeaderBytes, to, from);
+  emitBase(view, 0, bytes.length, Protocol.UDP, bytes.length, 0, 0);
   return bytes;
 }
 

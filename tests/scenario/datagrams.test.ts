@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ServiceId } from '../../src/core/base/index.ts';
 import { type Event, Protocol, type SocketId, type Stack } from '../../src/core/stack/index.ts';
-import { baseHeaderBytes, emitBase, emitService, serviceBytes } from '../../src/core/wire/index.ts';
 import { makeLocator, type SimHost, send } from '../../src/sim/index.ts';
+import { forgeDatagram } from './attackers.ts';
 import { kindOf, sentOf } from './packets.ts';
 import { addMember, createWorld, runFor, service } from './world.ts';
 
@@ -84,15 +84,6 @@ test('datagrams: one to a name that nobody has is dropped and counted, the socke
   assert.deepEqual(server.received[0]?.bytes, Uint8Array.of(8));
 });
 
-/** An unbound datagram without payload that says it comes from `from`. */
-function forge(to: ServiceId, from: ServiceId): Uint8Array {
-  const bytes = new Uint8Array(baseHeaderBytes + serviceBytes(true));
-  const view = new DataView(bytes.buffer);
-  emitService(view, baseHeaderBytes, to, from);
-  emitBase(view, 0, bytes.length, Protocol.UDP, bytes.length, 0, 0);
-  return bytes;
-}
-
 test('datagrams: who claims to be a service is not sent what is meant for it', () => {
   const world = createWorld({ delayUs: 5_000 });
   const server = openSocket(world.server, service);
@@ -104,7 +95,7 @@ test('datagrams: who claims to be a service is not sent what is meant for it', (
   runFor(world, 100_000);
   const to = server.received[0]?.from;
   assert.ok(to !== undefined);
-  const forged = forge(to, service);
+  const forged = forgeDatagram(to, service);
   const { station: mallory } = addMember(world.simulation, 'mallory', '10.0.0.66');
   send(world.simulation.network, mallory, makeLocator('10.0.0.1', 40_000), forged);
   runFor(world, 100_000);

@@ -3,27 +3,15 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { makePrefix, randomBelow, sameLocator, seededRandom } from '../../src/core/base/index.ts';
-import {
-  bindIdentity,
-  createInstanceKeys,
-  type Identity,
-  issueCredential,
-  selfCertifyingId,
-} from '../../src/core/security/index.ts';
+import { randomBelow, type ServiceId, sameLocator, seededRandom } from '../../src/core/base/index.ts';
+import type { Identity } from '../../src/core/security/index.ts';
 import { createStack, Protocol, type SocketId, type Stack } from '../../src/core/stack/index.ts';
 import { ControlFlag } from '../../src/core/wire/index.ts';
-import {
-  addHost,
-  createPrimitives,
-  joinHosts,
-  type Packet,
-  type SimHost,
-  simulatedEpochSeconds,
-} from '../../src/sim/index.ts';
+import { addHost, joinHosts, type Packet, type SimHost } from '../../src/sim/index.ts';
 import { assertHarmless, createArena, isWhole, tryOnce } from './arena.ts';
 import { flipBit, forgeControl, placeAttacker, spoof, spoofLater, tapAll } from './attackers.ts';
 import { type Endpoint, playScript, streamBytes } from './endpoint.ts';
+import { identityOf, keyedService } from './keyed.ts';
 import { isOver, openFlow } from './live-flow.ts';
 import { kindOf, sentOf } from './packets.ts';
 import {
@@ -41,25 +29,20 @@ import {
 
 const delayUs = 10_000;
 
-/** A service whose name is its key, and what its own instance and somebody else's have to show. */
-function makeKeyedService() {
-  const primitives = createPrimitives(77);
-  const identityFrom = (seed: Uint8Array): Identity => {
-    const keys = createInstanceKeys(primitives);
-    const prefix = makePrefix(selfCertifyingId(primitives, primitives.ed25519Public(seed)), 224);
-    const validity = { notBeforeSeconds: simulatedEpochSeconds - 60, notAfterSeconds: simulatedEpochSeconds + 86_400 };
-    return bindIdentity(keys, issueCredential(primitives, seed, keys, { prefix, ...validity }))!;
-  };
-  const seed = new Uint8Array(32).fill(1);
-  const name = selfCertifyingId(primitives, primitives.ed25519Public(seed));
-  return { name, identity: identityFrom(seed), other: identityFrom(new Uint8Array(32).fill(2)) };
-}
+/** A service whose name is its key, and another that would like to be it. */
+const right = keyedService(1);
+const wrong = keyedService(2);
 
 /** Listens under a name with a key; answers how many connections came. */
-function listenAs(world: World, host: SimHost<Stack>, name: Uint8Array, identity: Identity, down: number): Endpoint[] {
+function listenAs(
+  world: World,
+  host: SimHost<Stack>,
+  service: ServiceId,
+  identity: Identity,
+  down: number,
+): Endpoint[] {
   const accepted: Endpoint[] = [];
   const { driver } = host;
-  const service = name as ReturnType<typeof selfCertifyingId>;
   const [, script] = scriptsFor(100, down);
   const security = { identity };
   const socket: SocketId = driver.handle({ kind: 'listen', service, bits: 256, protocol: Protocol.TCP, security });
@@ -73,13 +56,12 @@ function listenAs(world: World, host: SimHost<Stack>, name: Uint8Array, identity
 
 test('threat: compromised router sends clients to an impostor: refused before a byte, with the key that was expected', () => {
   const world = createWorld({ delayUs });
-  const { name, identity, other } = makeKeyedService();
   // It asks no router: the registration of this name would be refused to it.
   const options = { adHoc: false };
   const impostor = addHost(world.simulation, { name: 'impostor', address: '10.0.0.66', options, createStack });
   joinHosts(world.simulation, world.client, impostor, { delayUs });
-  const served = listenAs(world, impostor, name, other, 100);
-  const accepted = listenAs(world, world.server, name, identity, 100);
+  const served = listenAs(world, impostor, right.id, identityOf(wrong), 100);
+  const accepted = listenAs(world, world.server, right.id, identityOf(right), 100);
   let misrouted = 0;
   const [impostorAt] = impostor.station.locals;
   const misroute = (most: number) =>
@@ -90,7 +72,7 @@ test('threat: compromised router sends clients to an impostor: refused before a 
   const serverAt = world.server.station.locals[0]!;
   misroute(Infinity);
   const startUs = world.simulation.clock.nowUs;
-  const refused = dialFrom(world, world.client, scriptsFor(100, 100)[0], name);
+  const refused = dialFrom(world, world.client, scriptsFor(100, 100)[0], right.id);
   assert.ok(runFor(world, 10_000_000, () => allClosed(refused)));
   assert.equal(reasonOf(refused), 'untrusted');
   assert.match(refused.detail, /^expected the key svc:/);
@@ -100,7 +82,7 @@ test('threat: compromised router sends clients to an impostor: refused before a 
   // It recovers as soon as one of three attempts is led to the right one.
   misrouted = 0;
   misroute(2);
-  const again = dialFrom(world, world.client, scriptsFor(100, 100)[0], name);
+  const again = dialFrom(world, world.client, scriptsFor(100, 100)[0], right.id);
   const againUs = world.simulation.clock.nowUs;
   assert.ok(runFor(world, 10_000_000, () => allClosed(again)));
   assertIntact(again);
@@ -244,24 +226,24 @@ function startOf(salt: number): Uint8Array {
 
 test('threat: on-path observer of a transfer sees no plaintext, and no name after the SYN', () => {
   const world = createWorld({ delayUs });
-  const { name, identity } = makeKeyedService();
-  const accepted = listenAs(world, world.server, name, identity, 20_000);
+  const identity = identityOf(right);
+  const accepted = listenAs(world, world.server, right.id, identity, 20_000);
   const seen: Packet[] = [];
   tapAll(world.simulation, ['client>server', 'server>client'], (packet) => {
     seen.push(packet);
     return [packet];
   });
   const [script] = scriptsFor(20_000, 100);
-  const client = dialFrom(world, world.client, script, name);
+  const client = dialFrom(world, world.client, script, right.id);
   assert.ok(runFor(world, 10_000_000, () => allClosed(client, ...accepted)));
   const wire = Buffer.concat(seen.map(({ bytes }) => bytes));
   assert.ok(wire.length > 20_000);
   // What the ends sent each other: streams 1 and 2.
-  for (const secret of [name, identity.staticKey, identity.credential.subarray(0, 48), ...[1, 2].map(startOf)])
+  for (const secret of [right.id, identity.staticKey, identity.credential.subarray(0, 48), ...[1, 2].map(startOf)])
     assert.equal(wire.indexOf(Buffer.from(secret)), -1);
   assert.ok(
     sentOf(world.simulation.trace.records, 'SYN', 'client').some(({ bytes }) =>
-      Buffer.from(bytes).includes(Buffer.from(name)),
+      Buffer.from(bytes).includes(Buffer.from(right.id)),
     ),
   );
 });
