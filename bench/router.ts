@@ -1,17 +1,19 @@
 // The router's rate: first packets in at one socket, out to a next hop, and counted there. The client process makes SYNs
 // of 1,100 bytes from several sockets, as several hosts would, and is also the next hop of a static rule, so that a
 // packet counts only when it has come back. At most `underWay` are out; after a silence the lost ones are written off.
+// An address that has not shown that it receives is asked for a cookie now and then, and shows it.
 // There is no peer: nothing in Node resolves names to live instances per packet.
 
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
-import { formatLocator, type Locator, randomId, seededRandom } from '../src/core/base/index.ts';
+import { formatLocator, type Locator, Reason, randomId, seededRandom } from '../src/core/base/index.ts';
 import { labelServiceId } from '../src/core/security/index.ts';
-import { synBytes } from '../src/core/wire/index.ts';
+import { createCookie, createPacket, parseCookie, parsePacket, synBytes } from '../src/core/wire/index.ts';
 import { Agent } from '../src/index.ts';
 import { createLink, createPrimitives, parseAddress, type UdpLink } from '../src/io/index.ts';
-import { makeSyn } from '../tests/e2e/hostile-packets.ts';
+import { makeSyn, withCookie } from '../tests/e2e/hostile-packets.ts';
 import { type Bench, median } from './bench.ts';
+import { identify, operatorVariable } from './identify.ts';
 import { measureLookups } from './lookups.ts';
 
 const senders = 8;
@@ -42,8 +44,8 @@ export const router: Bench = {
       received += bytes / synBytes;
     });
     await addRule(sinkLocator(sink, address.startsWith('127.')));
-    const links = await Promise.all(Array.from({ length: senders }, () => openLink(() => {})));
-    const pump = new SynPump(links, target);
+    const pump = new SynPump(target);
+    const links = await Promise.all(Array.from({ length: senders }, () => pump.open()));
     await pump.run(warmUpMs, () => received);
     const from = { received, at: process.hrtime.bigint() };
     await pump.run(seconds * 1000, () => received);
@@ -61,19 +63,31 @@ export const router: Bench = {
 
 /** Sends SYNs, each of a flow of its own, as long as fewer than `underWay` are out. */
 class SynPump {
-  private readonly links: readonly UdpLink[];
+  private readonly links: UdpLink[] = [];
   private readonly target: Locator;
   private readonly random = seededRandom(1);
   private readonly syn: Uint8Array;
   private sent = 0;
   private writtenOff = 0;
 
-  constructor(links: readonly UdpLink[], target: Locator) {
-    this.links = links;
+  constructor(target: Locator) {
     this.target = target;
     const id = labelServiceId(createPrimitives(), service);
     this.syn = makeSyn({ service: id, random: this.random });
-    for (const link of links) link.sendBuffer.set(this.syn);
+  }
+
+  /** One more socket that sends. */
+  async open(): Promise<UdpLink> {
+    const link = await openLink((bytes, buffer) => {
+      const answer = answerTo(this.syn, buffer, bytes);
+      if (answer === undefined) return;
+      link.sendBuffer.set(answer);
+      link.send(link.sendBuffer, synBytes, synBytes, 1, this.target, false);
+      link.sendBuffer.set(this.syn);
+    });
+    link.sendBuffer.set(this.syn);
+    this.links.push(link);
+    return link;
   }
 
   async run(ms: number, received: () => number): Promise<void> {
@@ -105,9 +119,21 @@ class SynPump {
   }
 }
 
-async function openLink(received: (bytes: number) => void): Promise<UdpLink> {
+/** `syn` with the nonce and the cookie of the FAIL that it got. */
+function answerTo(syn: Uint8Array, buffer: Uint8Array, bytes: number): Uint8Array | undefined {
+  const view = new DataView(buffer.buffer, buffer.byteOffset, bytes);
+  const packet = createPacket();
+  const cookie = createCookie();
+  if (parsePacket(view, 0, bytes, packet) !== Reason.OK || packet.cookieOffset === 0) return undefined;
+  if (parseCookie(view, packet.cookieOffset, cookie) !== Reason.OK) return undefined;
+  const asked = syn.slice();
+  asked.set(new Uint8Array(buffer.buffer, buffer.byteOffset + nonceOffset, 8), nonceOffset);
+  return withCookie(asked, new Uint8Array(buffer.buffer, buffer.byteOffset + cookie.cookieOffset, cookie.cookieBytes));
+}
+
+async function openLink(received: (bytes: number, buffer: Uint8Array) => void): Promise<UdpLink> {
   const link = createLink({
-    callbacks: { received: (_buffer, bytes) => received(bytes), drained() {}, writable() {} },
+    callbacks: { received: (buffer, bytes) => received(bytes, buffer), drained() {}, writable() {} },
   });
   link.ref();
   await link.ready;
@@ -120,9 +146,10 @@ function sinkLocator(link: UdpLink, onLoopback: boolean): Locator {
   return local;
 }
 
-/** By the router's admin API, which is a service itself. */
+/** By the router's admin API, which is a service itself; as its operator, who may change it from elsewhere. */
 async function addRule(sink: Locator): Promise<void> {
-  const agent = new Agent();
+  const seed = Buffer.from(process.env[operatorVariable] ?? '', 'hex');
+  const agent = new Agent({ identity: identify(seed).identity });
   const asked = request({ agent, host: 'caracal.router.svc', path: '/v1/rules', method: 'POST' });
   asked.end(JSON.stringify({ prefix: service, action: 'forward', locators: [formatLocator(sink)] }));
   const [response] = (await once(asked, 'response')) as [IncomingMessage];

@@ -4,6 +4,7 @@
 import { Child, root, sleep } from '../tests/e2e/harness.ts';
 import type { Bench, Options, Sample, Samples } from './bench.ts';
 import { median } from './bench.ts';
+import { identify, makeSeed, operatorVariable } from './identify.ts';
 import type { Place } from './place.ts';
 
 export interface Row {
@@ -32,8 +33,14 @@ export async function runBench(
   place: Place,
   options: Options,
 ): Promise<Result> {
-  const env: NodeJS.ProcessEnv = { ...process.env, BENCH_ADDRESS: place.serverAddress };
-  const routerArgs = ['router', '--host', place.serverAddress, '--port', '0', '--no-learning'];
+  const seed = makeSeed();
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    BENCH_ADDRESS: place.serverAddress,
+    [operatorVariable]: Buffer.from(seed).toString('hex'),
+  };
+  const operator = `svc:${identify(seed).service}`;
+  const routerArgs = ['router', '--host', place.serverAddress, '--port', '0', '--no-learning', '--operator', operator];
   const router = startNode(place.server, env, [`${root}/bin/caracal.js`, ...routerArgs]);
   const samples = new Map<string, Sample[]>(transports.map((transport) => [transport, []]));
   try {

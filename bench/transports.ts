@@ -2,10 +2,8 @@
 
 import { createServer as createHttpServer, Agent as HttpAgent } from 'node:http';
 import { createServer as createNetServer, connect as netConnect } from 'node:net';
-import { formatServiceId, randomBytes } from '../src/core/base/index.ts';
-import { bindIdentity, createInstanceKeys, issueCredential, selfCertifyingId } from '../src/core/security/index.ts';
 import * as caracal from '../src/index.ts';
-import { primitives, unixSeconds } from '../src/keys/index.ts';
+import { identify } from './identify.ts';
 import { tls } from './tls.ts';
 import { listenOnTcp, parseHostPort, type Transport } from './transport.ts';
 
@@ -20,30 +18,13 @@ const net: Transport = {
   }),
 };
 
-/** Under which name a service listens, and what it shows for it. */
-interface Identification {
-  readonly service: string;
-  readonly options: object;
-}
-
-/** A key of this repeat alone, which the name is the hash of, and a certificate by it: as a service is run in earnest. */
-function identify(): Identification {
-  const serviceSeed = randomBytes(primitives.random, 32);
-  const id = selfCertifyingId(primitives, primitives.ed25519Public(serviceSeed));
-  const keys = createInstanceKeys(primitives);
-  const now = unixSeconds();
-  const grant = { prefix: { id, bits: 256 }, notBeforeSeconds: now - 60, notAfterSeconds: now + 3600 };
-  const identity = bindIdentity(keys, issueCredential(primitives, serviceSeed, keys, grant));
-  return { service: formatServiceId(id), options: { identity } };
-}
-
 /** `options` go with every call of the API, the identification's with those of the server. */
 function createCaracal(name: string, options: object): Transport {
   return {
     name,
     listen(onConnection) {
-      const { service, options: identity } = identify();
-      const server = caracal.createServer({ ...options, ...identity }, onConnection);
+      const { service, identity } = identify();
+      const server = caracal.createServer({ ...options, identity }, onConnection);
       return new Promise((resolve, reject) => {
         server.on('error', reject).listen(service, () => resolve(service));
       });
@@ -53,8 +34,8 @@ function createCaracal(name: string, options: object): Transport {
       return onOpen === undefined ? socket : socket.once('connect', onOpen);
     },
     async listenHttp(onRequest) {
-      const { service, options: identity } = identify();
-      await caracal.serve(createHttpServer(onRequest), service, { ...options, ...identity }).ready;
+      const { service, identity } = identify();
+      await caracal.serve(createHttpServer(onRequest), service, { ...options, identity }).ready;
       return service;
     },
     http: (address, connections) => ({

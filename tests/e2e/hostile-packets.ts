@@ -11,8 +11,10 @@ import {
   createControl,
   createPacket,
   createSegment,
+  Direction,
   emitBase,
   emitControl,
+  emitCookie,
   emitHandshake,
   emitSegment,
   emitService,
@@ -66,6 +68,19 @@ export function makeSyn({
   segment.sackPermitted = true;
   const segmentBytes = protocol === 6 ? emitSegment(view, headerBytes, segment) : 0;
   emitBase(view, 0, headerBytes, protocol, headerBytes + segmentBytes, 0, 0);
+  return bytes;
+}
+
+/** The same SYN, of TCP, with the cookie that it was answered with. */
+export function withCookie(syn: Uint8Array, cookie: Uint8Array): Uint8Array {
+  const bytes = syn.slice();
+  const view = new DataView(bytes.buffer);
+  const packet = createPacket();
+  parsePacket(view, 0, bytes.length, packet);
+  const { payloadOffset, payloadBytes } = packet;
+  const headerBytes = payloadOffset + emitCookie(view, payloadOffset, Direction.RESPONSE, cookie);
+  bytes.set(syn.subarray(payloadOffset, payloadOffset + payloadBytes), headerBytes);
+  emitBase(view, 0, headerBytes, packet.protocol, headerBytes + payloadBytes, 0, 0);
   return bytes;
 }
 
