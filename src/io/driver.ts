@@ -8,6 +8,7 @@ import { multicastLocator, sameLocator } from '../core/base/index.ts';
 import type { Driver, Event, Input, Output, OutputKind, SocketId, StackOptions } from '../core/stack/index.ts';
 import { createLink } from './choose-link.ts';
 import { nowUs } from './clock.ts';
+import { Coalescer } from './coalescer.ts';
 import { watchInterfaces } from './interfaces.ts';
 import { Multicast, type MulticastReport } from './multicast.ts';
 import { createPrimitives } from './primitives.ts';
@@ -81,6 +82,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
   readonly #options: IoDriverOptions<Stack>;
   readonly #link: UdpLink;
   readonly #output: Output;
+  readonly #coalescer = new Coalescer();
   readonly #packets: PacketsInput = { kind: 'packets', buffer: new Uint8Array(0), bytes: 0, remote: nowhere };
   readonly #listeners = new Map<SocketId, Listener>();
   readonly #referenced = new Set<SocketId>();
@@ -271,8 +273,10 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
       for (let transmits = 0; transmits < transmitsPerPump; ) {
         this.counters.polls++;
         const kind = this.stack.poll(nowUs(), this.#output);
-        if (kind === 'event') this.#dispatch(this.#output.event);
-        else if (kind === 'transmit') {
+        if (kind === 'event') {
+          this.#flush();
+          this.#dispatch(this.#output.event);
+        } else if (kind === 'transmit') {
           transmits++;
           this.#transmit();
         } else {
@@ -282,6 +286,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
         if (this.#blocked || this.#closed) return;
       }
     } finally {
+      this.#flush();
       this.#pumping = false;
       if (this.#awaitingRouter.length > 0 && !this.#options.searching?.(this.stack)) this.#endSearch();
       // Not idle: the budget is spent, or a listener threw and the rest must not wait for the next input.
@@ -296,7 +301,20 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
       this.#multicast?.send(batch.buffer, batch.bytes);
       return;
     }
-    const { buffer, bytes, packetBytes, packets, probe } = batch;
+    if (this.#coalescer.take(batch, remote)) return;
+    this.#flush();
+    if (!this.#coalescer.take(batch, remote)) this.#send(batch, remote);
+  }
+
+  /** What the coalescer holds leaves. */
+  #flush(): void {
+    const held = this.#coalescer;
+    if (held.packets === 0 || held.remote === undefined || this.#closed) return;
+    this.#send(held, held.remote);
+    held.clear();
+  }
+
+  #send({ buffer, bytes, packetBytes, packets, probe }: Output['batch'], remote: Locator): void {
     const result = this.#link.send(buffer, bytes, packetBytes, packets, remote, probe);
     if (result === 'blocked') this.#blocked = true;
     else if (result === 'too-big') this.#onTooBig(remote, Math.min(packetBytes || bytes, bytes));

@@ -4,7 +4,7 @@
 
 import { Reason, reasonName, sameFlow } from '../base/index.ts';
 import { writeClose } from '../security/index.ts';
-import { finish } from '../transport/index.ts';
+import { finish, forgetAck } from '../transport/index.ts';
 import { type Control, ControlFlag, type Final } from '../wire/index.ts';
 import { dropHalfOpen } from './accept.ts';
 import { buildConnectionReset, buildFin, buildFinAck, sendPacket } from './packets.ts';
@@ -45,6 +45,8 @@ export function maybeFinish(stack: StackState, connection: Connection): void {
   connection.controlTries = 0;
   connection.controlPacket = buildFin(stack, connection);
   sendFin(stack, connection);
+  // The final offsets say what an ACK would.
+  if (connection.tcb !== undefined) forgetAck(connection.tcb);
 }
 
 function sendFin(stack: StackState, connection: Connection): void {

@@ -261,7 +261,7 @@ function handleLateSynAck(stack: StackState, connection: Connection): Reason {
 /** A stream's next segments carry the ACK; a datagram flow has none, so the ACK goes by itself. */
 function acknowledgeOpening(stack: StackState, connection: Connection): void {
   if (connection.tcb === undefined) return sendPacket(stack, buildAck(stack, connection), connection.peer);
-  requestAck(connection.tcb);
+  requestAck(connection.tcb, stack.nowUs);
   markReady(stack, connection);
 }
 

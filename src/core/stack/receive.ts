@@ -64,7 +64,7 @@ export function receive(stack: StackState, bytes: Uint8Array, length: number, re
     const end = skipZeros(bytes, at + packet.totalBytes, length);
     const reason = verdict === Reason.OK ? dispatch(stack, at, end) : verdict;
     if (reason !== Reason.OK) countDrop(counters, reason);
-    if (packet.totalBytes === 0 || reason === Reason.UNKNOWN_FLOW) break;
+    if (packet.totalBytes === 0) break;
     at = end;
   }
   settleTouched(stack);

@@ -1,7 +1,8 @@
 // When to acknowledge, and what to say (RFC 9293 section 3.8.6.3, RFC 2018, RFC 2883). At most one ACK per batch: at once
-// for every second full-sized segment, for anything out of order, a filled hole, a duplicate or a FIN; otherwise after
-// 25 ms, unless data carries it before. The ACK number stops at what the layer above accepted; the contiguous bytes past
-// it are always among the SACK blocks, because a sender tells from their absence that they were refused.
+// for every second full-sized segment, for anything out of order, a filled hole or a duplicate; for a FIN, an opening or
+// a grown window at the next deadline, which is now; otherwise after 25 ms; data carries it before. The ACK number stops
+// at what the layer above accepted; the contiguous bytes past it are always among the SACK blocks, because a sender
+// tells from their absence that they were refused.
 
 import { maxSackBlocks, type Segment } from '../wire/index.ts';
 import { latestBefore } from './reassembly.ts';
@@ -21,13 +22,22 @@ export function decideAck(tcb: Tcb, nowUs: number): void {
   else if (unacknowledged > 0 && tcb.timers.ackUs === Infinity) tcb.timers.ackUs = nowUs + delayedAckUs;
 }
 
-/** An ACK with the next `egress`, whatever is unacknowledged. */
-export function requestAck(tcb: Tcb): void {
-  tcb.ackNow = true;
+/**
+ * An ACK that is owed but not hurried: its deadline is now. Until the caller has come round to deadlines, what the
+ * application writes in answer carries it.
+ */
+export function requestAck(tcb: Tcb, nowUs: number): void {
+  tcb.timers.ackUs = Math.min(tcb.timers.ackUs, nowUs);
 }
 
-export function updateWindowIfDue(tcb: Tcb): void {
-  if (windowUpdateDue(tcb)) tcb.ackNow = true;
+/** The peer learns by other means that everything arrived. */
+export function forgetAck(tcb: Tcb): void {
+  tcb.ackNow = false;
+  tcb.timers.ackUs = Infinity;
+}
+
+export function updateWindowIfDue(tcb: Tcb, nowUs: number): void {
+  if (windowUpdateDue(tcb)) requestAck(tcb, nowUs);
 }
 
 /** An answer to a segment that was refused: limited, so that forged ones cannot make us flood the peer. */

@@ -3,6 +3,7 @@
 // that a repeated FIN is still answered, and SAL frees the flow when it likes. RST exists in self mode only.
 
 import { TcpFlag } from '../wire/index.ts';
+import { requestAck } from './ack.ts';
 import { ackNumber, clearTimers, fail, type Tcb, wireSeq } from './tcb.ts';
 import { Signal } from './types.ts';
 
@@ -20,7 +21,7 @@ export function finish(tcb: Tcb, _nowUs: number): void {
 /** Every byte before the peer's FIN was accepted, so the FIN counts. */
 export function receivedFin(tcb: Tcb, nowUs: number): void {
   tcb.finReceived = true;
-  tcb.ackNow = true;
+  requestAck(tcb, nowUs);
   tcb.signals |= Signal.FIN_RECEIVED;
   if (tcb.state === 'ESTABLISHED') tcb.state = 'CLOSE-WAIT';
   else if (tcb.state === 'FIN-WAIT-1') tcb.state = 'CLOSING';

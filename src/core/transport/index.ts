@@ -1,4 +1,4 @@
-export { challenge as requestChallenge, delayedAckUs, requestAck } from './ack.ts';
+export { challenge as requestChallenge, delayedAckUs, forgetAck, requestAck } from './ack.ts';
 export { type BlockPool, blockBytes, createBlockPool, createPiece, type Piece, poolLoad } from './blocks.ts';
 export { abort, finish } from './closing.ts';
 export { egress } from './egress.ts';

@@ -5,7 +5,7 @@
 
 import { Reason } from '../base/index.ts';
 import { createSegment, parseSegment, type Segment, TcpFlag } from '../wire/index.ts';
-import { challenge, decideAck } from './ack.ts';
+import { challenge, decideAck, requestAck } from './ack.ts';
 import { blockBytes, missingBlocks, poolLoad, writeBlocks } from './blocks.ts';
 import { enterTimeWait, receivedFin } from './closing.ts';
 import { handleAck } from './delivery.ts';
@@ -205,7 +205,7 @@ function receive(
     if (from >= to) reason = Reason.DUPLICATE;
     else reason = store(tcb, bytes, payload + from - seq, from, to);
   }
-  if (fin) tcb.ackNow = true;
+  if (fin) requestAck(tcb, nowUs);
   if (tcb.rcvAcked === tcb.rcvFinAt && !tcb.finReceived) receivedFin(tcb, nowUs);
   return reason;
 }

@@ -4,7 +4,7 @@
 
 import { Reason } from '../base/index.ts';
 import { createSegment, emitSegment, type Segment, TcpFlag, tcpHeaderBytes } from '../wire/index.ts';
-import { challenge } from './ack.ts';
+import { challenge, requestAck } from './ack.ts';
 import { reset } from './closing.ts';
 import { searchPathMtu } from './path-mtu.ts';
 import { sampleRtt } from './rtt.ts';
@@ -111,7 +111,7 @@ export function handleSynSent(tcb: Tcb, nowUs: number, segment: Segment): Reason
     tcb.state = 'SYN-RECEIVED';
     tcb.synDue = self;
   }
-  tcb.ackNow = ackOk;
+  if (ackOk) requestAck(tcb, nowUs);
   return Reason.OK;
 }
 

@@ -36,7 +36,7 @@ export function acceptBytes(tcb: Tcb, nowUs: number, bytes: number): void {
 export function consumeBytes(tcb: Tcb, nowUs: number, bytes: number): void {
   tcb.rcvConsumed = Math.min(tcb.rcvAcked, tcb.rcvConsumed + bytes);
   tuneReceiveBuffer(tcb, nowUs);
-  updateWindowIfDue(tcb);
+  updateWindowIfDue(tcb, nowUs);
 }
 
 /** The first `bytes` readable bytes are not authentic: dropped, their SACK withdrawn. What stands above them stays. */

@@ -35,10 +35,11 @@ function receiveEdge(tcb: Tcb): number {
 }
 
 /**
- * Whether the peer should hear of a larger window at once: it grew by two segments and at least doubles what the peer
+ * Whether the peer, unless it has ended, should hear of a larger window at once: it grew by two segments and at least doubles what the peer
  * has left, or it grew by half the buffer. Less would send an update for every read of a busy application.
  */
 export function windowUpdateDue(tcb: Tcb): boolean {
+  if (tcb.finReceived) return false;
   const growth = tcb.rcvConsumed + tcb.rcvBufBytes - tcb.rcvAdv;
   if (growth >= tcb.rcvBufBytes / 2) return true;
   return growth >= 2 * tcb.rcvMss && growth >= tcb.rcvAdv - tcb.rcvNxt;
