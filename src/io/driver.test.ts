@@ -116,6 +116,23 @@ for (const kind of ['offload', 'dgram'] as const) {
   });
 }
 
+test('driver: packets of one size for one place leave in one batch, what comes of it before the next event', async () => {
+  const [a, b] = [toyDriver(), toyDriver()];
+  await Promise.all([a.ready, b.ready]);
+  const [remote] = b.locals();
+  assert.ok(remote);
+  const packet = (fill: number, bytes = 80): Order => ({ kind: 'transmit', bytes: Buffer.alloc(bytes, fill), remote });
+  const batchesAtEvent: number[] = [];
+  a.attach(1, () => batchesAtEvent.push(a.report().linkCounters.batchesSent));
+  a.stack.orders.push(packet(1), packet(2), packet(3), writable(1), packet(4), packet(5, 60), packet(6, 60));
+  a.handle({ kind: 'read', socket: 1, bytes: 1 });
+  await new Promise(setImmediate);
+  const { batchesSent, packetsSent } = a.report().linkCounters;
+  assert.deepEqual(batchesAtEvent, [1]);
+  assert.deepEqual([batchesSent, packetsSent], [3, 6]);
+  await Promise.all([a.close(), b.close()]);
+});
+
 test('driver: inputs of one turn are polled together, at its end', async () => {
   const driver = toyDriver();
   await driver.ready;

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Endpoint } from './endpoint.ts';
-import { dropFirst, sentOf } from './packets.ts';
+import { dropFirst, kindOf, sentOf } from './packets.ts';
 import type { Abort, Script } from './plan.ts';
 import {
   allClosed,
@@ -52,6 +52,15 @@ test('closing: either end may end first and still receive everything', () => {
     assertIntact(run.listening.accepted[0]);
     assertNoFlows(run.world);
   }
+});
+
+test('closing: what is written in answer carries the ACKs: opened and ended, a connection costs seven packets', () => {
+  const [clientScript, serverScript] = scriptsFor(0, 0);
+  const run = open(clientScript, { ...serverScript, endWhen: 'peer-ended' });
+  assert.ok(finish(run));
+  const sent = run.world.simulation.trace.records.filter(({ verdict }) => verdict === 'sent');
+  const kinds = sent.map(({ bytes }) => kindOf(bytes)).filter((kind) => kind !== 'named');
+  assert.deepEqual(kinds.slice(kinds.indexOf('SYN')), ['SYN', 'SYN', 'SYN|ACK', 'ACK', 'data', 'FIN', 'FIN|ACK']);
 });
 
 test('closing: both ends at once, with nothing sent and with data under way', () => {

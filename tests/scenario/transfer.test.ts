@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeLocator, moveHost, rebind } from '../../src/sim/index.ts';
+import { forgeSegment, tapAll } from './attackers.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Script } from './plan.ts';
 import {
@@ -154,4 +155,18 @@ test('transfer: a reader that pauses holds the sender back, and everything comes
     'nobody buffers it all',
   );
   complete(run, 60_000_000);
+});
+
+test('transfer: a packet of a flow that is gone, in one super-packet with ours, costs it nothing', () => {
+  const world = createWorld({ delayUs: 1_000, bitsPerSecond: 100e6 });
+  const run = open(world, scriptsFor(mebibyte, mebibyte));
+  const gone = forgeSegment({ hi: 1, lo: 2 }, {}, new Uint8Array(100));
+  tapAll(world.simulation, ['client>server', 'server>client'], (packet) => {
+    const bytes = new Uint8Array(gone.length + packet.bytes.length);
+    bytes.set(gone);
+    bytes.set(packet.bytes, gone.length);
+    return [{ ...packet, bytes }];
+  });
+  const seconds = complete(run, 60_000_000);
+  assert.ok(seconds < 1, `${seconds} s`);
 });
