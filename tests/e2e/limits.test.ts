@@ -18,7 +18,7 @@ function withDriver(options: object): { env: { PEER_DRIVER: string } } {
   return { env: { PEER_DRIVER: JSON.stringify(options) } };
 }
 
-test('limits: a half-open connection costs a few KiB at most', { timeout: 60_000 }, async (t) => {
+test('[X3] limits: a half-open connection costs 2 KiB at most', { timeout: 60_000 }, async (t) => {
   const count = 1000;
   const stage = new Stage(t);
   await stage.router();
@@ -49,7 +49,7 @@ test('limits: a half-open connection costs a few KiB at most', { timeout: 60_000
   const opened = all - warm;
   const bytes = (after.live - before.live) / opened;
   t.diagnostic(`${Math.round(bytes)} bytes for each of ${opened} half-open connections`);
-  assert.ok(bytes > 100 && bytes <= 5 * kib, `${Math.round(bytes)} bytes each`);
+  assert.ok(bytes > 100 && bytes <= 2 * kib, `${Math.round(bytes)} bytes each`);
 });
 
 test('[X5] one address gets its share of connections, and others theirs', { timeout: 60_000 }, async (t) => {

@@ -7,7 +7,7 @@ import { randomBytes, randomId, reasonName, seededRandom } from '../../src/core/
 import { type Event, type Limits, Protocol, type SocketId, type Stack } from '../../src/core/stack/index.ts';
 import { createSimulation, joinHosts, type SimHost } from '../../src/sim/index.ts';
 import { forgeSyn } from './attackers.ts';
-import { isOver, openFlow } from './live-flow.ts';
+import { connectionsOf, isOver, openFlow } from './live-flow.ts';
 import { mangleAcks } from './mangle.ts';
 import { addMember, addRouter, reasonOf, runFor, scriptsFor, service, type World } from './world.ts';
 
@@ -157,7 +157,7 @@ test('hostile peer: with memory to spare a shut window costs what is lent, and e
   runFor(world, 280_000_000);
   assert.equal(state.blocks.lent, lent, 'flat');
   // What stands before the shut window is not taken for forged.
-  const holding = world.client.stack.state.flows.values.find((flow) => flow !== undefined);
+  const holding = connectionsOf(world.client)[0];
   assert.equal(holding?.tcb?.counters.rejectedBytes, 0);
   assert.equal(closedBy(hog!), undefined);
   runFor(world, 20_000_000);

@@ -9,7 +9,8 @@ import type { Endpoint } from './endpoint.ts';
 import type { Script } from './plan.ts';
 import { allClosed, createWorld, dialFrom, type Listening, listenOn, runFor, type World } from './world.ts';
 
-export type Connection = NonNullable<Stack['state']['flows']['values'][number]>;
+type Flow = NonNullable<Stack['state']['flows']['values'][number]>;
+export type Connection = Extract<Flow, { kind: 'connection' }>;
 
 export interface LiveFlow {
   readonly world: World;
@@ -36,8 +37,13 @@ export function openFlow(
   return { world, attacker: addAttacker(world.simulation), client, listening, clientSide, serverSide };
 }
 
-export function flowOf({ stack }: SimHost<Stack>): Connection | undefined {
-  return stack.state.flows.values.find((flow) => flow?.protocol === Protocol.TCP);
+export function flowOf(host: SimHost<Stack>): Connection | undefined {
+  return connectionsOf(host).find(({ protocol }) => protocol === Protocol.TCP);
+}
+
+/** Flows that are more than half open. */
+export function connectionsOf({ stack }: SimHost<Stack>): Connection[] {
+  return stack.state.flows.values.filter((flow) => flow?.kind === 'connection');
 }
 
 export function isOver({ client, listening }: LiveFlow): boolean {

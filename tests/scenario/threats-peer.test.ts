@@ -15,7 +15,7 @@ import {
 } from '../../src/core/wire/index.ts';
 import { schedule } from '../../src/sim/index.ts';
 import { addAttacker, forgeControl, forgeSegment, forgeSyn, spoof } from './attackers.ts';
-import { type Connection, flowOf, isOver, type LiveFlow, openFlow } from './live-flow.ts';
+import { type Connection, connectionsOf, flowOf, isOver, type LiveFlow, openFlow } from './live-flow.ts';
 import { mangleAcks, retag } from './mangle.ts';
 import { readPacket } from './packets.ts';
 import { assertIntact, createWorld, dialFrom, listenOn, runFor, scriptsFor, service, serviceOf } from './world.ts';
@@ -86,10 +86,10 @@ test('threat: challenges are answered at most once in 10 ms, to each flow by its
   const sockets = [1, 2].map(() => dialFrom(world, world.client, clientScript).socket);
   runFor(world, 1_000_000);
   const attacker = addAttacker(world.simulation);
-  const flows = world.client.stack.state.flows.values.filter((flow) => flow !== undefined);
+  const flows = connectionsOf(world.client);
   assert.equal(flows.length, sockets.length);
   const { mac } = world.server.stack.state.options.primitives;
-  const peers = world.server.stack.state.flows.values;
+  const peers = connectionsOf(world.server);
   const ask = (flow: Connection) => {
     const bytes = new Uint8Array(baseHeaderBytes + challengeBytes + macBytes);
     const view = new DataView(bytes.buffer);
@@ -98,7 +98,7 @@ test('threat: challenges are answered at most once in 10 ms, to each flow by its
     const { hi: tokenHi, lo: tokenLo } = randomId(random);
     emitChallenge(view, baseHeaderBytes, { direction: Direction.REQUEST, tokenHi, tokenLo });
     emitMac(view, bytes.length - macBytes, 0);
-    const peer = peers.find((other) => other?.remoteFlow.lo === lo && other.remoteFlow.hi === hi);
+    const peer = peers.find((other) => other.remoteFlow.lo === lo && other.remoteFlow.hi === hi);
     mac.tag(peer!.keys!.tagKey, bytes, 0, bytes.length, bytes, bytes.length - 16);
     const [destination] = world.client.station.locals;
     spoof(world.simulation, attacker, { source: attacker.locator, destination: destination!, bytes });
@@ -124,7 +124,7 @@ test('threat: answers to segments out of the window are counted by flow: no side
     listenOn(world, world.server, serverScript);
     for (let i = 0; i < 2; i++) dialFrom(world, world.client, clientScript);
     runFor(world, 1_000_000);
-    const [first, second] = world.server.stack.state.flows.values;
+    const [first, second] = connectionsOf(world.server);
     const strike = (flow: Connection, count: number) => {
       for (let i = 0; i < count; i++) {
         const buffer = forgeSegment(flow.localFlow, { seq: (flow.tcb!.irs - 500_000_000) >>> 0 }, new Uint8Array(0));

@@ -14,6 +14,9 @@ import {
   type HandshakeState,
   type KeyPair,
   readMessage,
+  restoreResponder,
+  savedBytes,
+  saveState,
   split,
   writeMessage,
 } from './noise/index.ts';
@@ -74,6 +77,8 @@ export interface OpeningFacts {
   readonly segment: Uint8Array;
 }
 
+/** Of `saveExchange`. */
+export const savedExchangeBytes = savedBytes;
 const offerBytes = 33;
 const helloHeadBytes = 3;
 const nothing = new Uint8Array(0);
@@ -195,6 +200,18 @@ export function flowKeys(primitives: Primitives, state: HandshakeState, initiato
   };
   for (const secret of [initiatorKey, responderKey, chaining, initiatorTag, responderTag]) secret.fill(0);
   return keys;
+}
+
+/** A server's exchange, its answer made, as `savedExchangeBytes` bytes; it ends here and goes on in what `resumeExchange` answers. */
+export function saveExchange(state: HandshakeState): Uint8Array {
+  const saved = saveState(state);
+  abandon(state);
+  return saved;
+}
+
+/** As often as wanted: a proof that does not verify leaves what was saved as it is. */
+export function resumeExchange(primitives: Crypto, pattern: number, saved: Uint8Array): HandshakeState {
+  return restoreResponder(primitives, patternName(pattern), saved);
 }
 
 /** Ends an exchange that leads nowhere. */

@@ -52,6 +52,9 @@ export {
   type ReadAnswer,
   readAnswer,
   readProof,
+  resumeExchange,
+  savedExchangeBytes,
+  saveExchange,
   writeProof,
 } from './exchange.ts';
 export {

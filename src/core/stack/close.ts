@@ -6,7 +6,6 @@ import { Reason, reasonName, sameFlow } from '../base/index.ts';
 import { writeClose } from '../security/index.ts';
 import { finish, forgetAck } from '../transport/index.ts';
 import { type Control, ControlFlag, type Final } from '../wire/index.ts';
-import { dropHalfOpen } from './accept.ts';
 import { buildConnectionReset, buildFin, buildFinAck, sendPacket } from './packets.ts';
 import { arm, conclude, deliver, markReady, releaseFlow, releaseTransport } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
@@ -97,13 +96,12 @@ function enterTimeWait(stack: StackState, connection: Connection, lastsUs: numbe
 }
 
 /** Before there are keys, whoever echoes our nonce has at least seen the handshake. */
-export function echoesNonce(connection: Connection, control: Readonly<Control>): boolean {
-  return sameFlow(connection.localNonce, { hi: control.nonceHi, lo: control.nonceLo });
+export function echoesNonce({ localNonce }: Pick<Connection, 'localNonce'>, control: Readonly<Control>): boolean {
+  return sameFlow(localNonce, { hi: control.nonceHi, lo: control.nonceLo });
 }
 
 /** Abort by the application, or because the transport gave up. */
 export function abort(stack: StackState, connection: Connection, reason: Reason, detail: string): void {
-  if (connection.state === 'SYN-RECEIVED') return dropHalfOpen(stack, connection);
   const opened = connection.state === 'ESTABLISHED' || connection.state === 'FIN-SENT';
   connection.demandBytes = 0;
   dropUnread(stack, connection);
@@ -135,10 +133,6 @@ export function repeatReset(stack: StackState, connection: Connection): Reason {
 
 export function handleReset(stack: StackState, connection: Connection, control: Readonly<Control>): Reason {
   if (!echoesNonce(connection, control)) return Reason.BAD_NONCE;
-  if (connection.state === 'SYN-RECEIVED') {
-    dropHalfOpen(stack, connection);
-    return Reason.OK;
-  }
   if (connection.state === 'SYN-SENT') return Reason.BAD_STATE;
   if (connection.state === 'TIME-WAIT') return Reason.OK;
   releaseFlow(stack, connection);

@@ -5,7 +5,8 @@ import { formatFlowId, formatLocator, formatPrefix, formatServiceId } from '../b
 import { AdvertFlag, isRegistered, listRegistry, type RegistrationInfo } from '../control/index.ts';
 import { dump, flowEntries, type RuleInfo } from '../tables/index.ts';
 import { type CountersInfo, countersInfo } from './counters.ts';
-import type { Connection, StackState } from './state.ts';
+import { readOpening } from './half-open.ts';
+import type { Connection, HalfOpen, StackState } from './state.ts';
 import { type FlowInfo, Protocol } from './types.ts';
 
 export interface ListenerInfo {
@@ -55,7 +56,33 @@ export function flowInfo(connection: Connection): FlowInfo {
 }
 
 export function flowInfos(stack: StackState): FlowInfo[] {
-  return [...flowEntries(stack.flows)].map(flowInfo);
+  return [...flowEntries(stack.flows)].map((flow) =>
+    flow.kind === 'connection' ? flowInfo(flow) : halfOpenInfo(flow),
+  );
+}
+
+function halfOpenInfo(half: HalfOpen): FlowInfo {
+  const { service, localFlow, remoteFlow, peer } = readOpening(half);
+  return {
+    socket: 0,
+    protocol: half.protocol === Protocol.TCP ? 'stream' : 'datagram',
+    role: 'server',
+    state: 'SYN-RECEIVED',
+    service: formatServiceId(service),
+    localFlow: formatFlowId(localFlow),
+    remoteFlow: formatFlowId(remoteFlow),
+    remote: formatLocator(peer),
+    bytesIn: 0,
+    bytesOut: 0,
+    packetsIn: 1,
+    packetsOut: half.tries + 1,
+    retransmits: half.tries,
+    authenticated: false,
+    encrypted: !half.insecure,
+    rttUs: 0,
+    cwndBytes: 0,
+    packetBytes: 0,
+  };
 }
 
 function listenerInfos(stack: StackState): ListenerInfo[] {

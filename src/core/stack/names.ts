@@ -13,10 +13,10 @@ import {
 } from '../control/index.ts';
 import { type Identity, privateName } from '../security/index.ts';
 import { findRule, findTarget, getExpiring, insertTarget, removeTarget, setExpiring } from '../tables/index.ts';
-import { dropHalfOpen, halfOpenOf } from './accept.ts';
+import { halfOpenOf } from './accept.ts';
 import { closeAssociations } from './associations.ts';
 import { sendWithdraw } from './control-egress.ts';
-import { buildConnectionReset, sendPacket } from './packets.ts';
+import { refuseOpening } from './establish.ts';
 import { emitEvent, nextSocketId } from './sockets.ts';
 import type { Binding, DatagramSocket, Listener, StackState } from './state.ts';
 import { type Input, Protocol, type SocketId } from './types.ts';
@@ -230,10 +230,7 @@ function drained(stack: StackState, binding: Binding): boolean {
 }
 
 function resetHalfOpen(stack: StackState, binding: Binding): void {
-  for (const connection of halfOpenOf(stack, binding)) {
-    sendPacket(stack, buildConnectionReset(stack, connection, Reason.CLOSED), connection.peer);
-    dropHalfOpen(stack, connection);
-  }
+  for (const half of halfOpenOf(stack, binding)) refuseOpening(stack, half);
 }
 
 function closedKey(prefix: Prefix, protocol: number): string {

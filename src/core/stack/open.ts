@@ -10,6 +10,7 @@ import {
   createOffer,
   ExchangePattern,
   flowKeys,
+  type Offer,
   OfferFlag,
   openingPrologue,
   type ReadAnswer,
@@ -37,7 +38,7 @@ import {
   setPeer,
   touch,
 } from './sockets.ts';
-import { blankExchange, type Connection, type Exchange, type StackState } from './state.ts';
+import type { Connection, Exchange, StackState } from './state.ts';
 import { isAnswerTagged } from './tags.ts';
 import { type Input, type PeerProof, Protocol, type SecurityOptions, type SocketId } from './types.ts';
 import { readHandshake } from './workspace.ts';
@@ -80,11 +81,15 @@ export function openFlow(
   connection.giveUpUs = stack.nowUs + (input.timeoutUs ?? defaultTimeoutUs);
   stack.counters.connectionsOpened++;
   const offer = createOffer(stack.options.primitives, wishes(stack, security));
-  const exchange: Exchange = { ...blankExchange(), offer };
-  connection.exchange = exchange;
+  connection.exchange = createExchange(offer);
   if (input.protocol === Protocol.TCP) attachTransport(stack, connection, undefined);
   sendSyn(stack, connection);
   return connection;
+}
+
+/** `segment`: the transport's SYN, once it has said it. */
+export function createExchange(offer: Offer, segment: Uint8Array = new Uint8Array(0)): Exchange {
+  return { offer, pattern: 0, proof: undefined, segment, cookie: undefined, cookieRequests: 0 };
 }
 
 function wishes(stack: StackState, { insecure, identity }: SecurityOptions): number {
@@ -190,7 +195,6 @@ export function handleSynAck(stack: StackState, connection: Connection): Reason 
   if (exchange.pattern === ExchangePattern.XX)
     exchange.proof = writeProof(state, { flags: 0, credential: credentialOf(connection) });
   connection.keys = flowKeys(stack.options.primitives, state, true);
-  exchange.insecure = insecure;
   open(stack, connection, verdict.proof);
   return Reason.OK;
 }
@@ -199,7 +203,7 @@ export function handleSynAck(stack: StackState, connection: Connection): Reason 
 function readServer(stack: StackState, connection: Connection, exchange: Exchange): ReadAnswer | undefined {
   const { offer, segment } = exchange;
   const message = readHandshake(stack.work, 1);
-  if (offer === undefined || message === undefined) return undefined;
+  if (message === undefined) return undefined;
   const { protocol, service, sourceService: source, localFlow: flow, localNonce: nonce } = connection;
   const prologue = openingPrologue({ protocol, service, source, flow, nonce, segment });
   exchange.pattern = stack.work.handshake.pattern;

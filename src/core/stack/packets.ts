@@ -99,7 +99,7 @@ export function buildSyn(connection: Connection): Uint8Array {
   let at = baseHeaderBytes;
   at += putControl(view, at, { flags: ControlFlag.SYN, attempt, nonce: localNonce, flow: localFlow });
   at += emitService(view, at, service, connection.sourceService);
-  if (exchange?.offer !== undefined) at += emitHandshake(view, at, 0, 0, exchange.offer.message);
+  if (exchange !== undefined) at += emitHandshake(view, at, 0, 0, exchange.offer.message);
   if (exchange?.cookie !== undefined) at += emitCookie(view, at, Direction.RESPONSE, exchange.cookie);
   const headerBytes = at;
   const segment = exchange?.segment ?? new Uint8Array(0);
@@ -111,7 +111,12 @@ export function buildSyn(connection: Connection): Uint8Array {
 /** Tagged as a whole by the key that the exchange has just made. */
 export function buildSynAck(
   stack: StackState,
-  connection: Connection,
+  {
+    protocol,
+    localFlow,
+    localNonce,
+    remoteFlow,
+  }: Pick<Connection, 'protocol' | 'localFlow' | 'localNonce' | 'remoteFlow'>,
   pattern: number,
   { message, answerKey }: Answer,
   segment: Uint8Array,
@@ -122,15 +127,15 @@ export function buildSynAck(
   let at = baseHeaderBytes;
   at += putControl(view, at, {
     flags: ControlFlag.SYN | ControlFlag.ACK,
-    nonce: connection.localNonce,
-    flow: connection.localFlow,
+    nonce: localNonce,
+    flow: localFlow,
   });
   at += emitHandshake(view, at, pattern, 1, message);
   const tag = at + tagAt;
   emitMac(view, at, 0);
   bytes.set(segment, headerBytes);
-  const { hi, lo } = connection.remoteFlow;
-  emitBase(view, 0, headerBytes, connection.protocol, bytes.length, hi, lo);
+  const { hi, lo } = remoteFlow;
+  emitBase(view, 0, headerBytes, protocol, bytes.length, hi, lo);
   bytes.set(stack.options.primitives.hmac(answerKey, bytes).subarray(0, macTagBytes), tag);
   return bytes;
 }

@@ -5,10 +5,9 @@
 // starve the few that are busy for the sake of the many that are not.
 
 import { Reason } from '../base/index.ts';
-import { flowEntries } from '../tables/index.ts';
 import { discardOutOfOrder, outOfOrderBytes, poolLoad, stalledSinceUs } from '../transport/index.ts';
 import { abort } from './close.ts';
-import { emitEvent, markReady } from './sockets.ts';
+import { connectionsOf, emitEvent, markReady } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 
 /** Writers go on, and nothing more is taken away, once this part is in use. */
@@ -34,7 +33,7 @@ export function watchMemory(stack: StackState): void {
 }
 
 function relieve(stack: StackState): void {
-  const flows = [...flowEntries(stack.flows)].filter(({ tcb }) => tcb !== undefined);
+  const flows = connectionsOf(stack).filter(({ tcb }) => tcb !== undefined);
   for (const { connection } of ranked(flows, outOfOrderOf)) {
     if (isCalm(stack)) return;
     if (connection.tcb !== undefined) discardOutOfOrder(connection.tcb);

@@ -55,8 +55,12 @@ export function judgeServer(
 }
 
 /** Of a client's credential: OK, or why it is refused. What it proved stands in the connection then. */
-export function judgeClient(stack: StackState, connection: Connection, client: Introduction): Reason {
-  const insecure = connection.exchange?.insecure ?? false;
+export function judgeClient(
+  stack: StackState,
+  connection: Connection,
+  client: Introduction,
+  insecure: boolean,
+): Reason {
   if (client.credential.length === 0) {
     connection.peerProof = proofOf(stack, connection, undefined, insecure);
     return connection.security.requireKey === true ? Reason.NOT_AUTHORIZED : Reason.OK;
@@ -137,7 +141,7 @@ function examine(stack: StackState, { credential, staticKey }: Introduction): Ve
 }
 
 /** The instance's own key, or the stack's: made once, so that a half-open connection costs no more than it must. */
-export function staticKeyOf(stack: StackState, { security }: Connection): KeyPair {
+export function staticKeyOf(stack: StackState, { security }: Pick<Connection, 'security'>): KeyPair {
   const { identity } = security;
   if (identity !== undefined) return { scalar: identity.staticScalar, publicKey: identity.staticKey };
   stack.ownKey ??= generateKeyPair(stack.options.primitives);
@@ -145,7 +149,7 @@ export function staticKeyOf(stack: StackState, { security }: Connection): KeyPai
 }
 
 /** Empty where there is no identity: it proves no name. */
-export function credentialOf({ security }: Connection): Uint8Array {
+export function credentialOf({ security }: Pick<Connection, 'security'>): Uint8Array {
   return security.identity?.credential ?? new Uint8Array(0);
 }
 

@@ -22,13 +22,13 @@ import {
   readServiceId,
   sourceHasRouter,
 } from '../wire/index.ts';
-import { acceptSyn, establish, refuseSyn, type Syn } from './accept.ts';
-import { acceptAssociation } from './associations.ts';
+import { acceptSyn, refuseSyn, type Syn } from './accept.ts';
 import { echoesNonce, handleFin, handleReset, repeatReset } from './close.ts';
 import { handleControlMessage } from './control-plane.ts';
 import { countDrop } from './counters.ts';
 import { receiveConnected } from './datagram-flows.ts';
 import { receiveUnbound } from './datagrams.ts';
+import { establish, resetOpening } from './establish.ts';
 import { admitSyn } from './limits.ts';
 import { wasClosed } from './names.ts';
 import { handleRefusal, handleSynAck } from './open.ts';
@@ -37,7 +37,7 @@ import { handleChallenge, noteAddress } from './path.ts';
 import { mayGoInClear } from './proof.ts';
 import { chooseTarget, unknownNameReason } from './route.ts';
 import { confirm, distrustUs, markReady, touch } from './sockets.ts';
-import type { Connection, StackState } from './state.ts';
+import type { Connection, HalfOpen, StackState } from './state.ts';
 import { settle } from './stream.ts';
 import { isTagged } from './tags.ts';
 import { Protocol } from './types.ts';
@@ -89,14 +89,19 @@ function settleTouched(stack: StackState): void {
 function dispatch(stack: StackState, at: number, length: number): Reason {
   const { packet } = stack.work;
   if ((packet.flowHi | packet.flowLo) === 0) return receiveNamed(stack, at, length);
-  const connection = find(stack.flows, packet.flowHi, packet.flowLo);
-  if (connection === undefined) return Reason.UNKNOWN_FLOW;
+  const flow = find(stack.flows, packet.flowHi, packet.flowLo);
+  if (flow === undefined) return Reason.UNKNOWN_FLOW;
+  if (flow.kind === 'half-open') return receiveHalfOpen(stack, flow);
+  return receiveFlow(stack, flow);
+}
+
+function receiveFlow(stack: StackState, connection: Connection): Reason {
+  const { packet } = stack.work;
   connection.packetsIn++;
   if ((packet.present & Present.CONTROL) !== 0) {
     const verdict = parseControl(stack.work.view, packet.controlOffset, stack.work.control);
     if (verdict !== Reason.OK) return verdict;
-    if (connection.state === 'SYN-SENT' || connection.state === 'SYN-RECEIVED')
-      return receiveOpening(stack, connection);
+    if (connection.state === 'SYN-SENT') return receiveOpening(stack, connection);
     if (stack.work.control.flags === openingAnswer) return repeatedAnswer(stack, connection);
   }
   return receiveKeyed(stack, connection);
@@ -104,29 +109,32 @@ function dispatch(stack: StackState, at: number, length: number): Reason {
 
 const openingAnswer = ControlFlag.SYN | ControlFlag.ACK;
 
-/** Before there are keys on both sides: what is not part of the key exchange must echo our nonce. */
+/** Before the client has keys: what is not part of the key exchange must echo our nonce. */
 function receiveOpening(stack: StackState, connection: Connection): Reason {
   const { control } = stack.work;
   switch (control.flags) {
     case openingAnswer:
-      return connection.role === 'client' ? handleSynAck(stack, connection) : Reason.BAD_STATE;
+      return handleSynAck(stack, connection);
     case ControlFlag.FAIL:
-      return connection.role === 'client' ? handleRefusal(stack, connection) : Reason.BAD_STATE;
+      return handleRefusal(stack, connection);
     case ControlFlag.RST:
       return handleReset(stack, connection, control);
-    case ControlFlag.ACK:
-      return connection.role === 'server' ? completeOpening(stack, connection) : Reason.BAD_STATE;
     default:
       return Reason.BAD_STATE;
   }
 }
 
-/** The first packet that shows that the client has the keys; it may carry data already. */
-function completeOpening(stack: StackState, connection: Connection): Reason {
-  if (!echoesNonce(connection, stack.work.control)) return Reason.BAD_NONCE;
-  const verdict = establish(stack, connection);
+/** Before the server has: the client gives up, or shows by the first packet that it has the keys; data may come with it. */
+function receiveHalfOpen(stack: StackState, half: HalfOpen): Reason {
+  const { packet, view, control } = stack.work;
+  if (packet.controlOffset === 0) return Reason.BAD_STATE;
+  const verdict = parseControl(view, packet.controlOffset, control);
   if (verdict !== Reason.OK) return verdict;
-  acceptAssociation(stack, connection);
+  if (control.flags === ControlFlag.RST) return resetOpening(stack, half);
+  if (control.flags !== ControlFlag.ACK) return Reason.BAD_STATE;
+  const connection = establish(stack, half);
+  if (typeof connection === 'number') return connection;
+  connection.packetsIn++;
   return receiveData(stack, connection, true);
 }
 

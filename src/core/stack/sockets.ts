@@ -3,14 +3,13 @@
 
 import { type FlowId, type Locator, noFlow, Reason, randomId, type ServiceId } from '../base/index.ts';
 import {
-  abandonExchange,
   createRecordCipher,
   createRecordReader,
   createRecordWriter,
   createReplayWindow,
   nullCipher,
 } from '../security/index.ts';
-import { allocate, cancel, free, schedule } from '../tables/index.ts';
+import { allocate, cancel, flowEntries, free, schedule } from '../tables/index.ts';
 import {
   consumeBytes,
   createTcb,
@@ -23,10 +22,11 @@ import {
   type Tcb,
 } from '../transport/index.ts';
 import { forgetAssociation } from './association-table.ts';
+import type { Opening } from './half-open.ts';
 import { uncountPeer } from './limits.ts';
 import { synBytes, taggedHeaderBytes } from './packets.ts';
 import { push } from './queue.ts';
-import type { Connection, DatagramSocket, Exchange, StackState } from './state.ts';
+import type { Connection, DatagramSocket, StackState } from './state.ts';
 import { type Event, Protocol, type SecurityOptions, type SocketId, type StreamOptions } from './types.ts';
 import { dropUnread, releaseUnread } from './unread.ts';
 
@@ -87,14 +87,35 @@ export interface ConnectionSeed {
 
 /** A connection with a flowID of its own, in no state yet; undefined when the flow table is full. */
 export function createConnection(stack: StackState, seed: ConnectionSeed): Connection | undefined {
-  const socket = nextSocketId(stack);
-  const connection: Connection & { localFlow: FlowId } = {
+  const connection: Connection & { localFlow: FlowId } = makeConnection(stack, noFlow, randomId(stack.random), seed);
+  const flow = allocate(stack.flows, stack.random, connection);
+  if (flow === undefined) return undefined;
+  connection.localFlow = flow;
+  stack.sockets.set(connection.socket, connection);
+  return connection;
+}
+
+/** Flows that are more than half open. */
+export function connectionsOf({ flows }: StackState): Connection[] {
+  const found: Connection[] = [];
+  for (const flow of flowEntries(flows)) if (flow.kind === 'connection') found.push(flow);
+  return found;
+}
+
+/** The record alone, in no table. */
+export function makeConnection(
+  stack: StackState,
+  localFlow: FlowId,
+  localNonce: FlowId,
+  seed: ConnectionSeed,
+): Connection {
+  return {
     kind: 'connection',
-    socket,
+    socket: nextSocketId(stack),
     ...seed,
     association: undefined,
-    localFlow: noFlow,
-    localNonce: randomId(stack.random),
+    localFlow,
+    localNonce,
     exchange: undefined,
     keys: undefined,
     peerProof: undefined,
@@ -148,29 +169,26 @@ export function createConnection(stack: StackState, seed: ConnectionSeed): Conne
     bytesIn: 0,
     bytesOut: 0,
   };
-  const flow = allocate(stack.flows, stack.random, connection);
-  if (flow === undefined) return undefined;
-  connection.localFlow = flow;
-  stack.sockets.set(socket, connection);
-  return connection;
 }
 
+/** Where a transport starts counting, if it is made a second time. */
+type Start = Pick<Opening, 'iss' | 'tsOffset'>;
+
 /** Gives a stream its transport; `setPeer` tells it what the path allows. */
-export function attachTransport(stack: StackState, connection: Connection, exchange: Exchange | undefined): Tcb {
-  const tcb = makeTransport(stack, connection, exchange);
+export function attachTransport(stack: StackState, connection: Connection, start: Start | undefined): Tcb {
+  const tcb = makeTransport(stack, connection.stream, start);
   connection.tcb = tcb;
   return tcb;
 }
 
-/** A transport in CLOSED; of a server as `exchange` says, so that it can be made twice. */
-export function makeTransport(stack: StackState, connection: Connection, exchange: Exchange | undefined): Tcb {
-  const { stream } = connection;
+/** A transport in CLOSED. */
+export function makeTransport(stack: StackState, stream: StreamOptions, start: Start | undefined): Tcb {
   const keepAlive = keepAliveOf(stream);
   return createTcb(
     {
       opening: 'lower',
-      iss: exchange?.iss ?? stack.random.uint32(),
-      ...(exchange === undefined ? {} : { tsOffset: exchange.tsOffset }),
+      iss: start?.iss ?? stack.random.uint32(),
+      ...(start === undefined ? {} : { tsOffset: start.tsOffset }),
       packetBytes: basePacketBytes,
       maxPacketBytes: basePacketBytes,
       headerBytes: taggedHeaderBytes,
@@ -326,7 +344,6 @@ export function releaseFlow(stack: StackState, connection: Connection): void {
   cancel(stack.timers, timerHandle(stack, connection));
   free(stack.flows, connection.localFlow);
   releaseTransport(connection);
-  if (connection.exchange?.state !== undefined) abandonExchange(connection.exchange.state);
   connection.exchange = undefined;
   releaseKeys(stack, connection);
   uncountPeer(stack, connection);

@@ -264,8 +264,9 @@ function handleRevocations(stack: StackState, { list }: Extract<Input, { kind: '
 function handleTick(stack: StackState): void {
   while (nextDeadlineUs(stack.timers) <= stack.nowUs) {
     const handle = popExpired(stack.timers, stack.nowUs);
-    const connection = handle < 0 ? undefined : stack.flows.values[handle];
-    if (connection !== undefined) handleTimer(stack, connection);
+    const flow = handle < 0 ? undefined : stack.flows.values[handle];
+    if (flow?.kind === 'half-open') retrySynAck(stack, flow);
+    else if (flow !== undefined) handleTimer(stack, flow);
   }
 }
 
@@ -282,8 +283,6 @@ function handleControlTimer(stack: StackState, connection: Connection): void {
     case 'RESOLVING':
     case 'SYN-SENT':
       return retrySyn(stack, connection);
-    case 'SYN-RECEIVED':
-      return retrySynAck(stack, connection);
     case 'ESTABLISHED':
       return pollAssociation(stack, connection);
     case 'FIN-SENT':

@@ -8,7 +8,6 @@ import type {
   CookieSecret,
   CredentialCache,
   FlowKeys,
-  HandshakeState,
   KeyPair,
   Offer,
   RecordReader,
@@ -77,58 +76,39 @@ export interface DatagramSocket extends NamedSocket {
   waitingBytes: number;
 }
 
-/** What an opening needs and an open connection does not. */
+/** What a client's opening needs and an open connection does not. */
 export interface Exchange {
-  /** The client's; the server's copy of its message, until there are keys. */
-  offer: Offer | undefined;
-  offerMessage: Uint8Array;
-  /** The server's entry in `opened`. */
-  readonly openingKey: string;
-  /** The server's, until there are keys: its answer can be made again. */
-  ephemeralKey: KeyPair | undefined;
+  readonly offer: Offer;
   pattern: number;
-  /** Under XX on a server: the exchange waits for the client's proof. */
-  state: HandshakeState | undefined;
-  /** Under XX on a client: goes with every packet until the server has shown that it arrived. */
+  /** Under XX: goes with every packet until the server has shown that it arrived. */
   proof: Uint8Array | undefined;
-  /** The transport's SYN: the client's own, or as the server received it. */
+  /** The transport's SYN. */
   segment: Uint8Array;
-  /** On a server: what its transport said in the SYN-ACK, so that it can be made anew when the ACK comes. */
-  readonly iss: number;
-  readonly tsOffset: number;
-  readonly answeredUs: number;
+  /** The cookie that was asked for, and how often one was. */
+  cookie: Uint8Array | undefined;
+  cookieRequests: number;
+}
+
+/** A server's side of an opening until its ACK comes (half-open.ts). */
+export interface HalfOpen {
+  readonly kind: 'half-open';
+  readonly protocol: number;
+  /** The listener or datagram socket that it came for. */
+  readonly listener: SocketId;
+  /** Its entry in `opened`. */
+  readonly openingKey: string;
+  readonly pattern: number;
+  /** Data will go in the clear: both ends want it. */
+  readonly insecure: boolean;
+  /** The SYN-ACK, `answerBytes` long, and what is needed when it is answered. */
+  memory: Uint8Array;
+  answerBytes: number;
+  /** Repetitions of the SYN-ACK. */
+  tries: number;
   /** Bytes received from, and sent to, an address that has proven nothing yet. */
   receivedBytes: number;
   sentBytes: number;
-  /** Client: the cookie that was asked for, and how often one was. */
-  cookie: Uint8Array | undefined;
-  cookieRequests: number;
-  /** Data goes in the clear: both ends want it. */
-  insecure: boolean;
 }
-
-export function blankExchange(): Exchange {
-  return {
-    offer: undefined,
-    offerMessage: nothing,
-    openingKey: '',
-    ephemeralKey: undefined,
-    pattern: 0,
-    state: undefined,
-    proof: undefined,
-    segment: nothing,
-    iss: 0,
-    tsOffset: 0,
-    answeredUs: 0,
-    receivedBytes: 0,
-    sentBytes: 0,
-    cookie: undefined,
-    cookieRequests: 0,
-    insecure: false,
-  };
-}
-
-const nothing = new Uint8Array(0);
 
 /** A new address under examination (docs/protocol.md, "Addresses"). */
 export interface PathChallenge {
@@ -234,6 +214,9 @@ export interface Connection {
   bytesOut: number;
 }
 
+/** What a flowID stands for. */
+export type Flow = Connection | HalfOpen;
+
 /** What holds a name and takes SYNs for it. */
 export type Binding = Listener | DatagramSocket;
 export type Socket = Binding | Connection;
@@ -251,7 +234,7 @@ export interface StackState {
   locals: readonly Locator[];
   nextSocket: SocketId;
   readonly sockets: Map<SocketId, Socket>;
-  readonly flows: FlowTable<Connection>;
+  readonly flows: FlowTable<Flow>;
   readonly timers: TimerQueue;
   readonly services: ServiceTable;
   /** Well-known names: the control plane's and the directory's. */
@@ -275,8 +258,8 @@ export interface StackState {
   searchStartUs: number;
   /** Names being searched for on the local network, and who waits for them. */
   readonly searches: Map<string, Search>;
-  /** SYNs seen lately: (source flow, nonce) to the connection they opened. */
-  readonly opened: ExpiringMap<string, SocketId>;
+  /** SYNs seen lately, and what they opened; `over`: it is half-open no longer. */
+  readonly opened: ExpiringMap<string, HalfOpen | 'over'>;
   /** Names closed lately, whose racing dials are refused at once. */
   readonly closedNames: ExpiringMap<string, true>;
   /** Where datagrams of a name came from lately: replies go straight back. */

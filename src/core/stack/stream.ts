@@ -4,7 +4,6 @@
 
 import { type Locator, Reason, sameLocator } from '../base/index.ts';
 import { readRecord, recordBytesFor, writeRecords } from '../security/index.ts';
-import { flowEntries } from '../tables/index.ts';
 import {
   acceptBytes,
   awaitSpace,
@@ -23,7 +22,7 @@ import { abort, maybeFinish } from './close.ts';
 import { countDrop } from './counters.ts';
 import { askFormerPeer } from './path.ts';
 import { awaitMemory } from './pressure.ts';
-import { deliver, distrustUs, emitEvent, markReady } from './sockets.ts';
+import { connectionsOf, deliver, distrustUs, emitEvent, markReady } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { keepUnread } from './unread.ts';
 import { pointSink } from './workspace.ts';
@@ -148,7 +147,7 @@ export function handleStreamTimeout(stack: StackState, connection: Connection): 
 
 /** The path to `remote` carries no more than `packetBytes`: every stream on it goes below that at once. */
 export function tooBig(stack: StackState, remote: Locator, packetBytes: number): void {
-  for (const connection of flowEntries(stack.flows)) {
+  for (const connection of connectionsOf(stack)) {
     if (connection.tcb === undefined || !sameLocator(connection.peer, remote)) continue;
     pathTooBig(connection.tcb, stack.nowUs, packetBytes);
     markReady(stack, connection);

@@ -224,6 +224,7 @@ export interface Driver {
 
 /** One line of `caracal flows`; plain JSON. */
 export interface FlowInfo {
+  /** 0: the flow is half-open, and no socket yet. */
   readonly socket: SocketId;
   readonly protocol: 'stream' | 'datagram';
   readonly role: 'client' | 'server';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type FlowId, formatFlowId, seededRandom } from '../base/index.ts';
-import { allocate, createFlowTable, find, flowEntries, flowIndex, free } from './flow-table.ts';
+import { allocate, createFlowTable, find, flowEntries, flowIndex, free, replace } from './flow-table.ts';
 
 describe('flow table', () => {
   it('finds a flow by both halves of its id and nothing else', () => {
@@ -37,6 +37,17 @@ describe('flow table', () => {
     assert.notDeepEqual(again, ids[2]);
     assert.equal(find(table, ids[2]!.hi, ids[2]!.lo), undefined);
     assert.deepEqual([...flowEntries(table)].sort(), [0, 1, 3, 5]);
+  });
+
+  it('puts another value under the same id, and none under an id that is free', () => {
+    const table = createFlowTable<string>();
+    const id = allocate(table, seededRandom(4), 'half')!;
+    assert.equal(replace(table, id, 'whole'), true);
+    assert.equal(find(table, id.hi, id.lo), 'whole');
+    assert.equal(table.size, 1);
+    free(table, id);
+    assert.equal(replace(table, id, 'late'), false);
+    assert.equal(find(table, id.hi, id.lo), undefined);
   });
 
   it('never gives out the id zero', () => {

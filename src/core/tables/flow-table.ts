@@ -73,6 +73,13 @@ export function free<T>(table: FlowTable<T>, id: FlowId): boolean {
   return true;
 }
 
+/** Puts `value` in the place of the flow with this id, which goes on under it. False if there was no such flow. */
+export function replace<T>(table: FlowTable<T>, id: FlowId, value: T): boolean {
+  if (find(table, id.hi, id.lo) === undefined) return false;
+  table.values[flowIndex(table, id)] = value;
+  return true;
+}
+
 /** The slot of an id: a small integer for arrays beside the table (timers). Not reused while the flow lives. */
 export function flowIndex<T>(table: FlowTable<T>, id: FlowId): number {
   return id.lo & table.indexMask;

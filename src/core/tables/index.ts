@@ -8,7 +8,16 @@ export {
   setExpiring,
   takeExpired,
 } from './expiring-map.ts';
-export { allocate, createFlowTable, type FlowTable, find, flowEntries, flowIndex, free } from './flow-table.ts';
+export {
+  allocate,
+  createFlowTable,
+  type FlowTable,
+  find,
+  flowEntries,
+  flowIndex,
+  free,
+  replace,
+} from './flow-table.ts';
 export { choose, type Policy, weightedPolicy } from './policy.ts';
 export {
   type Action,

@@ -19,7 +19,7 @@ import {
   wipe,
 } from './symmetric-state.ts';
 
-const keyBytes = 32;
+export const keyBytes = 32;
 const maxMessageBytes = 65_535;
 /** At most that much of a message is not payload: two keys and two tags. */
 const maxOverheadBytes = 96;

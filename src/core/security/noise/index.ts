@@ -14,3 +14,4 @@ export {
 } from './handshake-state.ts';
 export { deriveKey } from './hkdf.ts';
 export { type Pattern, type PatternName, patterns, type Token } from './patterns.ts';
+export { restoreResponder, savedBytes, saveState } from './saved-state.ts';

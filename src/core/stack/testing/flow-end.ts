@@ -3,7 +3,8 @@
 
 import type { FlowId, Primitives } from '../../base/index.ts';
 import type { FlowKeys, Offer } from '../../security/index.ts';
-import { blankExchange, type Connection, type StackState } from '../state.ts';
+import { createExchange } from '../open.ts';
+import type { Connection, StackState } from '../state.ts';
 
 export {
   buildAck,
@@ -41,7 +42,7 @@ export function createFlowEnd({ primitives, source, encrypted, ...values }: Flow
 
 /** The client has made its offer. */
 export function setOffer({ connection }: FlowEnd, offer: Offer, segment: Uint8Array): void {
-  connection.exchange = { ...blankExchange(), offer, offerMessage: offer.message, segment };
+  connection.exchange = createExchange(offer, segment);
 }
 
 /** The exchange is over; under XX the client has a proof to send. */
