@@ -1,7 +1,7 @@
 // A simulated host: a stack with seeded randomness, a station on the network and the driver between them. Two stacks on
 // one machine are two hosts with the same address and different ports, as two processes would be.
 
-import { type Locator, type Primitives, seededRandom } from '../core/base/index.ts';
+import { type Crypto, type Locator, type Primitives, seededRandom } from '../core/base/index.ts';
 import type { StackOptions } from '../core/stack/index.ts';
 import { createCrypto } from '../crypto/index.ts';
 import { createDriver, type DrivenStack, type SimDriver } from './driver.ts';
@@ -30,7 +30,11 @@ export interface SimHost<S extends DrivenStack = DrivenStack> {
   readonly stack: S;
 }
 
-export function createHost<S extends DrivenStack>(network: Network, options: HostOptions<S>): SimHost<S> {
+export function createHost<S extends DrivenStack>(
+  network: Network,
+  options: HostOptions<S>,
+  crypto: Crypto | undefined,
+): SimHost<S> {
   const locals = [makeLocator(options.address, options.port ?? 40_000)];
   const linkBytes = options.linkBytes ?? 1_472;
   const stack = options.createStack({
@@ -39,7 +43,7 @@ export function createHost<S extends DrivenStack>(network: Network, options: Hos
     controller: false,
     leaseUs: 5_000_000,
     ...options.options,
-    primitives: createPrimitives(network.random.uint32(), () => network.clock.nowUs),
+    primitives: createPrimitives(network.random.uint32(), () => network.clock.nowUs, crypto),
     maxPacketBytes: () => linkBytes,
   });
   let driver: SimDriver | undefined;
@@ -67,9 +71,9 @@ export function moveHost(network: Network, host: SimHost, address: string, port:
 export const simulatedEpochSeconds = 1_800_000_000;
 
 /** One for all hosts: it keeps nothing but keys. */
-const crypto = createCrypto();
+const nodeCrypto = createCrypto();
 
-export function createPrimitives(seed: number, nowUs: () => number = () => 0): Primitives {
+export function createPrimitives(seed: number, nowUs: () => number = () => 0, crypto: Crypto = nodeCrypto): Primitives {
   return {
     ...crypto,
     random: seededRandom(seed),

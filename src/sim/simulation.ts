@@ -2,6 +2,7 @@
 // until a condition holds or until a deadline; which of them it was is the answer. Leases are refreshed for ever, so a
 // run with registrations ends by condition or deadline, never by itself.
 
+import type { Crypto } from '../core/base/index.ts';
 import { type Clock, createClock, nextTimerUs, step } from './clock.ts';
 import type { DrivenStack } from './driver.ts';
 import { createHost, type HostOptions, type SimHost } from './host.ts';
@@ -16,11 +17,14 @@ export interface SimulationOptions {
   readonly link?: Partial<LinkOptions>;
   /** Keep every packet; otherwise only the hash. */
   readonly keepTrace?: boolean;
+  /** Of all hosts; node:crypto unless given. Whose it is shows in no trace, since all give the same bytes. */
+  readonly crypto?: Crypto;
 }
 
 export interface Simulation {
   readonly clock: Clock;
   readonly network: Network;
+  readonly crypto: Crypto | undefined;
   readonly hosts: Map<string, SimHost>;
   readonly trace: Trace;
   /** Who sent how much to addresses that had proven nothing; to be empty of violations at the end of each run. */
@@ -36,11 +40,12 @@ export function createSimulation(options: SimulationOptions): Simulation {
   const clock = createClock();
   const network = createNetwork(clock, options.seed, options.link);
   const trace = followNetwork(network, options.keepTrace ?? false);
-  return { clock, network, hosts: new Map(), trace, ledger: followBytes(network) };
+  const { crypto } = options;
+  return { clock, network, crypto, hosts: new Map(), trace, ledger: followBytes(network) };
 }
 
 export function addHost<S extends DrivenStack>(simulation: Simulation, options: HostOptions<S>): SimHost<S> {
-  const host = createHost(simulation.network, options);
+  const host = createHost(simulation.network, options, simulation.crypto);
   simulation.hosts.set(host.name, host);
   return host;
 }

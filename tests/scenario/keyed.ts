@@ -32,6 +32,7 @@ import {
   schedule,
   simulatedEpochSeconds,
 } from '../../src/sim/index.ts';
+import { crypto } from './world.ts';
 
 type Host = SimHost<Stack>;
 type Datagram = Extract<Event, { kind: 'datagram' }>;
@@ -66,7 +67,7 @@ export function identityOf(service: KeyedService, name: ServiceId = service.id):
 }
 
 export function createPlace(link: Partial<LinkOptions> = {}, seed = 1, keepTrace = true): Simulation {
-  return createSimulation({ seed, link: { delayUs: 5_000, ...link }, keepTrace });
+  return createSimulation({ seed, link: { delayUs: 5_000, ...link }, keepTrace, crypto });
 }
 
 /** No router, no ad hoc search. */

@@ -3,6 +3,7 @@
 // typed error, and afterwards neither socket nor flow is left on any host.
 
 import {
+  type Crypto,
   Reason,
   randomBelow,
   randomFraction,
@@ -41,6 +42,7 @@ import {
   type Plan,
   type TransferPlan,
 } from './plan.ts';
+import { crypto } from './world.ts';
 
 export interface Verdict {
   readonly seed: number;
@@ -89,8 +91,8 @@ const patienceUs = 4 * 3_600_000_000;
 /** After the last close: TIME-WAIT, refusals, the end of leases. */
 const settleUs = 120_000_000;
 
-export function playPlan(plan: Plan, keepTrace = false): Verdict {
-  const play = build(plan, keepTrace);
+export function playPlan(plan: Plan, keepTrace = false, by: Crypto = crypto): Verdict {
+  const play = build(plan, keepTrace, by);
   const faults: string[] = [];
   try {
     playAll(play, faults);
@@ -123,8 +125,8 @@ function playAll(play: Play, faults: string[]): void {
   run(play.simulation, play.simulation.clock.nowUs + settleUs);
 }
 
-function build(plan: Plan, keepTrace: boolean): Play {
-  const simulation = createSimulation({ seed: plan.seed, keepTrace });
+function build(plan: Plan, keepTrace: boolean, by: Crypto): Play {
+  const simulation = createSimulation({ seed: plan.seed, keepTrace, crypto: by });
   const routerLocator = makeLocator('10.0.0.254', 54_324);
   const router = addHost(simulation, {
     name: 'router',

@@ -13,6 +13,7 @@ import {
   type Stack,
   type StackOptions,
 } from '../../src/core/stack/index.ts';
+import { createCrypto } from '../../src/io/index.ts';
 import {
   addHost,
   createPrimitives,
@@ -45,12 +46,15 @@ export interface Listening {
   reason: Reason | undefined;
 }
 
+/** The quicker one where there is a choice. One for all: it keeps nothing but keys. */
+export const crypto = createCrypto();
+
 const routerLocator = makeLocator('10.0.0.254', 54_324);
 export const service = serviceOf('echo');
 
 /** Links to the router take 1 ms and are ideal. */
 export function createWorld(link: Partial<LinkOptions> = {}, seed = 1, coalesceUs?: number, keepTrace = true): World {
-  const simulation = createSimulation({ seed, keepTrace });
+  const simulation = createSimulation({ seed, keepTrace, crypto });
   const router = addRouter(simulation);
   const client = addMember(simulation, 'client', '10.0.0.1', coalesceUs);
   const server = addMember(simulation, 'server', '10.0.0.2', coalesceUs);
