@@ -2,7 +2,7 @@
 // the operator keeps. One datagram in, one datagram out to the name that asked; no state per asker. An unknown name
 // is answered too (no id), so that the asker need not wait for its timeout.
 
-import { type Prefix, Reason } from '../core/base/index.ts';
+import { lowerCase, type Prefix, Reason } from '../core/base/index.ts';
 import {
   createControlMessage,
   emitControl,
@@ -27,7 +27,7 @@ export function serveDirectory(driver: Driver, names: ReadonlyMap<string, Prefix
     answer.type = MessageType.NAME_ANSWER;
     answer.transaction = question.transaction;
     answer.name = question.name;
-    answer.service = names.get(question.name.toLowerCase())?.id;
+    answer.service = names.get(lowerCase(question.name))?.id;
     const length = emitControl(answer, bytes, 0);
     driver.handle({ kind: 'datagram', socket, bytes: bytes.slice(0, length), to: event.from });
   });

@@ -1,7 +1,7 @@
 // Names as an operator writes them to this router: `web`, `web/224`, a serviceID, a prefix. The router's own directory
 // decides what a name stands for, then its label; alias files belong to clients.
 
-import { isServiceIdText, makePrefix, type Prefix, parsePrefix } from '../core/base/index.ts';
+import { isServiceIdText, lowerCase, makePrefix, type Prefix, parsePrefix } from '../core/base/index.ts';
 import { isLabel } from '../core/security/index.ts';
 import { labelId, parseAliases } from '../sockets/index.ts';
 import { AdminError } from './errors.ts';
@@ -15,7 +15,7 @@ export function parseNames(text: string, path: string): Map<string, Prefix> {
 export function prefixOf(names: ReadonlyMap<string, Prefix>, text: string): Prefix {
   const [word = '', bitsText, rest] = text.trim().split('/');
   if (isServiceIdText(word)) return parsedPrefix(text.trim());
-  const name = word.toLowerCase().replace(/\.svc\.?$/, '');
+  const name = lowerCase(word).replace(/\.svc\.?$/, '');
   if (!isLabel(name)) throw bad(`"${word}" is neither a service name nor a serviceID`);
   const known = names.get(name) ?? { id: labelId(name), bits: 256 };
   if (bitsText === undefined) return known;

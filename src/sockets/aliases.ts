@@ -6,7 +6,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { type Prefix, parsePrefix } from '../core/base/index.ts';
+import { lowerCase, type Prefix, parsePrefix } from '../core/base/index.ts';
 
 const recheckMs = 1000;
 
@@ -51,9 +51,9 @@ function addAlias(aliases: Map<string, Prefix>, words: string[]): string | undef
   const [name = '', target, extra] = words;
   if (target === undefined || extra !== undefined)
     return `a line is "name serviceID-or-prefix", this has ${words.length} word${words.length === 1 ? '' : 's'}`;
-  if (aliases.has(name.toLowerCase())) return `"${name}" is defined twice`;
+  if (aliases.has(lowerCase(name))) return `"${name}" is defined twice`;
   try {
-    aliases.set(name.toLowerCase(), parsePrefix(target));
+    aliases.set(lowerCase(name), parsePrefix(target));
     return undefined;
   } catch (error) {
     return (error as Error).message;

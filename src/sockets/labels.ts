@@ -2,7 +2,7 @@
 // it is node:crypto's.
 
 import { createHash } from 'node:crypto';
-import type { ServiceId } from '../core/base/index.ts';
+import { lowerCase, type ServiceId } from '../core/base/index.ts';
 import { labelServiceId, memberServiceId } from '../core/security/index.ts';
 
 const primitives = {
@@ -11,6 +11,6 @@ const primitives = {
 
 /** What a name means where no alias and no directory knows it; `member` 0 is the service itself. */
 export function labelId(name: string, member = 0): ServiceId {
-  const service = labelServiceId(primitives, name.toLowerCase());
+  const service = labelServiceId(primitives, lowerCase(name));
   return member === 0 ? service : memberServiceId(service, member);
 }

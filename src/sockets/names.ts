@@ -7,6 +7,7 @@ import {
   formatPrefix,
   formatServiceId,
   isServiceIdText,
+  lowerCase,
   makePrefix,
   memberBits,
   type Prefix,
@@ -131,5 +132,5 @@ export function narrow(prefix: Prefix, bits: number | undefined): Prefix {
 /** `svc://Echo/path`, `svc:Echo`, `echo.svc` and `Echo` are all `echo`. */
 function bareName(text: string): string {
   const url = /^svc:(?:\/\/)?([^/?#]*)/i.exec(text);
-  return (url?.[1] ?? text).toLowerCase().replace(/\.svc\.?$/, '');
+  return lowerCase(url?.[1] ?? text).replace(/\.svc\.?$/, '');
 }

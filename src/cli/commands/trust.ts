@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { formatPrefix, formatServiceId, makePrefix } from '../../core/base/index.ts';
+import { formatPrefix, formatServiceId, lowerCase, makePrefix } from '../../core/base/index.ts';
 import { formatShared } from '../../core/security/index.ts';
 import {
   addPin,
@@ -122,7 +122,7 @@ function entriesOf({ path, systems, pins }: TrustFile, firstUse: boolean): Entry
 function addSystemKey(name: string, text: string): void {
   const key = text.endsWith('.pub') || existsSync(text) ? systemKeyIn(text) : parseKeyText(text);
   if (key === undefined) throw usageError(`a key is 52 base32 characters or a .pub file, not "${text}"`);
-  const entry = systemEntry(name.toLowerCase(), key);
+  const entry = systemEntry(lowerCase(name), key);
   if (typeof entry === 'string') throw usageError(entry);
   note(addSystem(entry) === 'added' ? `added: names of this system need its key now` : 'it was there already');
 }
@@ -136,7 +136,7 @@ function systemKeyIn(path: string): Uint8Array {
 
 function addLabelPin(label: string, text: string): void {
   const id = text.endsWith('.pub') || existsSync(text) ? serviceIdIn(text) : text;
-  const entry = pinEntry(label.toLowerCase(), id);
+  const entry = pinEntry(lowerCase(label), id);
   if (typeof entry === 'string') throw usageError(entry);
   const outcome = addPin(entry);
   note(outcome === 'added' ? `added: "${label}" is ${formatServiceId(entry.id)} here` : 'it was there already');
@@ -151,7 +151,7 @@ function serviceIdIn(path: string): string {
 
 function remove(kind: string, name: string): void {
   if (kind !== 'system' && kind !== 'pin') throw usageError(`what is removed is a system or a pin, not "${kind}"`);
-  if (removeTrust(kind, name.toLowerCase()) === 0)
+  if (removeTrust(kind, lowerCase(name)) === 0)
     throw new CliError(`there is no ${kind} "${name}"`, { next: 'caracal trust' });
   note(`removed: ${kind} ${name}`);
 }

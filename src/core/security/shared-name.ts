@@ -2,7 +2,7 @@
 // ID is the self-certifying serviceID of the key that the instances of NAME must present. `svc:` may be left out.
 // `svc://NAME/path` is a URL and not ours; `@` cannot stand in a name, so nothing else is taken for one of these.
 
-import { formatServiceId, isServiceIdText, parseServiceId, type ServiceId } from '../base/index.ts';
+import { formatServiceId, isServiceIdText, lowerCase, parseServiceId, type ServiceId } from '../base/index.ts';
 import { isLabel, memberServiceId, nameKind } from './names.ts';
 
 /**
@@ -18,7 +18,7 @@ export interface SharedName {
 export function parseShared(text: string): SharedName | undefined {
   // In lower case some letters of other alphabets are ours (U+212A is a k).
   if (/[^!-~]/.test(text)) return undefined;
-  const bare = text.replace(/^svc:(?!\/\/)/i, '').toLowerCase();
+  const bare = lowerCase(text.replace(/^svc:(?!\/\/)/i, ''));
   const at = bare.indexOf('@');
   if (at < 0) {
     if (isServiceIdText(bare)) return { id: parseServiceId(bare) };
