@@ -48,13 +48,13 @@ export function fillHeader(tcb: Tcb, nowUs: number): void {
   header.sackBlocks = 0;
 }
 
-/** How many packets of `packetBytes` still fit; 0 after a shorter one. */
-export function roomFor(batch: PacketBatch, packetBytes: number): number {
+/** How many packets of `packetBytes` still fit, with room for one of `behindBytes` after them; 0 after a shorter one. */
+export function roomFor(batch: PacketBatch, packetBytes: number, behindBytes = 0): number {
   const { packets } = batch;
   if (packets > 0 && (packetBytes > batch.packetBytes || batch.bytes !== packets * batch.packetBytes)) return 0;
   const size = packets > 0 ? batch.packetBytes : packetBytes;
-  const bySize = Math.floor((batch.buffer.length - batch.bytes - packetBytes) / size) + 1;
-  return Math.max(0, Math.min(maxBatchSegments - packets, bySize));
+  const bySize = Math.floor((batch.buffer.length - batch.bytes - behindBytes - packetBytes) / size) + 1;
+  return Math.max(0, Math.min(maxBatchSegments - packets - (behindBytes > 0 ? 1 : 0), bySize));
 }
 
 /** Appends one segment with `length` bytes of the stream from `offset` on. */

@@ -137,7 +137,9 @@ function emitNew(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch, payl
   const window = usableWindow(tcb);
   // Equal sizes: behind repetitions, which are trusted, and alone a full segment is trusted, too.
   const trusted = batch.packets > 0 || Math.min(unsent, window) < 2 * payload;
-  const room = roomFor(batch, packetBytesOf(tcb, lower, payload, trusted));
+  // Behind segments that nobody has to believe comes one that the peer will.
+  const behindBytes = trusted ? 0 : lower.trustedHeaderBytes + maxTcpHeaderBytes;
+  const room = roomFor(batch, packetBytesOf(tcb, lower, payload, trusted), behindBytes);
   let count = Math.min(Math.floor(Math.min(unsent, window) / payload), room);
   if (count > 0) count = Math.min(count, countInWindow(tcb, payload), Math.max(1, Math.floor(budget / payload)));
   if (budget <= 0) count = 0;

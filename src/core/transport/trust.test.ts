@@ -4,8 +4,8 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { Reason, randomBelow, seededRandom } from '../base/index.ts';
 import { createSegment, emitSegment, type Segment, TcpFlag } from '../wire/index.ts';
-import { handleSegment, readableBytes, Signal, type Tcb } from './index.ts';
-import { deliver, makeWorld, open, pass, transfer, type World } from './two-ends.test.ts';
+import { egress, enqueue, handleSegment, type PacketBatch, readableBytes, Signal, type Tcb } from './index.ts';
+import { deliver, headerBytesAt, lower, makeWorld, open, pass, transfer, type World } from './two-ends.test.ts';
 
 const packet = new Uint8Array(2048);
 const view = new DataView(packet.buffer);
@@ -100,4 +100,27 @@ test('random bytes never throw, and a connection survives them', () => {
       transfer(world, 10_000, 10_000);
     }
   }
+});
+
+test('a batch of as many packets as one call takes still ends with a segment that is believed', () => {
+  const world = makeWorld(1, {}, { packetBytes: 600, maxPacketBytes: 600 });
+  open(world);
+  const [{ tcb }] = world.ends;
+  tcb.congestion.cwndBytes = 1_000_000;
+  tcb.pacer.bytesPerUs = 0;
+  enqueue(tcb, world.nowUs, new Uint8Array(60_000), 0, 60_000);
+  const buffer = new Uint8Array(65_507);
+  const batch: PacketBatch = {
+    buffer,
+    view: new DataView(buffer.buffer),
+    bytes: 0,
+    packetBytes: 0,
+    packets: 0,
+    probe: false,
+  };
+  assert.ok(egress(tcb, world.nowUs, lower, batch));
+  assert.equal(batch.packets, 64);
+  const last = (batch.packets - 1) * batch.packetBytes;
+  assert.equal(headerBytesAt(batch.view, 0), lower.headerBytes);
+  assert.equal(headerBytesAt(batch.view, last), lower.trustedHeaderBytes);
 });

@@ -93,7 +93,7 @@ export const headerBytes = 16;
 const maxBatchBytes = 65_507;
 
 /** As above SAL: trusted segments have a longer header, and say so. */
-const lower: Lower = {
+export const lower: Lower = {
   headerBytes,
   trustedHeaderBytes: headerBytes + 20,
   opening: 'lower',
