@@ -262,3 +262,13 @@ test('strangers: datagrams for an application that does not keep up wait in 4 Mi
   runFor(world, 1_000_000);
   assert.equal(told, before + 1, 'there is room again');
 });
+
+test('hostile peer: a stream whose records do not go on from each other is not asked for again and again for ever', () => {
+  const flow = openFlow(link, scriptsFor(mebibyte, mebibyte));
+  flow.clientSide.writer!.next++;
+  assert.ok(runFor(flow.world, 60_000_000, () => isOver(flow)));
+  const [accepted] = flow.listening.accepted;
+  assert.equal(reasonOf(accepted!), 'bad-record');
+  assert.equal(accepted!.wrongAt, -1);
+  assert.ok(flow.world.server.stack.state.counters.packetsIn < 5_000);
+});

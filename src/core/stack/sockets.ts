@@ -159,6 +159,8 @@ export function makeConnection(
     replay: undefined,
     recordDeadlineUs: Number.POSITIVE_INFINITY,
     recordReadable: 0,
+    refusedOffset: -1,
+    refusedTimes: 0,
     distrustUntilUs: 0,
     tagAllUntilUs: 0,
     peerAddress: undefined,

@@ -200,6 +200,9 @@ export interface Connection {
   /** When an incomplete record that does not grow is taken for forged; Infinity: none stands there. */
   recordDeadlineUs: number;
   recordReadable: number;
+  /** How often in a row the record at one and the same offset of the stream was refused. */
+  refusedOffset: number;
+  refusedTimes: number;
   /** Until then payload without a tag is dropped, because some was forged; and until then the peer drops ours. */
   distrustUntilUs: number;
   tagAllUntilUs: number;

@@ -58,6 +58,8 @@ export function settle(stack: StackState, connection: Connection): void {
   tcb.signals = 0;
   if (signals & Signal.HOSTILE)
     return abort(stack, connection, Reason.MISBEHAVING, 'the other end acknowledged what was never sent to it');
+  if (connection.refusedTimes > mostRefusals)
+    return abort(stack, connection, Reason.BAD_RECORD, 'what the peer sends does not go on from what it sent before');
   if (signals & Signal.TIMED_OUT) return abort(stack, connection, Reason.TIMED_OUT, 'the peer stopped answering');
   if (signals & Signal.WRITABLE && connection.writeBlocked) {
     connection.writeBlocked = false;
@@ -136,7 +138,13 @@ export function discardRecord(stack: StackState, connection: Connection): void {
 function distrust(stack: StackState, connection: Connection): void {
   countDrop(stack.counters, Reason.BAD_RECORD);
   connection.distrustUntilUs = stack.nowUs + distrustUs;
+  if (connection.refusedOffset !== connection.receivedBytes) connection.refusedTimes = 0;
+  connection.refusedOffset = connection.receivedBytes;
+  connection.refusedTimes++;
 }
+
+/** Forged bytes are gone after two or three refusals, since none but tagged ones come after them. */
+const mostRefusals = 16;
 
 export function handleStreamTimeout(stack: StackState, connection: Connection): void {
   if (connection.tcb === undefined) return;
