@@ -136,7 +136,8 @@ function emitNew(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch, payl
   const unsent = unsentBytes(tcb);
   const window = usableWindow(tcb);
   // Equal sizes: behind repetitions, which are trusted, and alone a full segment is trusted, too.
-  const trusted = batch.packets > 0 || Math.min(unsent, window) < 2 * payload;
+  const alone = Math.min(unsent, window) < 2 * payload || roomFor(batch, packetBytesOf(tcb, lower, payload, false)) < 2;
+  const trusted = batch.packets > 0 || alone;
   // Behind segments that nobody has to believe comes one that the peer will.
   const behindBytes = trusted ? 0 : lower.trustedHeaderBytes + maxTcpHeaderBytes;
   const room = roomFor(batch, packetBytesOf(tcb, lower, payload, trusted), behindBytes);

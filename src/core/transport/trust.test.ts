@@ -102,25 +102,24 @@ test('random bytes never throw, and a connection survives them', () => {
   }
 });
 
-test('a batch of as many packets as one call takes still ends with a segment that is believed', () => {
-  const world = makeWorld(1, {}, { packetBytes: 600, maxPacketBytes: 600 });
-  open(world);
-  const [{ tcb }] = world.ends;
-  tcb.congestion.cwndBytes = 1_000_000;
-  tcb.pacer.bytesPerUs = 0;
-  enqueue(tcb, world.nowUs, new Uint8Array(60_000), 0, 60_000);
-  const buffer = new Uint8Array(65_507);
-  const batch: PacketBatch = {
-    buffer,
-    view: new DataView(buffer.buffer),
-    bytes: 0,
-    packetBytes: 0,
-    packets: 0,
-    probe: false,
-  };
-  assert.ok(egress(tcb, world.nowUs, lower, batch));
-  assert.equal(batch.packets, 64);
-  const last = (batch.packets - 1) * batch.packetBytes;
-  assert.equal(headerBytesAt(batch.view, 0), lower.headerBytes);
-  assert.equal(headerBytesAt(batch.view, last), lower.trustedHeaderBytes);
-});
+for (const [packetBytes, packets] of [
+  [600, 64],
+  [30_000, 3],
+  [33_000, 1],
+  [65_487, 1],
+] as const)
+  test(`a full batch of packets of ${packetBytes} bytes ends with a segment that is believed`, () => {
+    const world = makeWorld(1, {}, { packetBytes, maxPacketBytes: packetBytes });
+    open(world);
+    const [{ tcb }] = world.ends;
+    tcb.congestion.cwndBytes = 1_000_000;
+    tcb.sndWnd = 1_000_000;
+    tcb.pacer.bytesPerUs = 0;
+    enqueue(tcb, world.nowUs, new Uint8Array(200_000), 0, 200_000);
+    const buffer = new Uint8Array(65_487);
+    const view = new DataView(buffer.buffer);
+    const batch: PacketBatch = { buffer, view, bytes: 0, packetBytes: 0, packets: 0, probe: false };
+    assert.ok(egress(tcb, world.nowUs, lower, batch));
+    assert.equal(batch.packets, packets);
+    assert.equal(headerBytesAt(view, (packets - 1) * batch.packetBytes), lower.trustedHeaderBytes);
+  });
