@@ -8,7 +8,7 @@ import { multicastLocator, sameLocator } from '../core/base/index.ts';
 import type { Driver, Event, Input, Output, OutputKind, SocketId, StackOptions } from '../core/stack/index.ts';
 import { createLink } from './choose-link.ts';
 import { nowUs } from './clock.ts';
-import { Coalescer } from './coalescer.ts';
+import { coalesce, isJoinable } from './coalesce.ts';
 import { watchInterfaces } from './interfaces.ts';
 import { Multicast, type MulticastReport } from './multicast.ts';
 import { createPrimitives } from './primitives.ts';
@@ -81,8 +81,10 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
   readonly ready: Promise<void>;
   readonly #options: IoDriverOptions<Stack>;
   readonly #link: UdpLink;
-  readonly #output: Output;
-  readonly #coalescer = new Coalescer();
+  /** Polled into; once it holds a batch that others may join, the other one is. */
+  #output: Output;
+  #other: Output;
+  #holding = false;
   readonly #packets: PacketsInput = { kind: 'packets', buffer: new Uint8Array(0), bytes: 0, remote: nowhere };
   readonly #listeners = new Map<SocketId, Listener>();
   readonly #referenced = new Set<SocketId>();
@@ -121,6 +123,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
       },
     });
     this.#output = createOutput(this.#link.sendBuffer);
+    this.#other = createOutput(new Uint8Array(this.#link.sendBuffer.length));
     this.stack = options.createStack({
       ...options.stack,
       primitives: createPrimitives(),
@@ -301,17 +304,18 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
       this.#multicast?.send(batch.buffer, batch.bytes);
       return;
     }
-    if (this.#coalescer.take(batch, remote)) return;
+    if (this.#holding && coalesce(this.#other.batch, this.#other.remote, batch, remote)) return;
     this.#flush();
-    if (!this.#coalescer.take(batch, remote)) this.#send(batch, remote);
+    if (!isJoinable(batch)) return this.#send(batch, remote);
+    this.#holding = true;
+    [this.#output, this.#other] = [this.#other, this.#output];
   }
 
-  /** What the coalescer holds leaves. */
+  /** The batch that others could join leaves. */
   #flush(): void {
-    const held = this.#coalescer;
-    if (held.packets === 0 || held.remote === undefined || this.#closed) return;
-    this.#send(held, held.remote);
-    held.clear();
+    if (!this.#holding || this.#closed) return;
+    this.#holding = false;
+    this.#send(this.#other.batch, this.#other.remote);
   }
 
   #send({ buffer, bytes, packetBytes, packets, probe }: Output['batch'], remote: Locator): void {

@@ -72,7 +72,8 @@ class OffloadLink implements UdpLink {
   readonly sendBuffer = Buffer.allocUnsafeSlow(maxBatchBytes);
   readonly counters = newCounters();
   readonly ready: Promise<void>;
-  readonly #sendAddress: number;
+  /** Of large buffers, which do not move; small ones may. */
+  readonly #addresses = new WeakMap<Uint8Array, number>();
   readonly #receiveBuffer = Buffer.allocUnsafeSlow(receiveBytes);
   readonly #outgoing: NativeMessage;
   readonly #incoming: NativeMessage;
@@ -98,7 +99,6 @@ class OffloadLink implements UdpLink {
     this.#choice = choice;
     this.#drainBudget = options.drainBudget ?? defaultDrainBudget;
     this.#pathMtu = new PathMtu(libc);
-    this.#sendAddress = Number(libc.addressOf(this.sendBuffer));
     this.#outgoing = new NativeMessage(libc);
     this.#incoming = new NativeMessage(libc);
     this.#incoming.setData(Number(libc.addressOf(this.#receiveBuffer)), receiveBytes);
@@ -133,8 +133,7 @@ class OffloadLink implements UdpLink {
   ): SendResult {
     const size = probe || packetBytes === 0 ? bytes : packetBytes;
     if (this.#pending.length > 0) return this.#keep(buffer, 0, bytes, size, remote);
-    const own = buffer.buffer === this.sendBuffer.buffer;
-    const address = own ? this.#sendAddress + buffer.byteOffset : Number(this.#libc.addressOf(buffer));
+    const address = this.#addresses.get(buffer) ?? this.#lookUp(buffer);
     this.#taken = 0;
     const errno = this.#transmit(address, bytes, size, remote);
     if (errno === 0) {
@@ -246,6 +245,12 @@ class OffloadLink implements UdpLink {
       this.counters.bytesSent += piece;
     }
     return 0;
+  }
+
+  #lookUp(buffer: Uint8Array): number {
+    const address = Number(this.#libc.addressOf(buffer));
+    if (buffer.length >= maxBatchBytes) this.#addresses.set(buffer, address);
+    return address;
   }
 
   #setRemote(remote: Locator): boolean {

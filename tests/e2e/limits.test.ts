@@ -112,17 +112,17 @@ test('[X5] a thousand peers that stall in the middle of a record leave memory fl
       looks.some(({ bytes }) => bytes < recordBytes),
       'nobody stalled',
     );
-    await until('all are given up', async () => {
-      const { flows } = await server.inspect();
-      return flows.every(({ state }) => state === 'TIME-WAIT');
-    });
     await server.call('forget', { server: listener });
+    if (round !== 1 && round !== rounds - 1) continue;
+    // An aborted flow is remembered for 5 s, to answer what still comes for it.
+    await until('all are forgotten', async () => (await server.inspect()).flows.length === 0);
     live.push((await server.memory()).live);
   }
-  const grown = (live[rounds - 1] ?? 0) - (live[1] ?? 0);
+  const [early = 0, late = 0] = live;
+  const grown = late - early;
   t.diagnostic(live.map((bytes) => `${(bytes / mib).toFixed(1)} MiB`).join(', '));
   const stalled = (rounds - 2) * perRound;
-  assert.ok(grown < 2 * kib * stalled, `${grown} bytes more after ${stalled} more that stalled`);
+  assert.ok(grown < kib * stalled, `${grown} bytes more after ${stalled} more that stalled`);
   const client = await Peer.start(stage);
   await client.connect('patient');
 });

@@ -40,7 +40,8 @@ import { Protocol } from './types.ts';
 import { readHandshake } from './workspace.ts';
 
 const firstRetryUs = 300_000;
-const maxRetries = 5;
+/** After the last one a half-open connection is gone, 9.3 s after its SYN: the client has given up by then. */
+const maxRetries = 4;
 /** A SYN may still arrive twice after this long only from a broken network. */
 const duplicateUs = 15_000_000;
 /** Towards an address that has proven nothing: so many bytes for each that came from there. */
