@@ -86,7 +86,8 @@ test('[X5] one address gets its share of connections, and others theirs', { time
 test('[X5] a thousand peers that stall in the middle of a record leave memory flat', {
   timeout: 120_000,
 }, async (t) => {
-  const [rounds, perRound, recordBytes] = [5, 200, 60_000];
+  // What V8 compiles meanwhile counts as live, too: the first rounds are for that.
+  const [warmRounds, rounds, perRound, recordBytes] = [5, 10, 200, 60_000];
   const stage = new Stage(t);
   await stage.router();
   const server = await Peer.start(stage);
@@ -113,7 +114,7 @@ test('[X5] a thousand peers that stall in the middle of a record leave memory fl
       'nobody stalled',
     );
     await server.call('forget', { server: listener });
-    if (round !== 1 && round !== rounds - 1) continue;
+    if (round !== warmRounds - 1 && round !== rounds - 1) continue;
     // An aborted flow is remembered for 5 s, to answer what still comes for it.
     await until('all are forgotten', async () => (await server.inspect()).flows.length === 0);
     live.push((await server.memory()).live);
@@ -121,8 +122,8 @@ test('[X5] a thousand peers that stall in the middle of a record leave memory fl
   const [early = 0, late = 0] = live;
   const grown = late - early;
   t.diagnostic(live.map((bytes) => `${(bytes / mib).toFixed(1)} MiB`).join(', '));
-  const stalled = (rounds - 2) * perRound;
-  assert.ok(grown < kib * stalled, `${grown} bytes more after ${stalled} more that stalled`);
+  const stalled = (rounds - warmRounds) * perRound;
+  assert.ok(grown < 2 * kib * stalled, `${grown} bytes more after ${stalled} more that stalled`);
   const client = await Peer.start(stage);
   await client.connect('patient');
 });
