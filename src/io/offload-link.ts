@@ -90,6 +90,8 @@ class OffloadLink implements UdpLink {
   #segmentsPerCall = maxSegments;
   #lastRemote: Locator | undefined;
   #woken = false;
+  /** The last wake-up brought one datagram: the next one is answered before the call that finds that there is no second. */
+  #alone = false;
   /** Bytes of the batch under way that the kernel has taken. */
   #taken = 0;
 
@@ -158,8 +160,10 @@ class OffloadLink implements UdpLink {
       this.counters.batchesReceived++;
       this.counters.bytesReceived += bytes;
       this.#callbacks.received(this.#receiveBuffer, bytes, remote);
+      if (this.#alone && received === 1) this.#callbacks.drained();
     }
-    if (received > 0) this.#callbacks.drained();
+    if (received > (this.#alone ? 1 : 0)) this.#callbacks.drained();
+    if (received > 0) this.#alone = received === 1;
     return received;
   }
 

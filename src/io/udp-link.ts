@@ -13,7 +13,7 @@ export type SendResult = 'ok' | 'blocked' | 'too-big' | 'failed';
 export interface LinkCallbacks {
   /** One datagram or super-packet. The buffer is the link's: to be read before returning. */
   received(buffer: Uint8Array, bytes: number, remote: Locator): void;
-  /** After the last `received` of one wake-up. */
+  /** After the last `received` of one wake-up, and after the first where it is likely to be the last. */
   drained(): void;
   /** After `blocked`: everything kept has been sent. */
   writable(): void;
