@@ -17,8 +17,6 @@ interface Result {
   readonly figures: Readonly<Record<string, unknown>>;
 }
 
-const twoOfThem = ['--transports', 'caracal,net'];
-
 async function bench(t: TestContext, name: string, ...options: string[]): Promise<Result> {
   const stage = new Stage(t);
   const child = stage.start('npm', ['run', '--silent', 'bench', '--', name, '--json', ...options], { cwd: root });
