@@ -19,10 +19,14 @@ export interface SymmetricState {
 
 /** A name longer than a hash is hashed (section 5.2, InitializeSymmetric). */
 export function createSymmetricState(primitives: NoisePrimitives, protocolName: string): SymmetricState {
-  const name = Uint8Array.from(protocolName, (character) => character.charCodeAt(0));
   const hash = new Uint8Array(hashBytes);
-  hash.set(name.length <= hashBytes ? name : primitives.sha256(name));
+  if (protocolName.length > hashBytes) hash.set(primitives.sha256(asciiBytes(protocolName)));
+  else for (let i = 0; i < protocolName.length; i++) hash[i] = protocolName.charCodeAt(i);
   return { primitives, chainingKey: hash.slice(), hash, cipher: { key: undefined, counter: 0 } };
+}
+
+function asciiBytes(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
 /** Shares no memory that `wipe` or `mixKey` overwrites. */
