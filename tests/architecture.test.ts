@@ -282,3 +282,11 @@ function withoutCommentsAndStrings(text: string): string {
   const tokens = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g;
   return text.replace(tokens, ' ');
 }
+
+test('architecture: every export of the package leads to a module that can be loaded', async () => {
+  const { name, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  for (const path of Object.keys(exports)) {
+    const module = await import(path.replace('.', name));
+    assert.ok(Object.keys(module).length > 0, path);
+  }
+});
