@@ -3,14 +3,12 @@
 // size, only the last one shorter. The order of packets is kept. A batch that nothing joins is sent from where it stands.
 // Rejected: several flows in one batch of the stack, whose engine would then have to undo what does not fit.
 
-import type { Locator } from '../core/base/index.ts';
-import { sameLocator } from '../core/base/index.ts';
+import { type Locator, sameLocator } from '../core/base/index.ts';
 import type { Output } from '../core/stack/index.ts';
+import { maxSegments } from './udp-link.ts';
 
 type Batch = Output['batch'];
 
-/** UDP_MAX_SEGMENTS of the kernels in use. */
-const maxPackets = 64;
 /** From here on a copy costs more than it spares. */
 const largestCopyBytes = 8_192;
 
@@ -25,7 +23,7 @@ export function coalesce(held: Batch, heldRemote: Locator, batch: Readonly<Batch
   if (!isJoinable(batch) || held.probe || !sameLocator(heldRemote, remote)) return false;
   const ended = held.bytes !== held.packets * held.packetBytes;
   const sizes = packets === 1 ? bytes <= held.packetBytes : packetBytes === held.packetBytes;
-  if (ended || !sizes || held.packets + packets > maxPackets || held.bytes + bytes > held.buffer.length) return false;
+  if (ended || !sizes || held.packets + packets > maxSegments || held.bytes + bytes > held.buffer.length) return false;
   held.buffer.set(batch.buffer.subarray(0, bytes), held.bytes);
   held.bytes += bytes;
   held.packets += packets;

@@ -17,13 +17,12 @@ import {
   type LinkReport,
   localLocators,
   maxBatchBytes,
+  maxSegments,
   newCounters,
   type SendResult,
   type UdpLink,
 } from './udp-link.ts';
 
-/** What every kernel with UDP_SEGMENT takes in one call (newer ones take 128). */
-const maxSegments = 64;
 const receiveBytes = 65_536;
 const defaultReceiveBufferBytes = 8 << 20;
 const defaultSendBufferBytes = 4 << 20;

@@ -101,6 +101,8 @@ export interface LinkOptions {
 
 /** The largest datagram that fits IPv4 as well as IPv6: the bound of a batch. */
 export const maxBatchBytes = 65_487;
+/** What every kernel with UDP_SEGMENT takes in one call (newer ones take 128). */
+export const maxSegments = 64;
 /** What passes everywhere unfragmented: used where the link cannot know better (docs/protocol.md, "Path MTU"). */
 export const safePacketBytes = 1_200;
 

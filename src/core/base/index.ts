@@ -1,4 +1,4 @@
-export { lowerCase } from './ascii.ts';
+export { asciiBytes, lowerCase } from './ascii.ts';
 export { sameBytes } from './bytes.ts';
 export { type Aead, aeadKeyBytes, aeadTagBytes, type Crypto, type KeyIndex, type Mac } from './crypto.ts';
 export { type FlowId, formatFlowId, noFlow, randomId, sameFlow } from './flow-id.ts';

@@ -5,6 +5,7 @@
 // CBOR was rejected here: fixed fields are smaller, need no library in core, and leave a parser nothing to be fooled by.
 
 import {
+  asciiBytes,
   type Crypto,
   type FlowId,
   type Locator,
@@ -234,7 +235,7 @@ export function verifyControl(
   return proof !== undefined && primitives.verify(signKey, signedPart, proof.signature);
 }
 
-const domain = Uint8Array.from('caracal registration 1\0', (character) => character.charCodeAt(0));
+const domain = asciiBytes('caracal registration 1\0');
 
 function signedPartOf(bytes: Uint8Array, offset: number, length: number): Uint8Array {
   const message = new Uint8Array(domain.length + length);

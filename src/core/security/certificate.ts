@@ -4,7 +4,7 @@
 // string of its own: a signature made for another purpose is never one of these. Parsing says what the bytes mean;
 // only `verifyCertificate` says whether the issuer wrote them.
 
-import { type Crypto, type FlowId, makePrefix, type Prefix, Reason, sameBytes } from '../base/index.ts';
+import { asciiBytes, type Crypto, type FlowId, makePrefix, type Prefix, Reason, sameBytes } from '../base/index.ts';
 import { readBytes, readUint53, writeUint53 } from '../wire/index.ts';
 
 export const certificateBytes = 230;
@@ -51,7 +51,7 @@ const notAfterOffset = 158;
 const signatureOffset = 166;
 const keyBytes = 32;
 
-const domain = Uint8Array.from('caracal certificate 1\0', (character) => character.charCodeAt(0));
+const domain = asciiBytes('caracal certificate 1\0');
 
 export function createCertificate(): Certificate {
   return {

@@ -4,7 +4,7 @@
 // of flags and its credential, encrypted but for the client's flags, which the transcript covers.
 // No negotiation: one suite, and the patterns differ only in who is known to whom.
 
-import type { Crypto, FlowId, KeyIndex, Primitives } from '../base/index.ts';
+import { asciiBytes, type Crypto, type FlowId, type KeyIndex, type Primitives } from '../base/index.ts';
 import {
   abandon,
   chainingKey,
@@ -82,7 +82,7 @@ export const savedExchangeBytes = savedBytes;
 const offerBytes = 33;
 const helloHeadBytes = 3;
 const nothing = new Uint8Array(0);
-const prologueLabel = Uint8Array.from('caracal opening 1', (character) => character.charCodeAt(0));
+const prologueLabel = asciiBytes('caracal opening 1');
 
 /** Label 17, protocol 1, flow 8, nonce 8, destination 32, source 32 (zero: none), the transport's SYN. */
 export function openingPrologue({ protocol, service, source, flow, nonce, segment }: OpeningFacts): Uint8Array {
@@ -202,7 +202,7 @@ export function flowKeys(primitives: Primitives, state: HandshakeState, initiato
   return keys;
 }
 
-/** A server's exchange, its answer made, as `savedExchangeBytes` bytes; it ends here and goes on in what `resumeExchange` answers. */
+/** A server's exchange, its answer made, as `savedExchangeBytes` bytes; it goes on in what `resumeExchange` answers. */
 export function saveExchange(state: HandshakeState): Uint8Array {
   const saved = saveState(state);
   abandon(state);

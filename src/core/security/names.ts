@@ -4,6 +4,7 @@
 // Labels are restricted to what a DNS name may hold, because `http://LABEL.svc/` must be able to carry them.
 
 import {
+  asciiBytes,
   memberOffset,
   type Primitives,
   type Random,
@@ -92,10 +93,6 @@ function nameOf(ssId: Uint8Array, hash: Uint8Array): ServiceId {
   id.set(ssId);
   id.set(hash.subarray(0, memberOffset - ssIdBytes), ssIdBytes);
   return id as ServiceId;
-}
-
-function asciiBytes(label: string): Uint8Array {
-  return Uint8Array.from(label, (character) => character.charCodeAt(0));
 }
 
 /** The same service with another member field (0..2^32-1). Throws RangeError ERR_OUT_OF_RANGE. */

@@ -4,7 +4,7 @@
 // serials do, and the store of a stranger's lists stays within 8 MB. A list per name was rejected: whoever serves
 // a name is not who may say that a key is lost.
 
-import { type Crypto, type FlowId, formatServiceId, Reason } from '../base/index.ts';
+import { asciiBytes, type Crypto, type FlowId, formatServiceId, Reason } from '../base/index.ts';
 import { readBytes, readUint53, writeUint53 } from '../wire/index.ts';
 import { readId, writeId } from './certificate.ts';
 
@@ -54,7 +54,7 @@ const version = 1;
 
 export const maxRevocationListBytes = serialsOffset + maxRevokedSerials * serialBytes + signatureBytes;
 
-const domain = Uint8Array.from('caracal revocations 1\0', (character) => character.charCodeAt(0));
+const domain = asciiBytes('caracal revocations 1\0');
 
 export function createRevocations(): Revocations {
   return { issuers: new Map(), generation: 0 };

@@ -34,7 +34,7 @@ import { answerOf, localFlowOf, type Opening, packOpening, peerOf, wipe } from '
 import { admitSyn } from './limits.ts';
 import { buildRefusal, buildSynAck, sendForStranger } from './packets.ts';
 import { credentialOf, staticKeyOf } from './proof.ts';
-import { makeTransport } from './sockets.ts';
+import { findBinding, makeTransport } from './sockets.ts';
 import type { Binding, HalfOpen, StackState } from './state.ts';
 import { Protocol } from './types.ts';
 import { readHandshake } from './workspace.ts';
@@ -67,8 +67,8 @@ export function acceptSyn(stack: StackState, target: Target, syn: Syn): Reason {
   const key = openingKey(stack, syn, offer ?? nothing);
   const known = getExpiring(stack.opened, key, stack.nowUs);
   if (known !== undefined) return repeatSynAck(stack, known, syn);
-  const listener = stack.sockets.get(target.socket);
-  if (listener === undefined || listener.kind === 'connection') return refuseSyn(stack, syn, Reason.REFUSED);
+  const listener = findBinding(stack, target.socket);
+  if (listener === undefined) return refuseSyn(stack, syn, Reason.REFUSED);
   if (listener.closing || listener.protocol !== syn.protocol) return refuseSyn(stack, syn, Reason.REFUSED);
   if (stack.halfOpen >= stack.limits.halfOpen || listener.halfOpen >= listener.backlog) return Reason.QUEUE_FULL;
   const admitted = admitSyn(stack, syn.service, syn.client);
@@ -234,8 +234,8 @@ export function retrySynAck(stack: StackState, half: HalfOpen): void {
 export function leaveHalfOpen(stack: StackState, half: HalfOpen): Binding | undefined {
   wipe(half);
   stack.halfOpen--;
-  const listener = stack.sockets.get(half.listener);
-  if (listener === undefined || listener.kind === 'connection') return undefined;
+  const listener = findBinding(stack, half.listener);
+  if (listener === undefined) return undefined;
   listener.halfOpen--;
   if (listener.closing && listener.halfOpen === 0) stack.controlPlaneUs = 0;
   return listener;

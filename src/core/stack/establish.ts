@@ -21,7 +21,16 @@ import { type Opening, readOpening } from './half-open.ts';
 import { countPeer, settleSynDebt } from './limits.ts';
 import { buildConnectionReset, sendPacket } from './packets.ts';
 import { judgeClient, proofOf } from './proof.ts';
-import { arm, attachRecords, attachTransport, emitEvent, makeConnection, releaseKeys, setPeer } from './sockets.ts';
+import {
+  arm,
+  attachRecords,
+  attachTransport,
+  emitEvent,
+  findBinding,
+  makeConnection,
+  releaseKeys,
+  setPeer,
+} from './sockets.ts';
 import type { Connection, HalfOpen, StackState } from './state.ts';
 import { isTagged } from './tags.ts';
 import { Protocol } from './types.ts';
@@ -62,8 +71,7 @@ export function refuseOpening(stack: StackState, half: HalfOpen): void {
 
 /** In no table yet. */
 function connectionOf(stack: StackState, half: HalfOpen, opening: Opening): Connection {
-  const listener = stack.sockets.get(half.listener);
-  const binding = listener?.kind === 'connection' ? undefined : listener;
+  const binding = findBinding(stack, half.listener);
   const connection = makeConnection(stack, opening.localFlow, opening.localNonce, {
     protocol: half.protocol,
     role: 'server',

@@ -17,7 +17,7 @@ import { halfOpenOf } from './accept.ts';
 import { closeAssociations } from './associations.ts';
 import { sendWithdraw } from './control-egress.ts';
 import { refuseOpening } from './establish.ts';
-import { emitEvent, nextSocketId } from './sockets.ts';
+import { emitEvent, findBinding, nextSocketId } from './sockets.ts';
 import type { Binding, DatagramSocket, Listener, StackState } from './state.ts';
 import { type Input, Protocol, type SocketId } from './types.ts';
 
@@ -165,7 +165,7 @@ export function announceDeadlineUs(stack: StackState): number {
 export function handleRegistrarEvent(stack: StackState, event: RegistrarEvent): void {
   if (event.kind === 'repeating') return;
   if (event.kind === 'unregistered') return pollAnnouncements(stack);
-  const binding = findBinding(stack, event.entry.prefix, event.entry.protocol);
+  const binding = bindingOf(stack, event.entry.prefix, event.entry.protocol);
   if (binding === undefined || binding.announced) return;
   if (event.kind === 'registered') tellListening(stack, binding, true);
   else failListening(stack, binding, event.reason, refusals[event.reason] ?? 'the router refused the registration');
@@ -180,11 +180,10 @@ const refusals: Partial<Record<Reason, string>> = {
   [Reason.OUT_OF_DATE]: 'a later process registered with the same identity',
 };
 
-function findBinding(stack: StackState, prefix: Prefix, protocol: number): Binding | undefined {
+function bindingOf(stack: StackState, prefix: Prefix, protocol: number): Binding | undefined {
   const rule = findRule(stack.services, prefix);
   const target = rule && findTarget(rule, 'local', stack.instance, protocol);
-  const socket = target && stack.sockets.get(target.socket);
-  return socket?.kind === 'connection' ? undefined : socket;
+  return target && findBinding(stack, target.socket);
 }
 
 function failListening(stack: StackState, binding: Binding, reason: Reason, detail: string): void {

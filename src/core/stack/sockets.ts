@@ -26,7 +26,7 @@ import type { Opening } from './half-open.ts';
 import { uncountPeer } from './limits.ts';
 import { synBytes, taggedHeaderBytes } from './packets.ts';
 import { push } from './queue.ts';
-import type { Connection, DatagramSocket, StackState } from './state.ts';
+import type { Binding, Connection, DatagramSocket, StackState } from './state.ts';
 import { type Event, Protocol, type SecurityOptions, type SocketId, type StreamOptions } from './types.ts';
 import { dropUnread, releaseUnread } from './unread.ts';
 
@@ -93,6 +93,12 @@ export function createConnection(stack: StackState, seed: ConnectionSeed): Conne
   connection.localFlow = flow;
   stack.sockets.set(connection.socket, connection);
   return connection;
+}
+
+/** The listener or datagram socket of this id. */
+export function findBinding({ sockets }: StackState, id: SocketId): Binding | undefined {
+  const socket = sockets.get(id);
+  return socket?.kind === 'connection' ? undefined : socket;
 }
 
 /** Flows that are more than half open. */

@@ -48,7 +48,7 @@ import { createQueue } from './queue.ts';
 import { receive } from './receive.ts';
 import { setDefaultRoute } from './route.ts';
 import { changeRule } from './rules.ts';
-import { arm, changeStream, deliver, noLocator, releaseFlow } from './sockets.ts';
+import { arm, changeStream, deliver, findBinding, noLocator, releaseFlow } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { discardRecord, handleStreamTimeout, tooBig, write } from './stream.ts';
 import { type Input, type Output, type OutputKind, Protocol, type StackOptions } from './types.ts';
@@ -248,8 +248,8 @@ function handleClose(stack: StackState, input: Extract<Input, { kind: 'close' }>
 }
 
 function renewIdentity(stack: StackState, input: Extract<Input, { kind: 'identity' }>): number {
-  const socket = stack.sockets.get(input.socket);
-  if (socket === undefined || socket.kind === 'connection') return 0;
+  const socket = findBinding(stack, input.socket);
+  if (socket === undefined) return 0;
   socket.security = { ...socket.security, identity: input.identity };
   renewRegistration(stack, socket, input.identity);
   return 1;

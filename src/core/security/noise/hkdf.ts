@@ -2,7 +2,7 @@
 // beside those that Split gives: labelled outputs of the chaining key, which only both ends know. The handshake hash
 // is public and must never be a source of keys.
 
-import type { Crypto } from '../../base/index.ts';
+import { asciiBytes, type Crypto } from '../../base/index.ts';
 
 type Hmac = Pick<Crypto, 'hmac'>;
 
@@ -32,10 +32,7 @@ export function deriveKey(primitives: Hmac, chainingKey: Uint8Array, label: stri
     throw Object.assign(new RangeError(`a label has 1 to ${mostLabelBytes} printable characters, not "${label}"`), {
       code: 'ERR_OUT_OF_RANGE',
     });
-  const secret = primitives.hmac(
-    chainingKey,
-    Uint8Array.from(label, (character) => character.charCodeAt(0)),
-  );
+  const secret = primitives.hmac(chainingKey, asciiBytes(label));
   const key = primitives.hmac(secret, Uint8Array.of(1));
   secret.fill(0);
   return key;

@@ -1,7 +1,7 @@
 // The symmetric state (Noise rev. 34 section 5.2): the chaining key, which all shared secrets go into and keys come from,
 // and the hash of the transcript, which every sealed text vouches for. The hash is public, the chaining key never is.
 
-import type { Crypto } from '../../base/index.ts';
+import { asciiBytes, type Crypto } from '../../base/index.ts';
 import { type CipherState, decryptWithAd, encryptWithAd } from './cipher-state.ts';
 import { hkdf2 } from './hkdf.ts';
 
@@ -23,10 +23,6 @@ export function createSymmetricState(primitives: NoisePrimitives, protocolName: 
   if (protocolName.length > hashBytes) hash.set(primitives.sha256(asciiBytes(protocolName)));
   else for (let i = 0; i < protocolName.length; i++) hash[i] = protocolName.charCodeAt(i);
   return { primitives, chainingKey: hash.slice(), hash, cipher: { key: undefined, counter: 0 } };
-}
-
-function asciiBytes(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
 /** Shares no memory that `wipe` or `mixKey` overwrites. */
