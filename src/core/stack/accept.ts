@@ -64,7 +64,8 @@ export interface Syn {
 /** A SYN that resolved to `target`, a socket of this stack. */
 export function acceptSyn(stack: StackState, target: Target, syn: Syn): Reason {
   const offer = readOffer(stack);
-  const key = openingKey(stack, syn, offer ?? nothing);
+  const covered = coveredBy(stack, syn);
+  const key = openingKey(stack, covered, offer ?? nothing);
   const known = getExpiring(stack.opened, key, stack.nowUs);
   if (known !== undefined) return repeatSynAck(stack, known, syn);
   const listener = findBinding(stack, target.socket);
@@ -72,7 +73,7 @@ export function acceptSyn(stack: StackState, target: Target, syn: Syn): Reason {
   if (listener.closing || listener.protocol !== syn.protocol) return refuseSyn(stack, syn, Reason.REFUSED);
   if (stack.halfOpen >= stack.limits.halfOpen || listener.halfOpen >= listener.backlog) return Reason.QUEUE_FULL;
   const admitted = admitSyn(stack, syn.service, syn.client);
-  return admitted === Reason.OK ? openHalf(stack, listener, syn, offer, key) : admitted;
+  return admitted === Reason.OK ? openHalf(stack, listener, syn, covered, offer, key) : admitted;
 }
 
 /** The client's first message, copied. */
@@ -81,15 +82,22 @@ function readOffer({ work }: StackState): Uint8Array | undefined {
   return work.handshake.pattern === ExchangePattern.OPEN ? offer : undefined;
 }
 
-function openHalf(stack: StackState, listener: Binding, syn: Syn, offer: Uint8Array | undefined, key: string): Reason {
+function openHalf(
+  stack: StackState,
+  listener: Binding,
+  syn: Syn,
+  covered: Covered,
+  offer: Uint8Array | undefined,
+  key: string,
+): Reason {
   const flags = offer && offerFlags(offer);
   if (offer === undefined || flags === undefined) return Reason.BAD_EXTENSION;
   // It is kept until the opening is complete.
-  if (stack.work.packet.payloadBytes > maxTcpHeaderBytes) return Reason.BAD_SEGMENT;
+  if (covered.segment.length > maxTcpHeaderBytes) return Reason.BAD_SEGMENT;
   const half = createHalf(stack, listener, syn, flags, key);
   const localFlow = allocate(stack.flows, stack.random, half);
   if (localFlow === undefined) return Reason.LIMIT;
-  const verdict = answer(stack, listener, half, localFlow, syn, offer);
+  const verdict = answer(stack, listener, half, localFlow, covered, offer);
   if (verdict !== Reason.OK) {
     free(stack.flows, localFlow);
     return verdict;
@@ -101,10 +109,16 @@ function openHalf(stack: StackState, listener: Binding, syn: Syn, offer: Uint8Ar
   return Reason.OK;
 }
 
-function createHalf({ options }: StackState, { socket, security }: Binding, syn: Syn, flags: number, key: string) {
+function createHalf(
+  { options }: StackState,
+  { socket, security }: Binding,
+  syn: Syn,
+  flags: number,
+  key: string,
+): HalfOpen {
   const wanted = (flags & OfferFlag.INSECURE) !== 0 && security.insecure === true;
   const mutual = (flags & OfferFlag.IDENTITY) !== 0 || security.requireKey === true;
-  const half: HalfOpen = {
+  return {
     kind: 'half-open',
     protocol: syn.protocol,
     listener: socket,
@@ -117,7 +131,6 @@ function createHalf({ options }: StackState, { socket, security }: Binding, syn:
     receivedBytes: syn.datagramBytes,
     sentBytes: 0,
   };
-  return half;
 }
 
 /** Makes the SYN-ACK, and what will make the connection out of its ACK. */
@@ -126,18 +139,18 @@ function answer(
   listener: Binding,
   half: HalfOpen,
   localFlow: FlowId,
-  syn: Syn,
+  covered: Covered,
   offer: Uint8Array,
 ): Reason {
   const { random, options, nowUs } = stack;
   const { primitives } = options;
   const { protocol, pattern } = half;
-  const facts = { localFlow, localNonce: randomId(random), ...factsOf(stack, syn) };
-  const { service, source, remoteFlow: flow, remoteNonce: nonce, segment } = facts;
+  const { prologue, segment } = covered;
+  const facts = { localFlow, localNonce: randomId(random), ...covered };
   const answered = answerOffer(
     primitives,
     {
-      prologue: openingPrologue({ protocol, service, source, flow, nonce, segment }),
+      prologue,
       pattern,
       staticKey: staticKeyOf(stack, listener),
       ephemeralKey: generateKeyPair(primitives),
@@ -158,16 +171,16 @@ function answer(
   return Reason.OK;
 }
 
-function factsOf({ work }: StackState, { control, service, source, client }: Syn) {
+/** What is known of an opening from its SYN, and the prologue of its exchange, which covers all of it but the address. */
+type Covered = ReturnType<typeof coveredBy>;
+
+function coveredBy({ work }: StackState, { protocol, control, service, source, client }: Syn) {
   const { packet, bytes } = work;
-  return {
-    remoteFlow: { hi: control.flowHi, lo: control.flowLo },
-    remoteNonce: { hi: control.nonceHi, lo: control.nonceLo },
-    service,
-    source,
-    peer: client,
-    segment: bytes.slice(packet.payloadOffset, packet.payloadOffset + packet.payloadBytes),
-  };
+  const flow = { hi: control.flowHi, lo: control.flowLo };
+  const nonce = { hi: control.nonceHi, lo: control.nonceLo };
+  const segment = bytes.slice(packet.payloadOffset, packet.payloadOffset + packet.payloadBytes);
+  const prologue = openingPrologue({ protocol, service, source, flow, nonce, segment });
+  return { service, source, remoteFlow: flow, remoteNonce: nonce, peer: client, segment, prologue };
 }
 
 type Said = Pick<Opening, 'iss' | 'tsOffset' | 'answeredUs' | 'segment'>;
@@ -189,13 +202,8 @@ export function takeSyn(tcb: Tcb, { segment, answeredUs }: Pick<Opening, 'segmen
 }
 
 /** What two SYNs have in common if they are one: the sender, and all that the transcript of the exchange covers. */
-function openingKey(stack: StackState, { control, protocol, service, source, client }: Syn, offer: Uint8Array): string {
-  const { packet, bytes } = stack.work;
-  const segment = bytes.subarray(packet.payloadOffset, packet.payloadOffset + packet.payloadBytes);
-  const flow = { hi: control.flowHi, lo: control.flowLo };
-  const nonce = { hi: control.nonceHi, lo: control.nonceLo };
-  const prologue = openingPrologue({ protocol, service, source, flow, nonce, segment });
-  const { address, port } = client;
+function openingKey(stack: StackState, { prologue, peer }: Covered, offer: Uint8Array): string {
+  const { address, port } = peer;
   const key = new Uint8Array(prologue.length + offer.length + address.length + 2);
   key.set(prologue);
   key.set(offer, prologue.length);

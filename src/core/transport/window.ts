@@ -35,8 +35,9 @@ function receiveEdge(tcb: Tcb): number {
 }
 
 /**
- * Whether the peer, unless it has ended, should hear of a larger window at once: it grew by two segments and at least doubles what the peer
- * has left, or it grew by half the buffer. Less would send an update for every read of a busy application.
+ * Whether the peer, unless it has ended, should hear of a larger window at once: it grew by two segments and at least
+ * doubles what the peer has left, or it grew by half the buffer. Less would send an update for every read of a busy
+ * application.
  */
 export function windowUpdateDue(tcb: Tcb): boolean {
   if (tcb.finReceived) return false;
