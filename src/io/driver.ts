@@ -397,6 +397,7 @@ function createOutput(buffer: Uint8Array): Output {
   return {
     batch: { buffer, view, bytes: 0, packetBytes: 0, packets: 0, probe: false },
     remote: nowhere,
+    link: 0,
     event: { kind: 'writable', socket: 0 },
     deadlineUs: Infinity,
   };

@@ -133,6 +133,7 @@ function createOutput(): Output {
   return {
     batch: { buffer, view: new DataView(buffer.buffer), bytes: 0, packetBytes: 0, packets: 0, probe: false },
     remote: nowhere,
+    link: 0,
     event: { kind: 'writable', socket: 0 },
     deadlineUs: Infinity,
   };

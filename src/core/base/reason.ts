@@ -28,6 +28,11 @@ export const Reason = {
   NONCE_REQUIRED: 21,
   UNTRUSTED: 22,
   MISBEHAVING: 23,
+  PEER_LOST: 24,
+  SHED: 25,
+  SUPERSEDED: 26,
+  TOO_MANY_MOVES: 27,
+  HANDED_OVER: 28,
   // Never sent: counters only.
   TRUNCATED: 64,
   BAD_VERSION: 65,

@@ -15,7 +15,7 @@ import {
 } from './association-table.ts';
 import { armAssociation, dropDatagram, idleUs, sendConnected } from './datagram-flows.ts';
 import { openFlow } from './open.ts';
-import { buildAck, buildConnectionReset, sendPacket } from './packets.ts';
+import { buildAck, buildConnectionReset, sendToPeer } from './packets.ts';
 import { ask } from './path.ts';
 import { demandsKey, hasProven } from './proof.ts';
 import { conclude, releaseFlow } from './sockets.ts';
@@ -140,9 +140,9 @@ export function pollAssociation(stack: StackState, connection: Connection): void
 
 /** Asks as of a new address (path.ts). The answer shows an opener that its ACK has arrived, if nothing else did. */
 function probe(stack: StackState, connection: Connection, association: Association): void {
-  const { peer } = connection;
-  if (!connection.confirmed) sendPacket(stack, buildAck(stack, connection), peer);
-  ask(stack, connection, peer, randomId(stack.random));
+  const { peer, link } = connection;
+  if (!connection.confirmed) sendToPeer(stack, buildAck(stack, connection), connection);
+  ask(stack, connection, peer, link, randomId(stack.random));
   association.probes++;
   association.probeUs = stack.nowUs + probeIntervalUs;
 }
@@ -156,7 +156,7 @@ export function closeAssociations(stack: StackState, socket: number): void {
 
 function end(stack: StackState, connection: Connection, reason: Reason): void {
   if (connection.state === 'ESTABLISHED')
-    sendPacket(stack, buildConnectionReset(stack, connection, Reason.CLOSED), connection.peer);
+    sendToPeer(stack, buildConnectionReset(stack, connection, Reason.CLOSED), connection);
   releaseFlow(stack, connection);
   conclude(stack, connection, reason, '');
 }

@@ -6,7 +6,7 @@ import { Reason, reasonName, sameFlow } from '../base/index.ts';
 import { writeClose } from '../security/index.ts';
 import { finish, forgetAck } from '../transport/index.ts';
 import { type Control, ControlFlag, type Final } from '../wire/index.ts';
-import { buildConnectionReset, buildFin, buildFinAck, sendPacket } from './packets.ts';
+import { buildConnectionReset, buildFin, buildFinAck, sendToPeer } from './packets.ts';
 import { arm, conclude, deliver, markReady, releaseFlow, releaseTransport } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { dropUnread } from './unread.ts';
@@ -49,7 +49,7 @@ export function maybeFinish(stack: StackState, connection: Connection): void {
 }
 
 function sendFin(stack: StackState, connection: Connection): void {
-  if (connection.controlPacket !== undefined) sendPacket(stack, connection.controlPacket, connection.peer);
+  if (connection.controlPacket !== undefined) sendToPeer(stack, connection.controlPacket, connection);
   connection.controlDeadlineUs = stack.nowUs + firstRetryUs * 2 ** connection.controlTries;
   arm(stack, connection);
 }
@@ -81,7 +81,7 @@ export function handleFin(
     return Reason.OK;
   }
   if (!connection.closeQueued || !connection.remoteEnd) return Reason.BAD_STATE;
-  sendPacket(stack, buildFinAck(stack, connection), connection.peer);
+  sendToPeer(stack, buildFinAck(stack, connection), connection);
   if (connection.state === 'ESTABLISHED') enterTimeWait(stack, connection, timeWaitUs);
   return Reason.OK;
 }
@@ -107,7 +107,7 @@ export function abort(stack: StackState, connection: Connection, reason: Reason,
   dropUnread(stack, connection);
   // Whoever gives up is told of no end: what came before it has just been thrown away.
   connection.endTold = true;
-  if (opened) sendPacket(stack, buildConnectionReset(stack, connection, reason), connection.peer);
+  if (opened) sendToPeer(stack, buildConnectionReset(stack, connection, reason), connection);
   if (connection.state !== 'TIME-WAIT' && connection.state !== 'CLOSED') keepForResets(stack, connection);
   conclude(stack, connection, reason, detail);
   deliver(stack, connection);
@@ -127,7 +127,7 @@ function keepForResets(stack: StackState, connection: Connection): void {
 export function repeatReset(stack: StackState, connection: Connection): Reason {
   if (connection.over === Reason.OK || connection.controlTries >= maxResets) return Reason.CLOSED;
   connection.controlTries++;
-  sendPacket(stack, buildConnectionReset(stack, connection, connection.over ?? Reason.ABORTED), connection.peer);
+  sendToPeer(stack, buildConnectionReset(stack, connection, connection.over ?? Reason.ABORTED), connection);
   return Reason.CLOSED;
 }
 

@@ -8,7 +8,7 @@ import { datagramHeaderBytes, parseDatagramHeader } from '../wire/index.ts';
 import { type Association, awaitsProbe, noteHeard, noteUsed } from './association-table.ts';
 import { abort } from './close.ts';
 import { countDrop } from './counters.ts';
-import { buildAck, buildConnectedDatagram, connectedDatagramBytes, sendPacket } from './packets.ts';
+import { buildAck, buildConnectedDatagram, connectedDatagramBytes, sendToPeer } from './packets.ts';
 import { noteAddress } from './path.ts';
 import { arm, confirm, emitDatagram } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
@@ -41,7 +41,11 @@ export function sendConnected(stack: StackState, connection: Connection, bytes: 
   }
   if (tooLong(stack, connectedDatagramBytes(connection, bytes.length, false), peer))
     return dropDatagram(stack, Reason.LIMIT);
-  sendPacket(stack, buildConnectedDatagram(stack, connection, bytes, acknowledges(stack, connection, bytes)), peer);
+  sendToPeer(
+    stack,
+    buildConnectedDatagram(stack, connection, bytes, acknowledges(stack, connection, bytes)),
+    connection,
+  );
   connection.packetsOut++;
   connection.bytesOut += bytes.length;
   if (association !== undefined) {
@@ -55,7 +59,7 @@ export function sendConnected(stack: StackState, connection: Connection, bytes: 
 function acknowledges(stack: StackState, connection: Connection, bytes: Uint8Array): boolean {
   if (connection.confirmed) return false;
   if (!tooLong(stack, connectedDatagramBytes(connection, bytes.length, true), connection.peer)) return true;
-  sendPacket(stack, buildAck(stack, connection), connection.peer);
+  sendToPeer(stack, buildAck(stack, connection), connection);
   return false;
 }
 

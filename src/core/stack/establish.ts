@@ -19,7 +19,7 @@ import { acceptAssociation } from './associations.ts';
 import { echoesNonce } from './close.ts';
 import { type Opening, readOpening } from './half-open.ts';
 import { countPeer, settleSynDebt } from './limits.ts';
-import { buildConnectionReset, sendPacket } from './packets.ts';
+import { buildConnectionReset, sendToPeer } from './packets.ts';
 import { judgeClient, proofOf } from './proof.ts';
 import {
   arm,
@@ -114,7 +114,7 @@ function readClient(state: HandshakeState, proof: Uint8Array | undefined): Intro
 
 /** Whoever has the keys is told why. */
 function turnAway(stack: StackState, half: HalfOpen, connection: Connection, reason: Reason): Reason {
-  sendPacket(stack, buildConnectionReset(stack, connection, reason), connection.peer);
+  sendToPeer(stack, buildConnectionReset(stack, connection, reason), connection);
   releaseKeys(stack, connection);
   dropHalfOpen(stack, half);
   return reason;

@@ -7,6 +7,7 @@ export {
   type FlowInfo,
   type Input,
   type Limits,
+  type LinkInfo,
   type Nearness,
   type Output,
   type OutputKind,

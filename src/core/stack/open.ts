@@ -22,7 +22,7 @@ import { Direction, parseCookie } from '../wire/index.ts';
 import { type Association, enterAssociation } from './association-table.ts';
 import { echoesNonce, queueClose } from './close.ts';
 import { beginAssociation } from './datagram-flows.ts';
-import { buildAck, buildResetFor, buildSyn, sendPacket, synBytes } from './packets.ts';
+import { buildAck, buildResetFor, buildSyn, sendPacket, sendToPeer, synBytes } from './packets.ts';
 import { credentialOf, judgeServer, staticKeyOf } from './proof.ts';
 import { routeFirstPacket, suspectRouter } from './route.ts';
 import { joinSearch } from './search.ts';
@@ -264,7 +264,7 @@ function handleLateSynAck(stack: StackState, connection: Connection): Reason {
 
 /** A stream's next segments carry the ACK; a datagram flow has none, so the ACK goes by itself. */
 function acknowledgeOpening(stack: StackState, connection: Connection): void {
-  if (connection.tcb === undefined) return sendPacket(stack, buildAck(stack, connection), connection.peer);
+  if (connection.tcb === undefined) return sendToPeer(stack, buildAck(stack, connection), connection);
   requestAck(connection.tcb, stack.nowUs);
   markReady(stack, connection);
 }

@@ -48,17 +48,23 @@ const maxOutbox = 4096;
 const maxForStrangers = 1024;
 
 /** Over the limit it is dropped and counted: whatever matters is repeated. */
-export function sendPacket(stack: StackState, bytes: Uint8Array, remote: Locator): void {
-  queuePacket(stack, bytes, remote, maxOutbox);
+export function sendPacket(stack: StackState, bytes: Uint8Array, remote: Locator, link = 0): void {
+  queuePacket(stack, bytes, remote, link, maxOutbox);
+}
+
+/** To where the flow's peer is now. */
+export function sendToPeer(stack: StackState, bytes: Uint8Array, { peer, link }: Connection): void {
+  queuePacket(stack, bytes, peer, link, maxOutbox);
 }
 
 /** To who has proven nothing, or on others' behalf: the first to be dropped. */
 export function sendForStranger(stack: StackState, bytes: Uint8Array, remote: Locator): void {
-  queuePacket(stack, bytes, remote, maxForStrangers);
+  queuePacket(stack, bytes, remote, 0, maxForStrangers);
 }
 
-function queuePacket({ outbox, counters }: StackState, bytes: Uint8Array, remote: Locator, limit: number): void {
-  if (queueLength(outbox) < limit) push(outbox, { bytes, remote });
+function queuePacket(stack: StackState, bytes: Uint8Array, remote: Locator, link: number, limit: number): void {
+  const { outbox, counters } = stack;
+  if (queueLength(outbox) < limit) push(outbox, { bytes, remote, link });
   else countDrop(counters, Reason.QUEUE_FULL);
 }
 

@@ -32,13 +32,13 @@ export function noteAddress(stack: StackState, connection: Connection): void {
   if (challenge !== undefined && nowUs - challenge.sentUs < challengeIntervalUs) return;
   const again = challenge !== undefined && sameLocator(challenge.locator, remote);
   const token = again ? challenge.token : randomId(stack.random);
-  ask(stack, connection, remote, token);
+  ask(stack, connection, remote, stack.link, token);
 }
 
 /** Asks whether the peer receives at `locator`. */
-export function ask(stack: StackState, connection: Connection, locator: Locator, token: FlowId): void {
+export function ask(stack: StackState, connection: Connection, locator: Locator, link: number, token: FlowId): void {
   connection.challenge = { locator, token, sentUs: stack.nowUs };
-  sendPacket(stack, buildChallenge(stack, connection, Direction.REQUEST, token), locator);
+  sendPacket(stack, buildChallenge(stack, connection, Direction.REQUEST, token), locator, link);
 }
 
 /** The address has changed, or the new one went silent: perhaps the old one is alive after all. */
@@ -47,7 +47,7 @@ export function askFormerPeer(stack: StackState, connection: Connection): void {
   if (formerPeer === undefined) return;
   if (challenge !== undefined && stack.nowUs - challenge.sentUs < challengeIntervalUs) return;
   connection.formerAsked++;
-  ask(stack, connection, formerPeer, randomId(stack.random));
+  ask(stack, connection, formerPeer, connection.link, randomId(stack.random));
 }
 
 /** A tagged CHALLENGE. */
@@ -64,7 +64,7 @@ export function handleChallenge(stack: StackState, connection: Connection): Reas
 function respond(stack: StackState, connection: Connection, token: FlowId): Reason {
   if (stack.nowUs - connection.respondedUs < responseIntervalUs) return Reason.LIMIT;
   connection.respondedUs = stack.nowUs;
-  sendPacket(stack, buildChallenge(stack, connection, Direction.RESPONSE, token), stack.remote);
+  sendPacket(stack, buildChallenge(stack, connection, Direction.RESPONSE, token), stack.remote, stack.link);
   return Reason.OK;
 }
 

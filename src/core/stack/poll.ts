@@ -58,7 +58,7 @@ export function poll(stack: StackState, output: Output): OutputKind {
   return 'idle';
 }
 
-function transmitPacket(stack: StackState, { bytes, remote }: OutgoingPacket, output: Output): OutputKind {
+function transmitPacket(stack: StackState, { bytes, remote, link }: OutgoingPacket, output: Output): OutputKind {
   const { batch } = output;
   batch.buffer.set(bytes);
   batch.bytes = bytes.length;
@@ -66,6 +66,7 @@ function transmitPacket(stack: StackState, { bytes, remote }: OutgoingPacket, ou
   batch.packets = 1;
   batch.probe = false;
   output.remote = remote;
+  output.link = link;
   countOut(stack, batch);
   return 'transmit';
 }
@@ -90,6 +91,7 @@ function pollStreams(stack: StackState, output: Output): boolean {
     push(stack.ready, connection);
     connection.packetsOut += batch.packets;
     output.remote = connection.peer;
+    output.link = connection.link;
     countOut(stack, batch);
     return true;
   }

@@ -46,10 +46,11 @@ import { openDatagram } from './workspace.ts';
 /** More packets than one super-packet of segmentation offload holds are not read. */
 const maxPackets = 128;
 
-export function receive(stack: StackState, bytes: Uint8Array, length: number, remote: Locator): void {
+export function receive(stack: StackState, bytes: Uint8Array, length: number, remote: Locator, link: number): void {
   const { work, counters } = stack;
   openDatagram(work, bytes);
   stack.remote = remote;
+  stack.link = link;
   const { packet, view } = work;
   counters.bytesIn += length;
   let at = 0;

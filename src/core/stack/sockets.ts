@@ -136,6 +136,7 @@ export function makeConnection(
     remoteFlow: noFlow,
     remoteNonce: noFlow,
     peer: noLocator,
+    link: 0,
     attempt: 0,
     refusals: 0,
     postponed: false,

@@ -153,6 +153,7 @@ function createState(options: StackOptions): StackState {
     ownKey: undefined,
     controlPlaneUs: Number.POSITIVE_INFINITY,
     remote: noLocator,
+    link: 0,
     work: createWorkspace(),
     lower: createFlowLower(),
     events: createQueue(),
@@ -168,7 +169,7 @@ function createState(options: StackOptions): StackState {
 function dispatch(stack: StackState, input: Input): number {
   switch (input.kind) {
     case 'packets':
-      receive(stack, input.buffer, input.bytes, input.remote);
+      receive(stack, input.buffer, input.bytes, input.remote, input.link ?? 0);
       return 0;
     case 'tick':
       handleTick(stack);

@@ -152,6 +152,8 @@ export interface Connection {
   remoteFlow: FlowId;
   remoteNonce: FlowId;
   peer: Locator;
+  /** The driver's link that its packets leave by. */
+  link: number;
 
   /** Opening: the attempt number that routers hash with, instances that refused, when to give up. */
   attempt: number;
@@ -227,6 +229,7 @@ export type Socket = Binding | Connection;
 export interface OutgoingPacket {
   readonly bytes: Uint8Array;
   readonly remote: Locator;
+  readonly link: number;
 }
 
 export interface StackState {
@@ -286,8 +289,9 @@ export interface StackState {
 
   /** When the control plane has something to do; Infinity: nothing. 0 after a change: it is polled at once. */
   controlPlaneUs: number;
-  /** Sender of the packets being handled. */
+  /** Sender of the packets being handled, and the link that they came by. */
   remote: Locator;
+  link: number;
   readonly work: Workspace;
   readonly lower: FlowLower;
   readonly events: Queue<Event>;

@@ -52,13 +52,25 @@ export interface PeerProof {
 /** This machine, an address that is not of the public internet, any other. */
 export type Nearness = 'host' | 'network' | 'elsewhere';
 
+/** One of the driver's links. Link 0 is bound to every address; the network layer chooses the source. Numbers are never reused. */
+export interface LinkInfo {
+  readonly link: number;
+  readonly local: Locator;
+}
+
 export type Input =
-  /** One received datagram, or super-packet of several, from one sender. The buffer is read before `handle` returns. */
-  | { kind: 'packets'; buffer: Uint8Array; bytes: number; remote: Locator }
+  /**
+   * One received datagram, or super-packet of several, from one sender. The buffer is read before `handle` returns.
+   * `link`: which of the driver's links it came by; 0 if absent.
+   */
+  | { kind: 'packets'; buffer: Uint8Array; bytes: number; remote: Locator; link?: number }
   /** The deadline that `poll` reported has come. */
   | { kind: 'tick' }
-  /** The link is bound: where others reach this stack. Given once at start and at each change. */
-  | { kind: 'bound'; locals: readonly Locator[] }
+  /**
+   * The link is bound: where others reach this stack. Given once at start and at each change of the machine's addresses.
+   * `links`: those that stand beside link 0 now, each at one local address.
+   */
+  | { kind: 'bound'; locals: readonly Locator[]; links?: readonly LinkInfo[] }
   /** Answers a new SocketId. `bits` below 256 binds a prefix. */
   | {
       kind: 'listen';
@@ -151,6 +163,8 @@ export interface Output {
   readonly batch: PacketBatch;
   /** Destination of `batch`. `multicastLocator`: every multicast-capable interface. */
   remote: Locator;
+  /** Which of the driver's links `batch` leaves by. */
+  link: number;
   event: Event;
   /** Absolute time of the next `tick`; Infinity when there is nothing to wait for. Valid after `idle`. */
   deadlineUs: number;
@@ -203,6 +217,11 @@ export interface StackOptions {
   readonly learningUs?: number;
   /** Whole-packet bound of the link towards `remote` (interface MTU less IP and UDP). */
   maxPacketBytes(remote: Locator): number;
+  /**
+   * The local address that packets to `remote` leave from now by link 0; undefined: there is no way to it. Absent: unknown,
+   * and every change of the machine's addresses counts for every flow.
+   */
+  sourceOf?(remote: Locator): Uint8Array | undefined;
 }
 
 /** What the sockets layer needs of a driver; `io` and `sim` both give it. */
