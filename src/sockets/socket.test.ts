@@ -175,3 +175,20 @@ test('server: listen passes weight, priority, backlog and bits on', () => {
   assert.deepEqual({ weight, priority, backlog, bits }, { weight: 3, priority: 2, backlog: 7, bits: 224 });
   server.close();
 });
+
+test('socket: a socket to be avoided is named to the stack, also once it is gone', async () => {
+  const both = await pair();
+  const { client, driver } = both;
+  client.destroy();
+  await once(client, 'close');
+  const other = connect({ service: 'echo', driver, avoid: client });
+  await once(other, 'connect');
+  const [first, second] = driver.inputs.filter((input) => input.kind === 'connect');
+  assert.ok(first !== undefined && !('avoid' in first));
+  assert.equal(second?.avoid, 2);
+  const misplaced = connect({ service: 'echo', driver: createMemoryDriver(), avoid: client });
+  const [error] = await once(misplaced, 'error');
+  assert.equal(error.code, 'ERR_INVALID_ARG_VALUE');
+  other.destroy();
+  await finish(both);
+});

@@ -41,6 +41,11 @@ export interface ConnectOptions extends SocketOptions {
   readonly timeout?: number | undefined;
   /** Milliseconds after which connecting fails with ETIMEDOUT; the stack's own bound if absent. */
   readonly connectTimeout?: number | undefined;
+  /**
+   * Not the instance that this socket is, or was up to a minute ago, connected to. Two instances are asked at once, so that
+   * a dead one costs no time; if nobody else serves the name, connecting fails.
+   */
+  readonly avoid?: Socket | undefined;
 }
 
 /** A connection that a listener accepted. */
@@ -87,6 +92,8 @@ export class Socket extends Duplex {
   #service: Prefix | undefined;
   #driver: Driver | undefined;
   #flow: Flow | undefined;
+  /** The last flow, also when it is gone. */
+  #led: Pick<Flow, 'driver' | 'id'> | undefined;
   #sending: Sending | undefined;
   #finalCallback: (() => void) | undefined;
   #sentBytes = 0;
@@ -186,7 +193,7 @@ export class Socket extends Duplex {
       resolveTarget(driver, target, (error, prefix) => {
         if (this.destroyed || !this.connecting || this.#flow) return;
         if (error) this.destroy(error);
-        else this.#openSafely(driver, target, prefix, options.connectTimeout);
+        else this.#openSafely(driver, target, prefix, options);
       });
     } catch (error) {
       this.destroy(error as Error);
@@ -300,28 +307,32 @@ export class Socket extends Duplex {
     setImmediate(() => this.emit('close', error !== null));
   }
 
-  #openSafely(driver: Driver, target: Target, prefix: Prefix, connectTimeoutMs: number | undefined): void {
+  #openSafely(driver: Driver, target: Target, prefix: Prefix, options: ConnectOptions): void {
     try {
-      this.#open(driver, target, prefix, connectTimeoutMs);
+      this.#open(driver, target, prefix, options);
     } catch (error) {
       this.destroy(error as Error);
     }
   }
 
-  #open(driver: Driver, target: Target, prefix: Prefix, connectTimeoutMs: number | undefined): void {
+  #open(driver: Driver, target: Target, prefix: Prefix, { connectTimeout, avoid }: ConnectOptions): void {
     const security = clientSecurity(this.#security, target, prefix.id);
     this.#service = prefix;
     const stream: StreamOptions = { nagle: !this.#noDelay, keepAliveUs: this.#keepAliveUs };
-    const timeout = connectTimeoutMs === undefined ? {} : { timeoutUs: connectTimeoutMs * 1000 };
+    const led = avoid === undefined ? undefined : avoid.#led;
+    if (led !== undefined && led.driver !== driver)
+      throw misuse('ERR_INVALID_ARG_VALUE', 'the socket to avoid belongs to another driver');
     const input = {
       kind: 'connect',
       service: prefix.id,
       protocol: Protocol.TCP,
       stream,
       security,
-      ...timeout,
+      ...(connectTimeout === undefined ? {} : { timeoutUs: connectTimeout * 1000 }),
+      ...(led === undefined ? {} : { avoid: led.id }),
     } as const;
     this.#flow = new Flow(driver, driver.handle(input), false, (event) => this.#onEvent(event));
+    this.#led = this.#flow;
     if (this.#unrefd) this.#flow.unref();
   }
 

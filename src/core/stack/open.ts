@@ -1,8 +1,9 @@
 // The client's half of opening (docs/protocol.md, "Opening"): resolve, SYN, SYN-ACK, ACK. SYNs are repeated with
 // back-off under a growing attempt number; an instance that refuses, or is not who the name demands, is avoided by the
 // next attempt; only the router, or three refusals, end it. The first valid SYN-ACK wins; the sender of any other is reset.
+// Whoever avoids an instance asks two at once: the one to be avoided may be dead, and it is the routers that rank them.
 
-import { type Locator, Reason } from '../base/index.ts';
+import { type Locator, Reason, sameBytes, sameLocator } from '../base/index.ts';
 import { forgetOffer } from '../control/index.ts';
 import {
   AnswerFlag,
@@ -17,6 +18,7 @@ import {
   readAnswer,
   writeProof,
 } from '../security/index.ts';
+import { getExpiring } from '../tables/index.ts';
 import { emitSyn, handleSegment, requestAck } from '../transport/index.ts';
 import { Direction, parseCookie } from '../wire/index.ts';
 import { type Association, enterAssociation } from './association-table.ts';
@@ -24,7 +26,7 @@ import { echoesNonce, queueClose } from './close.ts';
 import { beginAssociation } from './datagram-flows.ts';
 import { buildAck, buildResetFor, buildSyn, sendPacket, sendToPeer, synBytes } from './packets.ts';
 import { credentialOf, judgeServer, staticKeyOf } from './proof.ts';
-import { routeFirstPacket, suspectRouter } from './route.ts';
+import { type Route, routeFirstPacket, suspectRouter } from './route.ts';
 import { joinSearch } from './search.ts';
 import {
   arm,
@@ -50,6 +52,8 @@ const maxRefusals = 3;
 const triesBeforeSuspicion = 2;
 /** The router may ask for a cookie, and then the instance; more is a game played with us. */
 const maxCookieRequests = 4;
+/** Answers of an instance to be avoided, two for each SYN of ours if all ranks lead to it, after which there is no other. */
+const maxAvoided = 6;
 
 type Request = Extract<Input, { kind: 'connect' }>;
 
@@ -81,15 +85,24 @@ export function openFlow(
   connection.giveUpUs = stack.nowUs + (input.timeoutUs ?? defaultTimeoutUs);
   stack.counters.connectionsOpened++;
   const offer = createOffer(stack.options.primitives, wishes(stack, security));
-  connection.exchange = createExchange(offer);
+  connection.exchange = createExchange(offer, undefined, leadOf(stack, input));
   if (input.protocol === Protocol.TCP) attachTransport(stack, connection, undefined);
   sendSyn(stack, connection);
   return connection;
 }
 
 /** `segment`: the transport's SYN, once it has said it. */
-export function createExchange(offer: Offer, segment: Uint8Array = new Uint8Array(0)): Exchange {
-  return { offer, pattern: 0, proof: undefined, segment, cookie: undefined, cookieRequests: 0 };
+export function createExchange(offer: Offer, segment: Uint8Array = new Uint8Array(0), avoid?: Locator): Exchange {
+  return { offer, pattern: 0, proof: undefined, segment, cookie: undefined, cookieRequests: 0, avoid, avoided: 0 };
+}
+
+/** Where the socket to be avoided leads, or led. An offer that was found there ad hoc is forgotten. */
+function leadOf(stack: StackState, { avoid, service, protocol }: Request): Locator | undefined {
+  if (avoid === undefined) return undefined;
+  const socket = stack.sockets.get(avoid);
+  const lead = socket?.kind === 'connection' ? socket.peer : getExpiring(stack.departed, avoid, stack.nowUs);
+  if (lead !== undefined) forgetOffer(stack.discovery, service, protocol, lead);
+  return lead;
 }
 
 function wishes(stack: StackState, { insecure, identity }: SecurityOptions): number {
@@ -105,23 +118,43 @@ function refuseUnopened(stack: StackState): SocketId {
 
 /** Sends a SYN where the name leads now, or waits for the search, or fails. */
 export function sendSyn(stack: StackState, connection: Connection): void {
-  const { service, protocol, localFlow, localNonce, attempt } = connection;
-  const route = connection.via
-    ? ({ kind: 'send', locator: connection.via } as const)
-    : routeFirstPacket(stack, service, protocol, localFlow, localNonce, attempt >> 1, synBytes);
+  const { attempt, exchange } = connection;
+  const route = routeSyn(stack, connection, attempt);
   if (route.kind === 'refuse' && route.reason === Reason.TRY_LATER) return waitForRetry(stack, connection);
   if (route.kind === 'refuse') return fail(stack, connection, route.reason, route.detail);
   if (route.kind === 'wait') return waitForSearch(stack, connection);
-  transmitSyn(stack, connection, route.locator);
+  noteSegment(stack, connection);
+  transmitSyn(stack, connection, route.locator, attempt);
+  const second = exchange?.avoid === undefined ? undefined : routeSyn(stack, connection, attempt + nextRank);
+  if (second?.kind === 'send') transmitSyn(stack, connection, second.locator, attempt + nextRank);
   waitForRetry(stack, connection);
 }
 
-function transmitSyn(stack: StackState, connection: Connection, remote: Locator): void {
+/** Routers rank by `attempt >> 1`. */
+const nextRank = 2;
+
+function routeSyn(stack: StackState, connection: Connection, attempt: number): Route {
+  const { service, protocol, localFlow, localNonce, via } = connection;
+  if (via !== undefined) return { kind: 'send', locator: via };
+  return routeFirstPacket(stack, service, protocol, localFlow, localNonce, attempt >> 1, synBytes);
+}
+
+function transmitSyn(stack: StackState, connection: Connection, remote: Locator, attempt: number): void {
   connection.peer = remote;
   connection.state = 'SYN-SENT';
-  noteSegment(stack, connection);
-  sendPacket(stack, buildSyn(connection), remote);
+  const { avoid } = connection.exchange ?? {};
+  if (avoid === undefined || !sameLocator(avoid, remote)) sendPacket(stack, buildSyn(connection, attempt), remote);
 }
+
+/** The same ranks once more, then the next ones. */
+function raiseAttempt(connection: Connection): void {
+  const { attempt, exchange } = connection;
+  const done = exchange?.avoid !== undefined && (attempt & 1) === 1;
+  connection.attempt = Math.min(lastAttempt, attempt + (done ? 1 + nextRank : 1));
+}
+
+/** The second SYN's is two more, and a byte. */
+const lastAttempt = 252;
 
 /** Each repetition says the same, since the transcript of the key exchange covers it; the transport counts it. */
 function noteSegment({ nowUs, work }: StackState, { tcb, exchange }: Connection): void {
@@ -162,7 +195,7 @@ export function retrySyn(stack: StackState, connection: Connection): void {
     return fail(stack, connection, reason, `${whom} after ${connection.controlTries + 1} attempts`);
   }
   connection.controlTries++;
-  connection.attempt = Math.min(255, connection.attempt + 1);
+  raiseAttempt(connection);
   forgetCookie(connection);
   if (connection.controlTries === triesBeforeSuspicion && connection.via === undefined) suspectRouter(stack);
   sendSyn(stack, connection);
@@ -172,6 +205,8 @@ export function retrySyn(stack: StackState, connection: Connection): void {
 export function handleSynAck(stack: StackState, connection: Connection): Reason {
   if (connection.state !== 'SYN-SENT') return handleLateSynAck(stack, connection);
   const { exchange } = connection;
+  if (exchange?.avoid !== undefined && sameLocator(exchange.avoid, stack.remote))
+    return turnAway(stack, connection, exchange);
   const answer = exchange && readServer(stack, connection, exchange);
   if (exchange === undefined || answer === undefined) return Reason.NOT_AUTHENTIC;
   const { state, server } = answer;
@@ -236,6 +271,14 @@ function open(stack: StackState, connection: Connection, proof: PeerProof): void
   touch(stack, connection);
 }
 
+/** The instance to be avoided is alive: it must not keep half a connection, and another one may still answer. */
+function turnAway(stack: StackState, connection: Connection, exchange: Exchange): Reason {
+  sendPacket(stack, buildResetFor(stack.work.control, Reason.DUPLICATE), stack.remote);
+  if (++exchange.avoided >= maxAvoided)
+    fail(stack, connection, Reason.NO_INSTANCE, 'only the instance that is to be avoided answers');
+  return Reason.DUPLICATE;
+}
+
 /** An honest answer of somebody who must not serve this name. The next attempt meets another instance, three times. */
 function refuseServer(stack: StackState, connection: Connection, { state }: ReadAnswer, detail: string): Reason {
   abandonExchange(state);
@@ -292,15 +335,21 @@ function showCookie(stack: StackState, connection: Connection): Reason {
   const verdict = parseCookie(view, packet.cookieOffset, cookie);
   if (verdict !== Reason.OK) return verdict;
   if (cookie.direction !== Direction.REQUEST) return Reason.BAD_STATE;
+  const shown = bytes.slice(cookie.cookieOffset, cookie.cookieOffset + cookie.cookieBytes);
+  // Two SYNs left at once, and the router asks for each.
+  if (exchange.cookie !== undefined && sameBytes(exchange.cookie, shown)) return Reason.DUPLICATE;
   if (++exchange.cookieRequests > maxCookieRequests) return Reason.LIMIT;
-  exchange.cookie = bytes.slice(cookie.cookieOffset, cookie.cookieOffset + cookie.cookieBytes);
-  transmitSyn(stack, connection, stack.remote);
+  exchange.cookie = shown;
+  noteSegment(stack, connection);
+  transmitSyn(stack, connection, stack.remote, connection.attempt);
+  if (exchange.avoid !== undefined) transmitSyn(stack, connection, stack.remote, connection.attempt + nextRank);
   return Reason.OK;
 }
 
 /** The next even attempt ranks another instance first. A peer found ad hoc is forgotten: its offer was stale. */
 function avoidInstance(stack: StackState, connection: Connection): void {
-  connection.attempt = Math.min(254, (connection.attempt | 1) + 1);
+  const ranks = connection.exchange?.avoid === undefined ? 1 : 1 | nextRank;
+  connection.attempt = Math.min(lastAttempt, (connection.attempt | ranks) + 1);
   forgetCookie(connection);
   forgetOffer(stack.discovery, connection.service, connection.protocol, connection.peer);
   sendSyn(stack, connection);

@@ -98,8 +98,8 @@ function viewOf(bytes: Uint8Array): DataView {
  * 1,100 bytes, padding included: room for SOURCE, and a bound on what an answer may weigh. Repetitions differ in the
  * attempt and the cookie alone, which no transcript covers.
  */
-export function buildSyn(connection: Connection): Uint8Array {
-  const { exchange, attempt, localNonce, localFlow, service } = connection;
+export function buildSyn(connection: Connection, attempt = connection.attempt): Uint8Array {
+  const { exchange, localNonce, localFlow, service } = connection;
   const bytes = new Uint8Array(synBytes);
   const view = viewOf(bytes);
   let at = baseHeaderBytes;

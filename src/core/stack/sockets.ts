@@ -9,7 +9,7 @@ import {
   createReplayWindow,
   nullCipher,
 } from '../security/index.ts';
-import { allocate, cancel, flowEntries, free, schedule } from '../tables/index.ts';
+import { allocate, cancel, flowEntries, free, schedule, setExpiring } from '../tables/index.ts';
 import {
   consumeBytes,
   createTcb,
@@ -40,6 +40,9 @@ const defaultReceiveBufferBytes = 16 * 1024 * 1024;
 
 /** How long a forged record, or another forged packet, makes one end distrust packets without a tag. */
 export const distrustUs = 10_000_000;
+
+/** So long after its end it is known where a connection led. */
+const departedUs = 60_000_000;
 
 /** Datagrams that wait for one application, with what each costs beside its bytes. */
 const maxWaitingBytes = 4 * 1024 * 1024;
@@ -331,6 +334,8 @@ function forget(stack: StackState, connection: Connection): void {
   if (!stack.sockets.delete(socket)) return;
   uncountPeer(stack, connection);
   if (connection.association !== undefined) return forgetAssociation(stack, connection, connection.association);
+  if (connection.role === 'client' && connection.peerProof !== undefined)
+    setExpiring(stack.departed, socket, connection.peer, stack.nowUs + departedUs);
   emitEvent(stack, { kind: 'closed', socket, reason: over ?? Reason.OK, detail: overDetail });
 }
 

@@ -139,6 +139,7 @@ function createState(options: StackOptions): StackState {
     searches: new Map(),
     opened: createExpiringMap(16_384, 'evict'),
     closedNames: createExpiringMap(1024, 'evict'),
+    departed: createExpiringMap(1024, 'evict'),
     learned: createExpiringMap(4096, 'evict'),
     unannounced: new Set(),
     unregistering: new Set(),

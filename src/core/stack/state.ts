@@ -87,6 +87,9 @@ export interface Exchange {
   /** The cookie that was asked for, and how often one was. */
   cookie: Uint8Array | undefined;
   cookieRequests: number;
+  /** The instance that is not wanted, and how often it has answered. */
+  readonly avoid: Locator | undefined;
+  avoided: number;
 }
 
 /** A server's side of an opening until its ACK comes (half-open.ts). */
@@ -268,6 +271,8 @@ export interface StackState {
   readonly opened: ExpiringMap<string, HalfOpen | 'over'>;
   /** Names closed lately, whose racing dials are refused at once. */
   readonly closedNames: ExpiringMap<string, true>;
+  /** Where connections led that are gone, for those that must not lead there again. */
+  readonly departed: ExpiringMap<SocketId, Locator>;
   /** Where datagrams of a name came from lately: replies go straight back. */
   readonly learned: ExpiringMap<string, Locator>;
   /** Bindings whose `listening` is owed; whose `closed` is owed until the router has let go of the name. */

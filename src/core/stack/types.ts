@@ -91,6 +91,8 @@ export type Input =
       /** The name that this end calls itself by. */
       source?: ServiceId;
       via?: Locator;
+      /** Not the instance that this socket of the stack is, or was up to a minute ago, connected to. */
+      avoid?: SocketId;
       timeoutUs?: number;
       stream?: StreamOptions;
       security?: SecurityOptions;
