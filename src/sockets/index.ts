@@ -20,6 +20,7 @@ export {
 } from './http.ts';
 export { labelId } from './labels.ts';
 export { namesInUse, parseTarget, resolveService, type ServiceName, type Target } from './names.ts';
+export type { ConnectOptions, SocketOptions } from './options.ts';
 export { isInsecureForbidden, type SecurityOptions } from './security.ts';
 export { createServer, type ListenOptions, Server, type ServerOptions, type ServiceAddress } from './server.ts';
-export { type ConnectOptions, connect, Socket, type SocketOptions } from './socket.ts';
+export { connect, Socket } from './socket.ts';

@@ -8,8 +8,9 @@ import { type Driver, type Event, Protocol, type SocketId } from '../core/stack/
 import { defaultDriver } from './default-driver.ts';
 import { misuse, serviceError } from './errors.ts';
 import { narrow, parseTarget, resolveTarget, type ServiceName } from './names.ts';
+import type { SocketOptions } from './options.ts';
 import { checkGranted, followIdentity, readSecurity } from './security.ts';
-import { Socket, type SocketOptions } from './socket.ts';
+import { Socket } from './socket.ts';
 
 /** Options for every connection that the server accepts. */
 export interface ServerOptions extends Omit<SocketOptions, 'signal'> {

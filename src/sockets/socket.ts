@@ -3,7 +3,7 @@
 // `remoteAddress` is undefined and `remoteService` says who. Nagle is off unless `setNoDelay(false)`: writes of one
 // turn travel together anyway. `_handle` is null: libraries that look into it find a socket without one, and cope.
 
-import { addAbortSignal, Duplex, type DuplexOptions } from 'node:stream';
+import { addAbortSignal, Duplex } from 'node:stream';
 import { type Prefix, Reason } from '../core/base/index.ts';
 import {
   type Driver,
@@ -17,36 +17,15 @@ import { defaultDriver } from './default-driver.ts';
 import { brokenPipe, misuse, serviceError } from './errors.ts';
 import { Flow } from './flow.ts';
 import { parseTarget, resolveTarget, type ServiceName, type Target } from './names.ts';
+import {
+  type ConnectOptions,
+  connectOptions,
+  duplexOptions,
+  keepAliveUs,
+  type SocketOptions,
+  withoutUndefined,
+} from './options.ts';
 import { clientSecurity, notePeer, readSecurity, type SecurityOptions } from './security.ts';
-
-export interface SocketOptions extends SecurityOptions {
-  /** Whose connections these are; the process's default driver if absent. */
-  readonly driver?: Driver | undefined;
-  /** False (default): our side ends by itself when the peer's does. */
-  readonly allowHalfOpen?: boolean | undefined;
-  /** Aborting it destroys the socket. */
-  readonly signal?: AbortSignal | undefined;
-  readonly noDelay?: boolean | undefined;
-  readonly keepAlive?: boolean | undefined;
-  readonly keepAliveInitialDelay?: number | undefined;
-  /** Bytes buffered on this side, each way. Default 64 KiB. */
-  readonly highWaterMark?: number | undefined;
-}
-
-export interface ConnectOptions extends SocketOptions {
-  readonly service?: ServiceName | undefined;
-  /** What URL-minded callers give instead of `service`: `NAME.svc` or a plain name. */
-  readonly host?: string | undefined;
-  /** Milliseconds of silence before 'timeout', as in net. */
-  readonly timeout?: number | undefined;
-  /** Milliseconds after which connecting fails with ETIMEDOUT; the stack's own bound if absent. */
-  readonly connectTimeout?: number | undefined;
-  /**
-   * Not the instance that this socket is, or was up to a minute ago, connected to. Two instances are asked at once, so that
-   * a dead one costs no time; if nobody else serves the name, connecting fails.
-   */
-  readonly avoid?: Socket | undefined;
-}
 
 /** A connection that a listener accepted. */
 export interface Accepted {
@@ -63,10 +42,6 @@ interface Sending {
   offset: number;
   readonly callback: (error?: Error | null) => void;
 }
-
-const defaultHighWaterMark = 64 * 1024;
-/** Linux's tcp_keepalive_time, used when no delay is given. */
-const defaultKeepAliveMs = 7_200_000;
 
 /** Opens a connection to a service; `listener` is called once it is open. Throws only for a malformed argument. */
 export function connect(service: ServiceName | ConnectOptions, listener?: () => void): Socket {
@@ -451,33 +426,4 @@ function writeAfterEnd(
   if (done) process.nextTick(done, error);
   this.destroy(error);
   return false;
-}
-
-function connectOptions(service: ServiceName | ConnectOptions): ConnectOptions & { service: ServiceName } {
-  if (typeof service === 'string' || service instanceof Uint8Array) return { service };
-  if (typeof service !== 'object' || service === null)
-    throw misuse('ERR_INVALID_ARG_TYPE', `a service is a name, a serviceID or options, not ${typeof service}`);
-  const name = service.service ?? service.host;
-  if (name === undefined) throw misuse('ERR_MISSING_ARGS', 'The "service" option must be given');
-  return { ...service, service: name };
-}
-
-function duplexOptions(options: SocketOptions): DuplexOptions {
-  return {
-    allowHalfOpen: options.allowHalfOpen ?? false,
-    highWaterMark: options.highWaterMark ?? defaultHighWaterMark,
-    emitClose: false,
-    autoDestroy: true,
-    decodeStrings: true,
-  };
-}
-
-function keepAliveUs(enable: boolean, initialDelayMs: number | undefined): number {
-  return enable ? (initialDelayMs || defaultKeepAliveMs) * 1000 : 0;
-}
-
-/** `connect`'s options go before those of the constructor, where they are given. */
-function withoutUndefined({ identity, insecure, unauthenticated, paddingBytes }: SecurityOptions): SecurityOptions {
-  const given = Object.entries({ identity, insecure, unauthenticated, paddingBytes });
-  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }

@@ -1,0 +1,76 @@
+// What a Socket is told when it is made and when it connects, and how that reads for streams and for the stack. Names and
+// units are net's (milliseconds) wherever net has the option.
+
+import type { DuplexOptions } from 'node:stream';
+import type { Driver } from '../core/stack/index.ts';
+import { misuse } from './errors.ts';
+import type { ServiceName } from './names.ts';
+import type { SecurityOptions } from './security.ts';
+import type { Socket } from './socket.ts';
+
+export interface SocketOptions extends SecurityOptions {
+  /** Whose connections these are; the process's default driver if absent. */
+  readonly driver?: Driver | undefined;
+  /** False (default): our side ends by itself when the peer's does. */
+  readonly allowHalfOpen?: boolean | undefined;
+  /** Aborting it destroys the socket. */
+  readonly signal?: AbortSignal | undefined;
+  readonly noDelay?: boolean | undefined;
+  readonly keepAlive?: boolean | undefined;
+  readonly keepAliveInitialDelay?: number | undefined;
+  /** Bytes buffered on this side, each way. Default 64 KiB. */
+  readonly highWaterMark?: number | undefined;
+}
+
+export interface ConnectOptions extends SocketOptions {
+  readonly service?: ServiceName | undefined;
+  /** What URL-minded callers give instead of `service`: `NAME.svc` or a plain name. */
+  readonly host?: string | undefined;
+  /** Milliseconds of silence before 'timeout', as in net. */
+  readonly timeout?: number | undefined;
+  /** Milliseconds after which connecting fails with ETIMEDOUT; the stack's own bound if absent. */
+  readonly connectTimeout?: number | undefined;
+  /**
+   * Not the instance that this socket is, or was up to a minute ago, connected to. Two instances are asked at once, so that
+   * a dead one costs no time; if nobody else serves the name, connecting fails.
+   */
+  readonly avoid?: Socket | undefined;
+}
+
+const defaultHighWaterMark = 64 * 1024;
+/** Linux's tcp_keepalive_time, used when no delay is given. */
+const defaultKeepAliveMs = 7_200_000;
+
+export function connectOptions(service: ServiceName | ConnectOptions): ConnectOptions & { service: ServiceName } {
+  if (typeof service === 'string' || service instanceof Uint8Array) return { service };
+  if (typeof service !== 'object' || service === null)
+    throw misuse('ERR_INVALID_ARG_TYPE', `a service is a name, a serviceID or options, not ${typeof service}`);
+  const name = service.service ?? service.host;
+  if (name === undefined) throw misuse('ERR_MISSING_ARGS', 'The "service" option must be given');
+  return { ...service, service: name };
+}
+
+export function duplexOptions(options: SocketOptions): DuplexOptions {
+  return {
+    allowHalfOpen: options.allowHalfOpen ?? false,
+    highWaterMark: options.highWaterMark ?? defaultHighWaterMark,
+    emitClose: false,
+    autoDestroy: true,
+    decodeStrings: true,
+  };
+}
+
+export function keepAliveUs(enable: boolean, initialDelayMs: number | undefined): number {
+  return enable ? (initialDelayMs || defaultKeepAliveMs) * 1000 : 0;
+}
+
+/** `connect`'s options go before those of the constructor, where they are given. */
+export function withoutUndefined({
+  identity,
+  insecure,
+  unauthenticated,
+  paddingBytes,
+}: SecurityOptions): SecurityOptions {
+  const given = Object.entries({ identity, insecure, unauthenticated, paddingBytes });
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
+}
