@@ -2,7 +2,8 @@
 // net's close(fd), in user space: what the stack took is delivered and an end follows, in the background, after the
 // Socket object has closed. Data that meets a destroyed flow tells its sender (RST), as the kernel does; but after a
 // proper `end` it is discarded up to a bound instead, because the kernel's RST there destroys the response in flight
-// (HTTP's lingering close). Bytes that the stack never took, or no connection yet: abort.
+// (HTTP's lingering close). Bytes that the stack never took, or no connection yet: abort. `Carrier` is what a Socket asks
+// of it: something else may stand there that puts one connection in another's place (resuming/).
 
 import { Reason } from '../core/base/index.ts';
 import type { Driver, Event, SocketId, StreamOptions } from '../core/stack/index.ts';
@@ -14,7 +15,32 @@ const lingerBytes = 4 * 1024 * 1024;
 const lingerRefMs = 10_000;
 const lingerMs = 60_000;
 
-export class Flow {
+/** What carries a Socket's bytes. `listener` of whoever opened it hears `connected`, `data`, `writable`, `end`, `closed`. */
+export interface Carrier {
+  readonly id: SocketId;
+  /** `connected` was there. */
+  readonly open: boolean;
+  /** How many bytes from `offset` were taken; `writable` follows when it was not all. */
+  write(bytes: Uint8Array, offset: number): number;
+  /** The reader wants more: `data` follows, a bounded number of bytes. */
+  read(): void;
+  end(): void;
+  setOptions(stream: StreamOptions): void;
+  ref(): void;
+  unref(): void;
+  /** RST, and no more events. */
+  abort(): void;
+  /** The Socket is destroyed: no more events. `flushed`: what was written was all taken. */
+  release(flushed: boolean): void;
+}
+
+/** A carrier may also fail for a reason that the stack has no word for. */
+export type CarrierEvent = Event | { readonly kind: 'failed'; readonly error: Error };
+
+/** Opens a connection to the service that a Socket leads to, `avoid`: at another instance than that one's. Throws as the driver does. */
+export type Dial = (listener: (event: Event) => void, avoid?: SocketId) => Carrier;
+
+export class Flow implements Carrier {
   readonly driver: Driver;
   readonly id: SocketId;
   open: boolean;
@@ -35,13 +61,12 @@ export class Flow {
     driver.attach(id, (event) => this.#onEvent(event));
   }
 
-  /** How many bytes from `offset` were taken; `onWritable` follows when it was not all. */
   write(bytes: Uint8Array, offset: number): number {
     if (this.#closed) return 0;
     return this.driver.handle({ kind: 'write', socket: this.id, bytes, offset });
   }
 
-  /** The reader wants more. Tops the grant up in large steps: one input per few data events. */
+  /** Tops the grant up in large steps: one input per few data events. */
   read(): void {
     if (this.#closed || this.#grantedBytes > readAheadBytes / 2) return;
     const bytes = readAheadBytes - this.#grantedBytes;
@@ -67,14 +92,12 @@ export class Flow {
     if (!this.#closed) this.driver.unref(this.id);
   }
 
-  /** RST, and no more events. */
   abort(): void {
     this.#listener = undefined;
     clearTimeout(this.#timer);
     if (!this.#closed) this.driver.handle({ kind: 'abort', socket: this.id });
   }
 
-  /** The Socket is destroyed. `flushed`: the stack took everything that was written. */
   release(flushed: boolean): void {
     this.#listener = undefined;
     if (this.#closed) return;

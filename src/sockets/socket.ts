@@ -15,7 +15,7 @@ import {
 } from '../core/stack/index.ts';
 import { defaultDriver } from './default-driver.ts';
 import { brokenPipe, misuse, serviceError } from './errors.ts';
-import { Flow } from './flow.ts';
+import { type Carrier, type CarrierEvent, type Dial, Flow } from './flow.ts';
 import { parseTarget, resolveTarget, type ServiceName, type Target } from './names.ts';
 import {
   type ConnectOptions,
@@ -66,7 +66,7 @@ export class Socket extends Duplex {
   #target: Target | undefined;
   #service: Prefix | undefined;
   #driver: Driver | undefined;
-  #flow: Flow | undefined;
+  #flow: Carrier | undefined;
   /** The last flow, also when it is gone. */
   #led: Pick<Flow, 'driver' | 'id'> | undefined;
   #sending: Sending | undefined;
@@ -291,30 +291,68 @@ export class Socket extends Duplex {
   }
 
   #open(driver: Driver, target: Target, prefix: Prefix, { connectTimeout, avoid }: ConnectOptions): void {
-    const security = clientSecurity(this.#security, target, prefix.id);
-    this.#service = prefix;
-    const stream: StreamOptions = { nagle: !this.#noDelay, keepAliveUs: this.#keepAliveUs };
     const led = avoid === undefined ? undefined : avoid.#led;
     if (led !== undefined && led.driver !== driver)
       throw misuse('ERR_INVALID_ARG_VALUE', 'the socket to avoid belongs to another driver');
+    const timeout = connectTimeout === undefined ? {} : { timeoutUs: connectTimeout * 1000 };
+    const dial: Dial = (listener, elsewhere = led?.id) =>
+      this.#dial(
+        driver,
+        target,
+        prefix,
+        { ...timeout, ...(elsewhere === undefined ? {} : { avoid: elsewhere }) },
+        listener,
+      );
+    this.#service = prefix;
+    this.#flow = this.carry(dial, (event) => this.#onEvent(event));
+  }
+
+  /** @internal What this socket stands on: one connection. A subclass may dial again and put another in its place. */
+  protected carry(dial: Dial, listener: (event: CarrierEvent) => void): Carrier {
+    return dial(listener);
+  }
+
+  #dial(
+    driver: Driver,
+    target: Target,
+    prefix: Prefix,
+    options: { timeoutUs?: number; avoid?: SocketId },
+    listener: (event: Event) => void,
+  ): Flow {
+    const security = clientSecurity(this.#security, target, prefix.id);
+    const stream: StreamOptions = { nagle: !this.#noDelay, keepAliveUs: this.#keepAliveUs };
     const input = {
       kind: 'connect',
       service: prefix.id,
       protocol: Protocol.TCP,
       stream,
       security,
-      ...(connectTimeout === undefined ? {} : { timeoutUs: connectTimeout * 1000 }),
-      ...(led === undefined ? {} : { avoid: led.id }),
+      ...options,
     } as const;
-    this.#flow = new Flow(driver, driver.handle(input), false, (event) => this.#onEvent(event));
-    this.#led = this.#flow;
-    if (this.#unrefd) this.#flow.unref();
+    const flow = new Flow(driver, driver.handle(input), false, (event) => {
+      if (event.kind !== 'connected' || this.#meet(event.peer)) listener(event);
+    });
+    this.#led = flow;
+    if (this.#unrefd) flow.unref();
+    return flow;
   }
 
-  #onEvent(event: Event): void {
+  /** False: the other end is not who it has to be; the socket is destroyed. */
+  #meet(peer: PeerProof): boolean {
+    this.peer = peer;
+    try {
+      if (this.#target && this.#service) notePeer(this.#target, this.#service.id, peer);
+      return true;
+    } catch (error) {
+      this.destroy(error as Error);
+      return false;
+    }
+  }
+
+  #onEvent(event: CarrierEvent): void {
     switch (event.kind) {
       case 'connected':
-        this.#onConnected(event.peer);
+        this.#onConnected();
         break;
       case 'data':
         this.#onData(event.bytes);
@@ -329,17 +367,13 @@ export class Socket extends Duplex {
       case 'closed':
         this.#onClosed(event.reason, event.detail);
         break;
+      case 'failed':
+        this.destroy(event.error);
+        break;
     }
   }
 
-  #onConnected(peer: PeerProof): void {
-    this.peer = peer;
-    try {
-      if (this.#target && this.#service) notePeer(this.#target, this.#service.id, peer);
-    } catch (error) {
-      this.destroy(error as Error);
-      return;
-    }
+  #onConnected(): void {
     this.connecting = false;
     this.#timer?.refresh();
     this.#flush();
