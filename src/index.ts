@@ -101,6 +101,7 @@ export function createDriver(options: DriverOptions = {}): IoDriver<Stack> {
     describe: (stack) => ({ ...stack.inspect(), names: namesInUse() }),
     hasDirectory: (stack) => stack.hasDirectory(),
     searching: (stack) => stack.state.search?.state === 'searching',
+    usesLink: (stack, link) => stack.usesLink(link),
     ...(discovery ? { multicastGroup: parseLocator(discovery) } : {}),
   });
 }

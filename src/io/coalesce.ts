@@ -3,7 +3,7 @@
 // size, only the last one shorter. The order of packets is kept. A batch that nothing joins is sent from where it stands.
 // Rejected: several flows in one batch of the stack, whose engine would then have to undo what does not fit.
 
-import { type Locator, sameLocator } from '../core/base/index.ts';
+import { sameLocator } from '../core/base/index.ts';
 import type { Output } from '../core/stack/index.ts';
 import { maxSegments } from './udp-link.ts';
 
@@ -17,15 +17,18 @@ export function isJoinable({ probe, bytes }: Readonly<Batch>): boolean {
   return !probe && bytes <= largestCopyBytes;
 }
 
-/** Appends `batch` to `held`, which goes to `heldRemote`; false if both cannot be one batch: `held` is as it was. */
-export function coalesce(held: Batch, heldRemote: Locator, batch: Readonly<Batch>, remote: Locator): boolean {
-  const { bytes, packets, packetBytes } = batch;
-  if (!isJoinable(batch) || held.probe || !sameLocator(heldRemote, remote)) return false;
-  const ended = held.bytes !== held.packets * held.packetBytes;
-  const sizes = packets === 1 ? bytes <= held.packetBytes : packetBytes === held.packetBytes;
-  if (ended || !sizes || held.packets + packets > maxSegments || held.bytes + bytes > held.buffer.length) return false;
-  held.buffer.set(batch.buffer.subarray(0, bytes), held.bytes);
-  held.bytes += bytes;
-  held.packets += packets;
+/** Appends the batch of `output` to the one `held`; false if both cannot be one batch: `held` is as it was. */
+export function coalesce(held: Output, output: Readonly<Output>): boolean {
+  const { bytes, packets, packetBytes, buffer } = output.batch;
+  const { batch } = held;
+  if (!isJoinable(output.batch) || batch.probe) return false;
+  if (held.link !== output.link || !sameLocator(held.remote, output.remote)) return false;
+  const ended = batch.bytes !== batch.packets * batch.packetBytes;
+  const sizes = packets === 1 ? bytes <= batch.packetBytes : packetBytes === batch.packetBytes;
+  if (ended || !sizes || batch.packets + packets > maxSegments || batch.bytes + bytes > batch.buffer.length)
+    return false;
+  batch.buffer.set(buffer.subarray(0, bytes), batch.bytes);
+  batch.bytes += bytes;
+  batch.packets += packets;
   return true;
 }

@@ -13,6 +13,7 @@ import {
   localLocators,
   maxBatchBytes,
   newCounters,
+  oneLocator,
   type SendResult,
   safePacketBytes,
   type UdpLink,
@@ -63,7 +64,7 @@ class DgramLink implements UdpLink {
   locals(): Locator[] {
     if (!this.#bound || this.#socket === undefined) return [];
     const { port } = this.#socket.address();
-    return this.#only === undefined ? localLocators(port, this.#ipv6) : [{ address: this.#only, port }];
+    return this.#only === undefined ? localLocators(port, this.#ipv6) : oneLocator(this.#only, port);
   }
 
   send(buffer: Uint8Array, bytes: number, packetBytes: number, packets: number, remote: Locator): SendResult {
@@ -101,6 +102,8 @@ class DgramLink implements UdpLink {
   maxPacketBytes(): number {
     return safePacketBytes;
   }
+
+  forgetRoutes(): void {}
 
   receiveDrops(): number {
     return 0;

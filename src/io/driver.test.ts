@@ -5,9 +5,10 @@ import { strict as assert } from 'node:assert';
 import { spawn } from 'node:child_process';
 import { test } from 'node:test';
 import type { Locator } from '../core/base/index.ts';
-import type { Event, Input, Output, OutputKind, StackOptions } from '../core/stack/index.ts';
+import type { Event, Input, LinkInfo, Output, OutputKind, StackOptions } from '../core/stack/index.ts';
 import { createDriver, type IoDriver, type IoDriverOptions } from './driver.ts';
 import { loadLibc } from './libc.ts';
+import { inNamespace, noNamespace } from './testing/namespace.ts';
 
 const indexUrl = new URL('./index.js', import.meta.url).href;
 const noGroup = { adHoc: false, forwarding: false, controller: false, leaseUs: 5_000_000 };
@@ -15,7 +16,7 @@ const noGroup = { adHoc: false, forwarding: false, controller: false, leaseUs: 5
 const libc = loadLibc();
 const noOffload = typeof libc === 'string' ? libc : false;
 
-type Order = { kind: 'event'; event: Event } | { kind: 'transmit'; bytes: Uint8Array; remote: Locator };
+type Order = { kind: 'event'; event: Event } | { kind: 'transmit'; bytes: Uint8Array; remote: Locator; link?: number };
 
 class ToyStack {
   readonly options: StackOptions;
@@ -23,6 +24,7 @@ class ToyStack {
   readonly inputs: Input['kind'][] = [];
   readonly received: Buffer[] = [];
   locals: readonly Locator[] = [];
+  links: readonly LinkInfo[] | undefined;
   remote: Locator | undefined;
   deadlineUs = Infinity;
   echo = false;
@@ -35,13 +37,16 @@ class ToyStack {
 
   handle(nowUs: number, input: Input): number {
     this.inputs.push(input.kind);
-    if (input.kind === 'bound') this.locals = input.locals;
+    if (input.kind === 'bound') {
+      this.locals = input.locals;
+      this.links = input.links;
+    }
     if (input.kind === 'tick') this.deadlineUs = Infinity;
     if (input.kind === 'packets') {
       const bytes = Buffer.from(input.buffer.subarray(0, input.bytes));
       this.received.push(bytes);
       this.remote = input.remote;
-      if (this.echo) this.orders.push({ kind: 'transmit', bytes, remote: input.remote });
+      if (this.echo) this.orders.push({ kind: 'transmit', bytes, remote: input.remote, link: input.link ?? 0 });
     }
     this.onInput(input, nowUs);
     return this.inputs.length;
@@ -61,6 +66,7 @@ class ToyStack {
       output.batch.packetBytes = order.bytes.length;
       output.batch.packets = 1;
       output.remote = order.remote;
+      output.link = order.link ?? 0;
     }
     return order.kind;
   }
@@ -131,6 +137,89 @@ test('driver: packets of one size for one place leave in one batch, what comes o
   assert.deepEqual(batchesAtEvent, [1]);
   assert.deepEqual([batchesSent, packetsSent], [3, 6]);
   await Promise.all([a.close(), b.close()]);
+});
+
+for (const kind of ['offload', 'dgram'] as const)
+  test(`driver: a link more (${kind}) is told to the stack, carries its flows, and is told when it is closed`, {
+    skip: kind === 'offload' && noOffload,
+  }, async () => {
+    const [a, b] = [toyDriver({ link: { kind } }), toyDriver({ link: { kind } })];
+    await Promise.all([a.ready, b.ready]);
+    a.attach(1, () => {});
+    b.stack.echo = true;
+    const link = await a.openLink('127.0.0.2');
+    assert.deepEqual(
+      a.stack.links?.map((info) => [info.link, ...info.local.address]),
+      [[link, 127, 0, 0, 2]],
+    );
+    const port = b.locals()[0]?.port ?? 0;
+    const remote: Locator = { address: Uint8Array.of(127, 0, 0, 1), port };
+    const answered = new Promise((resolve) => {
+      a.stack.onInput = (input) => {
+        if (input.kind === 'packets') resolve(input.link);
+      };
+    });
+    a.stack.orders.push({ kind: 'transmit', bytes: Buffer.from('there and back'), remote, link });
+    a.handle({ kind: 'read', socket: 1, bytes: 1 });
+    assert.equal(await answered, link);
+    assert.deepEqual(b.stack.remote?.address, Uint8Array.of(127, 0, 0, 2));
+    a.closeLink(link);
+    assert.deepEqual(a.stack.links, []);
+    a.stack.orders.push({ kind: 'transmit', bytes: Buffer.from('to nowhere'), remote, link });
+    await new Promise(setImmediate);
+    assert.equal(a.counters.unlinked, 1);
+    await assert.rejects(a.openLink('192.0.2.77'), { code: 'EADDRNOTAVAIL' });
+    await Promise.all([a.close(), b.close()]);
+  });
+
+test('driver: a change of addresses is told at once, with what is usable; sources follow', {
+  skip: noOffload || noNamespace,
+}, async () => {
+  const printed = await inNamespace(
+    { '{ createDriver }': 'driver' },
+    `
+    const text = ({ address }) => address.join('.');
+    let told;
+    const driver = createDriver({
+      createStack: (options) => ({
+        handle(now, input) {
+          if (input.kind !== 'bound') return 0;
+          const source = options.sourceOf({ address: Uint8Array.of(10, 9, 0, 7), port: 9 });
+          const locals = input.locals.filter(({ address }) => address.length === 4).map(text).join(' ');
+          console.log(locals + '; links ' + input.links.map(({ local }) => text(local)).join(' ') + '; from ' + source?.join('.'));
+          told?.();
+          return 0;
+        },
+        poll(now, output) {
+          output.deadlineUs = Infinity;
+          return 'idle';
+        },
+      }),
+      stack: { adHoc: false },
+      keepAlive: true,
+    });
+    await driver.ready;
+    wire('d0');
+    const after = (command) => new Promise((resolve) => {
+      told = resolve;
+      ip(command);
+    });
+    await after('addr add 10.9.0.1/24 dev d0');
+    await driver.openLink('10.9.0.1');
+    await after('link set d0end down');
+    await after('link set d0end up');
+    await after('addr del 10.9.0.1/24 dev d0');
+    await driver.close();`,
+  );
+  // One change may be told in several steps.
+  const lines = printed.trim().split('\n');
+  const none = '127.0.0.1; links ; from undefined';
+  const there = '10.9.0.1 127.0.0.1; links ; from 10.9.0.1';
+  const linked = '10.9.0.1 127.0.0.1; links 10.9.0.1; from 10.9.0.1';
+  assert.deepEqual(
+    lines.filter((line, i) => line !== lines[i - 1]),
+    [none, there, linked, none, there, none],
+  );
 });
 
 test('driver: inputs of one turn are polled together, at its end', async () => {

@@ -1,4 +1,4 @@
-// The real driver: one stack, one link, one timer. Inputs go into the stack at once; outputs are polled once per turn
+// The real driver: one stack, its links, one timer. Inputs go into the stack at once; outputs are polled once per turn
 // (process.nextTick, so that all writes of one callback share packets) or at the end of a wake-up of the link. `pump` is
 // the only place that polls, and never runs inside itself: a listener may call `handle` and the loop goes on with what
 // that brought. A process lives as long as a referenced socket does.
@@ -6,14 +6,15 @@
 import type { Locator } from '../core/base/index.ts';
 import { multicastLocator, sameLocator } from '../core/base/index.ts';
 import type { Driver, Event, Input, Output, OutputKind, SocketId, StackOptions } from '../core/stack/index.ts';
-import { createLink } from './choose-link.ts';
+import { AddressWatch, type AddressWatchReport } from './address-watch.ts';
 import { nowUs } from './clock.ts';
 import { coalesce, isJoinable } from './coalesce.ts';
-import { watchInterfaces } from './interfaces.ts';
+import { isUsable, type UsableAddress, usableAddresses } from './interfaces.ts';
+import { Links, type OpenLinkReport } from './links.ts';
 import { Multicast, type MulticastReport } from './multicast.ts';
 import { createPrimitives } from './primitives.ts';
 import { serveStatus } from './status.ts';
-import type { LinkCounters, LinkOptions, LinkReport, UdpLink } from './udp-link.ts';
+import { type LinkCounters, type LinkOptions, type LinkReport, safePacketBytes, type UdpLink } from './udp-link.ts';
 
 /** What the driver needs of a stack. */
 export interface DrivenStack {
@@ -23,8 +24,8 @@ export interface DrivenStack {
 
 export interface IoDriverOptions<Stack extends DrivenStack> {
   readonly createStack: (options: StackOptions) => Stack;
-  readonly stack: Omit<StackOptions, 'primitives' | 'maxPacketBytes'>;
-  /** Port, address, buffers and kind of the link. */
+  readonly stack: Omit<StackOptions, 'primitives' | 'maxPacketBytes' | 'sourceOf'>;
+  /** Port and address of link 0; buffers and kind of every link. */
   readonly link?: Omit<LinkOptions, 'callbacks'>;
   /** Group and port of ad hoc discovery, for tests. */
   readonly multicastGroup?: Locator;
@@ -37,6 +38,8 @@ export interface IoDriverOptions<Stack extends DrivenStack> {
   readonly hasDirectory?: (stack: Stack) => boolean;
   /** The stack is looking for a router and has none yet. */
   readonly searching?: (stack: Stack) => boolean;
+  /** A flow goes by this link. */
+  readonly usesLink?: (stack: Stack, link: number) => boolean;
 }
 
 export interface DriverCounters {
@@ -45,13 +48,18 @@ export interface DriverCounters {
   /** Events of sockets that nobody listens to. */
   unheard: number;
   multicasts: number;
+  /** Batches of flows whose link is closed. */
+  unlinked: number;
 }
 
 export interface IoReport {
+  /** Of link 0, as the counters of links and drops below. */
   readonly link: LinkReport;
   readonly counters: DriverCounters;
   readonly linkCounters: LinkCounters;
   readonly receiveDrops: number;
+  readonly links: readonly OpenLinkReport[];
+  readonly addresses: AddressWatchReport;
   readonly multicast: MulticastReport | undefined;
 }
 
@@ -76,25 +84,31 @@ type PacketsInput = Extract<Input, { kind: 'packets' }>;
 
 export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver {
   readonly stack: Stack;
-  readonly counters: DriverCounters = { polls: 0, ticks: 0, unheard: 0, multicasts: 0 };
+  readonly counters: DriverCounters = { polls: 0, ticks: 0, unheard: 0, multicasts: 0, unlinked: 0 };
   /** The port is bound and the stack knows its locators. Rejects with the error of bind; unhandled, that ends the process. */
   readonly ready: Promise<void>;
   readonly #options: IoDriverOptions<Stack>;
-  readonly #link: UdpLink;
+  readonly #links: Links;
   /** Polled into; once it holds a batch that others may join, the other one is. */
   #output: Output;
   #other: Output;
   #holding = false;
-  readonly #packets: PacketsInput = { kind: 'packets', buffer: new Uint8Array(0), bytes: 0, remote: nowhere };
+  readonly #packets: Required<PacketsInput> = {
+    kind: 'packets',
+    buffer: new Uint8Array(0),
+    bytes: 0,
+    remote: nowhere,
+    link: 0,
+  };
   readonly #listeners = new Map<SocketId, Listener>();
   readonly #referenced = new Set<SocketId>();
   readonly #multicast: Multicast | undefined;
-  readonly #stopWatching: () => void;
+  readonly #addresses: AddressWatch;
+  /** What of this machine can be used since the last change. */
+  #usable: readonly UsableAddress[] = [];
   readonly #stopStatus: (() => void) | undefined;
   #bound = false;
   #closed = false;
-  /** The link keeps a batch: no polling until it is gone. */
-  #blocked = false;
   #pumping = false;
   #scheduled = false;
   #receivedSincePump = 0;
@@ -110,30 +124,27 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
 
   constructor(options: IoDriverOptions<Stack>) {
     this.#options = options;
-    const received = (buffer: Uint8Array, bytes: number, remote: Locator): void => this.#receive(buffer, bytes, remote);
-    this.#link = createLink({
-      ...options.link,
-      callbacks: {
-        received,
-        drained: () => this.#pump(),
-        writable: () => {
-          this.#blocked = false;
-          this.#pump();
-        },
-      },
+    this.#links = new Links(options.link ?? {}, {
+      received: (buffer, bytes, remote, link) => this.#receive(buffer, bytes, remote, link),
+      drained: () => this.#pump(),
+      writable: () => this.#pump(),
+      isUsed: (link) => options.usesLink?.(this.stack, link) ?? true,
+      closed: () => this.#tellBound(),
     });
-    this.#output = createOutput(this.#link.sendBuffer);
-    this.#other = createOutput(new Uint8Array(this.#link.sendBuffer.length));
+    const { main } = this.#links;
+    this.#output = createOutput(main.sendBuffer);
+    this.#other = createOutput(new Uint8Array(main.sendBuffer.length));
     this.stack = options.createStack({
       ...options.stack,
       primitives: createPrimitives(),
-      maxPacketBytes: (remote) => this.#link.maxPacketBytes(remote),
+      maxPacketBytes: (remote, link = 0) => this.#links.at(link)?.maxPacketBytes(remote) ?? safePacketBytes,
+      ...(main.sourceOf === undefined ? {} : { sourceOf: (remote) => this.#sourceOf(remote) }),
     });
     if (options.stack.adHoc) this.#multicast = this.#openMulticast();
     const { describe } = options;
     if (describe !== undefined) this.#stopStatus = serveStatus(() => ({ ...this.report(), ...describe(this.stack) }));
-    this.#stopWatching = watchInterfaces(() => this.#onInterfaces());
-    if (options.keepAlive) this.#link.ref();
+    this.#addresses = new AddressWatch(() => this.#onAddresses());
+    if (options.keepAlive) main.ref();
     this.ready = this.#start();
   }
 
@@ -159,12 +170,12 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
   ref(socket: SocketId): void {
     if (!this.#listeners.has(socket)) return;
     this.#referenced.add(socket);
-    if (this.#referenced.size === 1) this.#link.ref();
+    if (this.#referenced.size === 1) this.#links.main.ref();
   }
 
   unref(socket: SocketId): void {
     if (!this.#referenced.delete(socket) || this.#referenced.size > 0) return;
-    if (!this.#options.keepAlive) this.#link.unref();
+    if (!this.#options.keepAlive) this.#links.main.unref();
   }
 
   hasDirectory(): boolean {
@@ -183,15 +194,29 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
 
   /** Where others reach this stack; empty before `ready`. */
   locals(): Locator[] {
-    return this.#link.locals();
+    return this.#links.main.locals();
+  }
+
+  async openLink(address: string): Promise<number> {
+    const link = await this.#links.open(address);
+    this.#tellBound();
+    return link;
+  }
+
+  closeLink(link: number): void {
+    this.#links.close(link);
+    this.#tellBound();
   }
 
   report(): IoReport {
+    const { main } = this.#links;
     return {
-      link: this.#link.report(),
+      link: main.report(),
       counters: this.counters,
-      linkCounters: this.#link.counters,
-      receiveDrops: this.#link.receiveDrops(),
+      linkCounters: main.counters,
+      receiveDrops: main.receiveDrops(),
+      links: this.#links.report(),
+      addresses: this.#addresses.report,
       multicast: this.#multicast?.report(),
     };
   }
@@ -206,34 +231,47 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     clearTimeout(this.#timer);
     clearTimeout(this.#searchTimer);
     clearImmediate(this.#immediate);
-    this.#stopWatching();
+    this.#addresses.close();
     this.#stopStatus?.();
     this.#multicast?.close();
-    await this.#link.close();
+    await this.#links.closeAll();
   }
 
   async #start(): Promise<void> {
     // The offload link is bound already: then the stack knows its locators before anyone can use it.
-    if (this.#link.locals().length > 0) this.#onBound();
-    await this.#link.ready;
+    if (this.locals().length > 0) this.#onBound();
+    await this.#links.main.ready;
     if (!this.#bound) this.#onBound();
   }
 
   #onBound(): void {
     this.#bound = true;
-    this.handle({ kind: 'bound', locals: this.#link.locals() });
+    this.#tellBound();
   }
 
-  #onInterfaces(): void {
+  #tellBound(): void {
+    if (!this.#bound) return;
+    this.#usable = usableAddresses();
+    this.handle({ kind: 'bound', locals: this.locals(), links: this.#links.infos() });
+  }
+
+  #onAddresses(): void {
     this.#multicast?.refresh();
-    if (this.#bound) this.#onBound();
+    this.#links.refresh();
+    this.#tellBound();
+  }
+
+  /** The kernel goes on choosing an interface that has lost its carrier: nothing can be sent from there. */
+  #sourceOf(remote: Locator): Uint8Array | undefined {
+    const source = this.#links.main.sourceOf?.(remote);
+    return source !== undefined && isUsable(source, this.#usable) ? source : undefined;
   }
 
   #openMulticast(): Multicast {
     const { multicastGroup } = this.#options;
     const multicast = new Multicast({
       received: (buffer, bytes, remote) => {
-        this.#receive(buffer, bytes, remote);
+        this.#receive(buffer, bytes, remote, 0);
         this.#pump();
       },
       ...(multicastGroup === undefined ? {} : { group: multicastGroup }),
@@ -255,20 +293,21 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     this.#pump();
   };
 
-  #receive(buffer: Uint8Array, bytes: number, remote: Locator): void {
+  #receive(buffer: Uint8Array, bytes: number, remote: Locator, link: number): void {
     if (this.#closed) return;
     const input = this.#packets;
     input.buffer = buffer;
     input.bytes = bytes;
     input.remote = remote;
+    input.link = link;
     this.stack.handle(nowUs(), input);
     this.#spinLeft = this.#options.spinTurns ?? 0;
     if (++this.#receivedSincePump >= receivedPerPump) this.#pump();
   }
 
-  /** Polls until the stack is idle, the link is full or others should have their turn. */
+  /** Polls until the stack is idle, the links are full or others should have their turn. */
   #pump(): void {
-    if (this.#pumping || this.#closed || this.#blocked || !this.#bound) return;
+    if (this.#pumping || this.#closed || this.#links.blocked || !this.#bound) return;
     this.#pumping = true;
     this.#receivedSincePump = 0;
     let idle = false;
@@ -286,14 +325,14 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
           idle = true;
           break;
         }
-        if (this.#blocked || this.#closed) return;
+        if (this.#links.blocked || this.#closed) return;
       }
     } finally {
       this.#flush();
       this.#pumping = false;
       if (this.#awaitingRouter.length > 0 && !this.#options.searching?.(this.stack)) this.#endSearch();
       // Not idle: the budget is spent, or a listener threw and the rest must not wait for the next input.
-      if (!this.#closed && !this.#blocked) this.#arm(idle ? this.#output.deadlineUs : 0);
+      if (!this.#closed && !this.#links.blocked) this.#arm(idle ? this.#output.deadlineUs : 0);
     }
   }
 
@@ -304,9 +343,9 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
       this.#multicast?.send(batch.buffer, batch.bytes);
       return;
     }
-    if (this.#holding && coalesce(this.#other.batch, this.#other.remote, batch, remote)) return;
+    if (this.#holding && coalesce(this.#other, this.#output)) return;
     this.#flush();
-    if (!isJoinable(batch)) return this.#send(batch, remote);
+    if (!isJoinable(batch)) return this.#send(this.#output);
     this.#holding = true;
     [this.#output, this.#other] = [this.#other, this.#output];
   }
@@ -315,17 +354,23 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
   #flush(): void {
     if (!this.#holding || this.#closed) return;
     this.#holding = false;
-    this.#send(this.#other.batch, this.#other.remote);
+    this.#send(this.#other);
   }
 
-  #send({ buffer, bytes, packetBytes, packets, probe }: Output['batch'], remote: Locator): void {
-    const result = this.#link.send(buffer, bytes, packetBytes, packets, remote, probe);
-    if (result === 'blocked') this.#blocked = true;
-    else if (result === 'too-big') this.#onTooBig(remote, Math.min(packetBytes || bytes, bytes));
+  #send({ batch, remote, link: number }: Output): void {
+    const { buffer, bytes, packetBytes, packets, probe } = batch;
+    const link = this.#links.at(number);
+    if (link === undefined) {
+      this.counters.unlinked++;
+      return;
+    }
+    const result = link.send(buffer, bytes, packetBytes, packets, remote, probe);
+    if (result === 'blocked') this.#links.noteFull(number);
+    else if (result === 'too-big') this.#onTooBig(link, remote, Math.min(packetBytes || bytes, bytes));
   }
 
-  #onTooBig(remote: Locator, refusedBytes: number): void {
-    const packetBytes = Math.min(this.#link.maxPacketBytes(remote), refusedBytes - 1);
+  #onTooBig(link: UdpLink, remote: Locator, refusedBytes: number): void {
+    const packetBytes = Math.min(link.maxPacketBytes(remote), refusedBytes - 1);
     this.stack.handle(nowUs(), { kind: 'too-big', remote, packetBytes });
   }
 
@@ -371,13 +416,13 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     this.#immediate = undefined;
     if (this.#spinLeft > 0) {
       this.#spinLeft--;
-      this.#link.drain();
+      this.#links.drain();
     }
     this.#onDeadline();
   };
 
   #onDeadline(): void {
-    if (this.#closed || this.#blocked) return;
+    if (this.#closed || this.#links.blocked) return;
     const now = nowUs();
     if (now < this.#deadlineUs) {
       this.#arm(this.#deadlineUs);

@@ -1,3 +1,4 @@
+export { type AddressWatchReport, addressWatchReport } from './address-watch.ts';
 export { type CryptoReport, createCrypto, cryptoReport } from './choose-crypto.ts';
 export { createLink, linkReport } from './choose-link.ts';
 export { nowUs } from './clock.ts';
@@ -9,7 +10,6 @@ export {
   type IoDriverOptions,
   type IoReport,
 } from './driver.ts';
-export { watchInterfaces } from './interfaces.ts';
 export { Multicast, type MulticastOptions, type MulticastReport } from './multicast.ts';
 export { createPrimitives, systemRandom } from './primitives.ts';
 export { addressText, parseAddress } from './socket-address.ts';

@@ -36,7 +36,9 @@ export const Linux = {
   AF_UNSPEC: 0,
   AF_INET: 2,
   AF_INET6: 10,
+  AF_NETLINK: 16,
   SOCK_DGRAM: 2,
+  SOCK_RAW: 3,
   SOCK_NONBLOCK: 0o4000,
   SOCK_CLOEXEC: 0o2000000,
   SOL_IP: 0,
@@ -45,6 +47,7 @@ export const Linux = {
   SOL_IPV6: 41,
   SO_SNDBUF: 7,
   SO_RCVBUF: 8,
+  SO_BINDTODEVICE: 25,
   SO_SNDBUFFORCE: 32,
   SO_RCVBUFFORCE: 33,
   SO_MEMINFO: 55,
@@ -56,14 +59,25 @@ export const Linux = {
   IPV6_V6ONLY: 26,
   UDP_SEGMENT: 103,
   UDP_GRO: 104,
+  NETLINK_ROUTE: 0,
   MSG_DONTWAIT: 0x40,
   EINTR: 4,
   EIO: 5,
   EAGAIN: 11,
   EINVAL: 22,
   EMSGSIZE: 90,
+  EADDRNOTAVAIL: 99,
   ENOBUFS: 105,
 } as const;
+
+/** Sockets with a poll handle stand here while they are open: a handle that is collected stops. */
+export const openSockets = new Set<{ close(): unknown }>();
+
+// While Node takes the process down it runs the loop once more: a packet then would call into a JavaScript engine that is
+// gone, and abort the process (exit code 134).
+process.once('exit', () => {
+  for (const socket of openSockets) void socket.close();
+});
 
 const architectures = ['x64', 'arm64', 'riscv64', 'loong64'];
 
@@ -86,6 +100,15 @@ export function intOption(libc: Libc, fd: number, level: number, name: number): 
 /** Answers whether the kernel took it. */
 export function setIntOption(libc: Libc, fd: number, level: number, name: number, value: number): boolean {
   return libc.setsockopt(fd, level, name, bytesOf(new Int32Array([value])), 4) === 0;
+}
+
+/**
+ * Only what passes that interface, whatever the routes say. Kernels before 5.7 ask for privilege; answers whether it was
+ * taken.
+ */
+export function bindToDevice(libc: Libc, fd: number, device: string): boolean {
+  const name = Buffer.from(`${device}\0`);
+  return libc.setsockopt(fd, Linux.SOL_SOCKET, Linux.SO_BINDTODEVICE, name, name.length) === 0;
 }
 
 /** An error like those of node:dgram: `code`, `errno`, `syscall`. */

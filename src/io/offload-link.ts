@@ -6,9 +6,19 @@
 
 import { getSystemErrorName } from 'node:util';
 import type { Locator } from '../core/base/index.ts';
-import { bytesOf, intOption, type Libc, Linux, type PollHandle, setIntOption, systemError } from './libc.ts';
+import {
+  bindToDevice,
+  bytesOf,
+  intOption,
+  type Libc,
+  Linux,
+  openSockets,
+  type PollHandle,
+  setIntOption,
+  systemError,
+} from './libc.ts';
 import { NativeMessage, nameOffset } from './native-message.ts';
-import { PathMtu } from './path-mtu.ts';
+import { Routes } from './routes.ts';
 import { emitSocketAddress, LocatorCache, parseAddress, socketAddressBytes } from './socket-address.ts';
 import {
   kernelRelease,
@@ -19,6 +29,7 @@ import {
   maxBatchBytes,
   maxSegments,
   newCounters,
+  oneLocator,
   type SendResult,
   type UdpLink,
 } from './udp-link.ts';
@@ -51,15 +62,6 @@ interface Pending {
   offset: number;
 }
 
-/** Poll handles stop when they are collected: an open link stays reachable. */
-const open = new Set<OffloadLink>();
-
-// While Node takes the process down it runs the loop once more: a packet then would call into a JavaScript engine that is
-// gone, and abort the process (exit code 134).
-process.once('exit', () => {
-  for (const link of open) void link.close();
-});
-
 /** The link, or in words what the kernel lacks. A failed bind shows in `ready`. */
 export function createOffloadLink(options: LinkOptions, libc: Libc, choice: Choice): UdpLink | string {
   const socket = openSocket(options, libc);
@@ -82,7 +84,7 @@ class OffloadLink implements UdpLink {
   readonly #socket: OpenSocket | undefined;
   readonly #poll: PollHandle | undefined;
   readonly #locators = new LocatorCache();
-  readonly #pathMtu: PathMtu;
+  readonly #routes: Routes;
   readonly #drainBudget: number;
   readonly #pending: Pending[] = [];
   #fd = -1;
@@ -99,10 +101,10 @@ class OffloadLink implements UdpLink {
     this.#callbacks = options.callbacks;
     this.#choice = choice;
     this.#drainBudget = options.drainBudget ?? defaultDrainBudget;
-    this.#pathMtu = new PathMtu(libc);
     this.#outgoing = new NativeMessage(libc);
     this.#incoming = new NativeMessage(libc);
     this.#incoming.setData(Number(libc.addressOf(this.#receiveBuffer)), receiveBytes);
+    this.#routes = new Routes(libc, socket instanceof Error ? {} : { from: socket.only, device: options.device });
     if (socket instanceof Error) {
       this.ready = Promise.reject(socket);
       this.ready.catch(() => {});
@@ -113,7 +115,7 @@ class OffloadLink implements UdpLink {
     this.#poll = libc.poll(socket.fd, this.#onReady);
     this.#poll.unref();
     this.ready = Promise.resolve();
-    open.add(this);
+    openSockets.add(this);
   }
 
   locals(): Locator[] {
@@ -121,7 +123,7 @@ class OffloadLink implements UdpLink {
     if (socket === undefined || this.#fd < 0) return [];
     return socket.only === undefined
       ? localLocators(socket.bound.port, socket.family === Linux.AF_INET6)
-      : [{ address: socket.only, port: socket.bound.port }];
+      : oneLocator(socket.only, socket.bound.port);
   }
 
   send(
@@ -167,7 +169,15 @@ class OffloadLink implements UdpLink {
   }
 
   maxPacketBytes(remote: Locator): number {
-    return this.#pathMtu.maxPacketBytes(remote);
+    return this.#routes.maxPacketBytes(remote);
+  }
+
+  sourceOf(remote: Locator): Uint8Array | undefined {
+    return this.#routes.sourceOf(remote);
+  }
+
+  forgetRoutes(): void {
+    this.#routes.forgetAll();
   }
 
   receiveDrops(): number {
@@ -191,7 +201,7 @@ class OffloadLink implements UdpLink {
       this.#libc.close(this.#fd);
       this.#fd = -1;
       this.#pending.length = 0;
-      open.delete(this);
+      openSockets.delete(this);
     }
     return Promise.resolve();
   }
@@ -267,7 +277,7 @@ class OffloadLink implements UdpLink {
   /** EINVAL is what older kernels answer when a segment does not fit the interface. */
   #refused(errno: number, packetBytes: number, bytes: number, remote: Locator): SendResult {
     if (errno === Linux.EMSGSIZE || errno === Linux.EINVAL) {
-      this.#pathMtu.forget(remote);
+      this.#routes.forget(remote);
       if (errno === Linux.EMSGSIZE || Math.min(packetBytes, bytes) > this.maxPacketBytes(remote)) {
         this.counters.tooBig++;
         return 'too-big';
@@ -338,6 +348,7 @@ function openFamily(
     libc.close(fd);
     return missing;
   }
+  if (options.device !== undefined) bindToDevice(libc, fd, options.device);
   const port = options.port ?? 0;
   const local: Locator = { address: only ?? new Uint8Array(family === Linux.AF_INET ? 4 : 16), port };
   const address = new Uint8Array(socketAddressBytes);

@@ -2,10 +2,10 @@
 // offload link (FFI, kernel segmentation) and the dgram link (node:dgram alone). A receiver splits a super-packet by the
 // packets' own lengths, so nothing here needs to know where one packet ends.
 
-import { networkInterfaces, release } from 'node:os';
+import { release } from 'node:os';
 import type { Locator } from '../core/base/index.ts';
+import { isUsable, usableAddresses } from './interfaces.ts';
 import type { Libc } from './libc.ts';
-import { parseAddress } from './socket-address.ts';
 
 /** `blocked`: the link keeps the batch and says `writable` once it is gone. `failed`: dropped and counted. */
 export type SendResult = 'ok' | 'blocked' | 'too-big' | 'failed';
@@ -60,7 +60,7 @@ export interface UdpLink {
   readonly counters: LinkCounters;
   /** The port is bound. Rejects with a system error (EADDRINUSE, EACCES, ...). */
   readonly ready: Promise<void>;
-  /** Where others reach this socket, best first; empty before `ready`. */
+  /** Where others reach this socket now, best first; empty before `ready`, and while the address it is bound to is gone. */
   locals(): Locator[];
   /** `bytes` of `buffer` in packets of `packetBytes`, the last of which may be shorter. `probe`: one packet, as it is. */
   send(
@@ -75,6 +75,10 @@ export interface UdpLink {
   drain(): number;
   /** Interface MTU on the way to `remote` less IP and UDP headers. */
   maxPacketBytes(remote: Locator): number;
+  /** The local address that packets to `remote` leave from; undefined: there is no way to it. Absent: the link cannot tell. */
+  sourceOf?(remote: Locator): Uint8Array | undefined;
+  /** Addresses or routes have changed: what is remembered of ways to others is stale. */
+  forgetRoutes(): void;
   /** Packets that the kernel dropped because the receive buffer was full; 0 where unknown. */
   receiveDrops(): number;
   ref(): void;
@@ -89,6 +93,8 @@ export interface LinkOptions {
   readonly port?: number;
   /** One local address to bind to; absent: all, of both IP versions. */
   readonly address?: string;
+  /** Interface that its packets leave and come by, where the kernel lets us choose; absent: as the routes say. */
+  readonly device?: string;
   readonly receiveBufferBytes?: number;
   readonly sendBufferBytes?: number;
   /** Super-packets per wake-up, before other work of the process gets its turn. */
@@ -106,18 +112,21 @@ export const maxSegments = 64;
 /** What passes everywhere unfragmented: used where the link cannot know better (docs/protocol.md, "Path MTU"). */
 export const safePacketBytes = 1_200;
 
-/** Addresses that reach a socket bound to every address; link-local ones need a scope, which a Locator has not. */
+/** Addresses that reach a socket bound to every address. */
 export function localLocators(port: number, ipv6: boolean): Locator[] {
   const near: Locator[] = [];
   const far: Locator[] = [];
-  for (const entry of Object.values(networkInterfaces()).flatMap((list) => list ?? [])) {
-    const address = parseAddress(entry.address);
-    if (address === undefined || entry.address.startsWith('fe80:')) continue;
+  for (const { address, internal } of usableAddresses()) {
     if (address.length === 16 && !ipv6) continue;
-    (entry.internal ? near : far).push({ address, port });
+    (internal ? near : far).push({ address, port });
   }
   far.sort((a, b) => a.address.length - b.address.length);
   return [...far, ...near];
+}
+
+/** Of a socket bound to `address`. */
+export function oneLocator(address: Uint8Array, port: number): Locator[] {
+  return isUsable(address, usableAddresses()) ? [{ address, port }] : [];
 }
 
 export function newCounters(): LinkCounters {

@@ -71,6 +71,7 @@ test('[O1] doctor says what this machine gives and where the router is', async (
   const { code, stdout, stderr } = await stage.caracalOnce(['doctor']);
   assert.equal(code, 0, stdout + stderr);
   assert.match(stdout, /offload|dgram/);
+  assert.match(stdout, /addresses +changes are (told at once|noticed within 3 s)/);
   assert.ok(stdout.includes(stage.routerAddress ?? ''), stdout);
 });
 

@@ -1,7 +1,14 @@
 // `caracal doctor`: what this machine gives the stack and what it lacks, with what to do about it.
 
 import type { Command } from 'commander';
-import { cryptoReport, type LinkReport, linkReport, Multicast, runtimeDirectory } from '../../io/index.ts';
+import {
+  addressWatchReport,
+  cryptoReport,
+  type LinkReport,
+  linkReport,
+  Multicast,
+  runtimeDirectory,
+} from '../../io/index.ts';
 import { askRouter } from '../admin-client.ts';
 import { readAliases } from '../aliases.ts';
 import { type Check, formatCheck } from '../check.ts';
@@ -42,7 +49,7 @@ async function run({ json }: { json: boolean }): Promise<void> {
       advice: 'unset CARACAL_LINK, or CARACAL_LINK=dgram',
     });
   }
-  checks.push(checkCrypto(), await checkMulticast(), await checkRouter(), checkAliases());
+  checks.push(checkAddressWatch(), checkCrypto(), await checkMulticast(), await checkRouter(), checkAliases());
   checks.push(...checkKeys(), checkRuntimeDirectory());
   const failed = checks.filter(({ status }) => status === 'fail').length;
   if (json) printJson({ ok: failed === 0, checks });
@@ -87,6 +94,19 @@ function checkBuffers(link: LinkReport): Check {
     return { name: 'buffers', status: 'ok', detail };
   const advice = 'as root: sysctl -w net.core.rmem_max=8388608 net.core.wmem_max=8388608';
   return { name: 'buffers', status: 'warn', detail: `${detail}: small for fast networks`, advice };
+}
+
+/** How soon connections notice that this machine's addresses have changed. */
+function checkAddressWatch(): Check {
+  const { kind, why } = addressWatchReport();
+  if (kind === 'netlink') return { name: 'addresses', status: 'ok', detail: 'changes are told at once (netlink)' };
+  const detail = `changes are noticed within 3 s: ${why}`;
+  return {
+    name: 'addresses',
+    status: 'warn',
+    detail,
+    advice: 'Linux and the package koffi, for moves without a pause',
+  };
 }
 
 function checkCrypto(): Check {

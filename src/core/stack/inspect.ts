@@ -55,6 +55,12 @@ export function flowInfo(connection: Connection): FlowInfo {
   };
 }
 
+/** A flow's packets leave by this link. */
+export function usesLink(stack: StackState, link: number): boolean {
+  for (const flow of flowEntries(stack.flows)) if (flow.kind === 'connection' && flow.link === link) return true;
+  return false;
+}
+
 export function flowInfos(stack: StackState): FlowInfo[] {
   return [...flowEntries(stack.flows)].map((flow) =>
     flow.kind === 'connection' ? flowInfo(flow) : halfOpenInfo(flow),

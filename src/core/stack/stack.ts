@@ -38,7 +38,7 @@ import { abort, endLocal, retryFin } from './close.ts';
 import { pollControlPlane } from './control-plane.ts';
 import { createCounters } from './counters.ts';
 import { sendDatagram } from './datagrams.ts';
-import { hasDirectory, inspect, type StackInfo } from './inspect.ts';
+import { hasDirectory, inspect, type StackInfo, usesLink } from './inspect.ts';
 import { defaultLimits } from './limits.ts';
 import { announceAll, closeBinding, listen, openDatagramSocket, renewRegistration } from './names.ts';
 import { connect, retrySyn } from './open.ts';
@@ -62,6 +62,8 @@ export interface Stack {
   inspect(): StackInfo;
   /** The router in use has a directory of names. */
   hasDirectory(): boolean;
+  /** A flow goes by this link of the driver's. */
+  usesLink(link: number): boolean;
   readonly state: StackState;
 }
 
@@ -81,6 +83,7 @@ export function createStack(options: StackOptions): Stack {
     },
     inspect: () => inspect(state),
     hasDirectory: () => hasDirectory(state),
+    usesLink: (link) => usesLink(state, link),
     state,
   };
 }

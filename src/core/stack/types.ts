@@ -217,8 +217,8 @@ export interface StackOptions {
   readonly requireKeys?: boolean;
   /** Controller: so long after its start an unknown name may only not have registered again yet; `leaseUs` if absent. */
   readonly learningUs?: number;
-  /** Whole-packet bound of the link towards `remote` (interface MTU less IP and UDP). */
-  maxPacketBytes(remote: Locator): number;
+  /** Whole-packet bound towards `remote` (interface MTU less IP and UDP), by link 0 if `link` is absent. */
+  maxPacketBytes(remote: Locator, link?: number): number;
   /**
    * The local address that packets to `remote` leave from now by link 0; undefined: there is no way to it. Absent: unknown,
    * and every change of the machine's addresses counts for every flow.
@@ -240,6 +240,13 @@ export interface Driver {
   hasDirectory?(): boolean;
   /** Calls back once it is known which router is in use, if any: at once, or when the first search is over. Absent: at once. */
   whenRouterKnown?(callback: () => void): void;
+  /**
+   * A link at this local address, opened if there is none; answers its number, and the stack knows it then. Rejects with a
+   * system error (EADDRNOTAVAIL: not an address of this machine that is in use). Absent: there is link 0 alone.
+   */
+  openLink?(address: string): Promise<number>;
+  /** Flows that are there return to link 0. Links that no flow uses are closed by themselves. */
+  closeLink?(link: number): void;
   close(): Promise<void>;
 }
 
