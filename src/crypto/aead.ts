@@ -21,6 +21,7 @@ export function createNodeAead(): Aead {
   return {
     importKey: (key) => keys.add(key),
     releaseKey: (key) => keys.release(key),
+    exportKey: (key) => keys.copy(key),
     beginSeal(key, counter, associatedData) {
       opening = undefined;
       sealing = createCipheriv(algorithm, keys.at(key), setNonce(counter)).setAAD(associatedData);

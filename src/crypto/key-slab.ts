@@ -40,6 +40,11 @@ export class KeySlab {
     return this.bytes.subarray(index * this.entryBytes, (index + 1) * this.entryBytes);
   }
 
+  /** In memory of its own, whatever class the slab's is. */
+  copy(index: KeyIndex): Uint8Array {
+    return Uint8Array.from(this.at(index));
+  }
+
   #grow(): void {
     const larger = this.#allocate(this.bytes.length * 2);
     larger.set(this.bytes);

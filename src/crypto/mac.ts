@@ -12,6 +12,7 @@ export function createNodeMac(): Mac {
   return {
     importKey: (key) => keys.add(key),
     releaseKey: (key) => keys.release(key),
+    exportKey: (key) => keys.copy(key),
     tag(key, bytes, offset, length, tag, tagOffset) {
       const digest = createHmac('sha256', keys.at(key))
         .update(bytes.subarray(offset, offset + length))

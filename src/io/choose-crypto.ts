@@ -149,8 +149,9 @@ function askAead({ aead }: Crypto): Uint8Array {
     aead.update(sealed, at, opened, at, 1_000);
     opened[at + 1_000] = Number(aead.finishOpen(sealed, at + 1_000));
   }
+  const exported = keys.map((key) => aead.exportKey(key));
   for (const key of keys) aead.releaseKey(key);
-  return Buffer.concat([sealed, opened]);
+  return Buffer.concat([sealed, opened, ...exported]);
 }
 
 /** A released key's index is given out again for another key; a wrong tag and wrong associated data are refused. */
@@ -181,6 +182,7 @@ function askMac({ mac }: Crypto): Uint8Array {
   const keys = [mac.importKey(secret), mac.importKey(pattern(32, 9))];
   const tags = new Uint8Array(4 * 16);
   for (let i = 0; i < 4; i++) mac.tag(keys[i % 2] ?? 0, message, i * 7, i * 300, tags, i * 16);
+  const exported = keys.map((key) => mac.exportKey(key));
   for (const key of keys) mac.releaseKey(key);
-  return tags;
+  return Buffer.concat([tags, ...exported]);
 }

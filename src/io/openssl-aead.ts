@@ -70,6 +70,11 @@ export class OpensslAead implements Aead {
     }
   }
 
+  exportKey(key: KeyIndex): Uint8Array {
+    checkKey(this.#keys, key);
+    return this.#keys.copy(key);
+  }
+
   beginSeal(key: KeyIndex, counter: number, associatedData: Uint8Array): void {
     this.#begin(this.#sealing, key, counter, associatedData);
   }

@@ -31,6 +31,8 @@ const outerPad = 0x5c;
 
 /** Inner and outer state of an HMAC key, in words. */
 const midstateWords = 2 * stateWords;
+/** An entry of the slab: the states, and the key behind them. */
+const entryWords = midstateWords + macKeyBytes / 4;
 
 export class Sha256 {
   readonly #library: Libcrypto;
@@ -149,10 +151,10 @@ export class Sha256 {
 
 export class OpensslMac implements Mac {
   readonly #sha256: Sha256;
-  readonly #keys = new KeySlab(midstateWords * 4);
+  readonly #keys = new KeySlab(entryWords * 4);
   #keysSeen: Uint8Array = this.#keys.bytes;
   #words = wordsOf(this.#keysSeen);
-  readonly #entry = new Uint8Array(midstateWords * 4);
+  readonly #entry = new Uint8Array(entryWords * 4);
 
   constructor(sha256: Sha256) {
     this.#sha256 = sha256;
@@ -161,6 +163,7 @@ export class OpensslMac implements Mac {
   importKey(key: Uint8Array): KeyIndex {
     checkLength('a key', key, macKeyBytes);
     this.#sha256.writeMidstates(key, wordsOf(this.#entry));
+    this.#entry.set(key, midstateWords * 4);
     const index = this.#keys.add(this.#entry);
     this.#entry.fill(0);
     if (this.#keys.bytes !== this.#keysSeen) {
@@ -175,9 +178,14 @@ export class OpensslMac implements Mac {
     this.#keys.release(key);
   }
 
+  exportKey(key: KeyIndex): Uint8Array {
+    checkKey(this.#keys, key);
+    return this.#keys.copy(key).slice(midstateWords * 4);
+  }
+
   tag(key: KeyIndex, bytes: Uint8Array, offset: number, length: number, tag: Uint8Array, tagOffset: number): void {
     checkKey(this.#keys, key);
-    this.#sha256.tag(this.#words, key * midstateWords, bytes, offset, length, tag, tagOffset, macTagBytes);
+    this.#sha256.tag(this.#words, key * entryWords, bytes, offset, length, tag, tagOffset, macTagBytes);
   }
 }
 

@@ -7,9 +7,11 @@ import type { RecordCipher } from '../../src/core/security/index.ts';
 const recordLimit = 5;
 const offsetBasis = 0x811c9dc5;
 const prime = 0x01000193;
+/** No chain of keys is as long. */
+const branchDistance = 1e6;
 
-export function createCheckingCipher(): RecordCipher {
-  let key = 0;
+export function createCheckingCipher(firstKey = 0): RecordCipher {
+  let key = firstKey;
   let sum = 0;
   const add = (bytes: Uint8Array, from: number, length: number) => {
     for (let i = from; i < from + length; i++) sum = Math.imul(sum ^ bytes[i]!, prime);
@@ -39,6 +41,12 @@ export function createCheckingCipher(): RecordCipher {
     finishOpen: (tag) => new DataView(tag.buffer, tag.byteOffset).getInt32(0) === sum,
     nextKey() {
       key++;
+    },
+    branch: () => createCheckingCipher(key + branchDistance),
+    exportKey() {
+      const bytes = new Uint8Array(8);
+      new DataView(bytes.buffer).setFloat64(0, key);
+      return bytes;
     },
     release() {},
   };

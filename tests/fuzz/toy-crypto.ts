@@ -107,6 +107,7 @@ function sameAs(expected: Uint8Array, bytes: Uint8Array, offset: number): boolea
 interface Keys {
   importKey(key: Uint8Array): number;
   releaseKey(index: number): void;
+  exportKey(index: number): Uint8Array;
   at(index: number): Uint8Array;
   held(): number;
 }
@@ -115,6 +116,11 @@ interface Keys {
 function createKeys(): Keys {
   const keys = new Map<number, Uint8Array>();
   let next = 0;
+  const at = (index: number): Uint8Array => {
+    const key = keys.get(index);
+    if (key === undefined) throw new Error('a key is used that is not there');
+    return key;
+  };
   return {
     importKey(key) {
       if (key.length !== 32) throw new RangeError(`a key has 32 bytes, not ${key.length}`);
@@ -124,16 +130,13 @@ function createKeys(): Keys {
     releaseKey(index) {
       if (!keys.delete(index)) throw new Error('a key is released that is not there');
     },
-    at(index) {
-      const key = keys.get(index);
-      if (key === undefined) throw new Error('a key is used that is not there');
-      return key;
-    },
+    exportKey: (index) => at(index).slice(),
+    at,
     held: () => keys.size,
   };
 }
 
-function createToyAead({ importKey, releaseKey, at }: Keys): Crypto['aead'] {
+function createToyAead({ importKey, releaseKey, exportKey, at }: Keys): Crypto['aead'] {
   const counterBytes = new Uint8Array(8);
   let stream = 0;
   let sum = 0;
@@ -151,6 +154,7 @@ function createToyAead({ importKey, releaseKey, at }: Keys): Crypto['aead'] {
   return {
     importKey,
     releaseKey,
+    exportKey,
     beginSeal: (key, counter, data) => begin(key, counter, data, false),
     beginOpen: (key, counter, data) => begin(key, counter, data, true),
     update(source, sourceOffset, target, targetOffset, length) {
@@ -169,10 +173,11 @@ function createToyAead({ importKey, releaseKey, at }: Keys): Crypto['aead'] {
   };
 }
 
-function createToyMac({ importKey, releaseKey, at }: Keys): Crypto['mac'] {
+function createToyMac({ importKey, releaseKey, exportKey, at }: Keys): Crypto['mac'] {
   return {
     importKey,
     releaseKey,
+    exportKey,
     tag(key, bytes, offset, length, tag, tagOffset) {
       tag.set(digest(8, at(key), bytes.subarray(offset, offset + length)).subarray(0, 16), tagOffset);
     },

@@ -34,6 +34,8 @@ export interface Aead {
   importKey(key: Uint8Array): KeyIndex;
   /** The key is overwritten; the index may be given out again. */
   releaseKey(key: KeyIndex): void;
+  /** A copy of the key, for a connection that goes on in another process. */
+  exportKey(key: KeyIndex): Uint8Array;
   /** `counter` is below 2^53 and never repeated under one key. */
   beginSeal(key: KeyIndex, counter: number, associatedData: Uint8Array): void;
   beginOpen(key: KeyIndex, counter: number, associatedData: Uint8Array): void;
@@ -49,6 +51,7 @@ export interface Aead {
 export interface Mac {
   importKey(key: Uint8Array): KeyIndex;
   releaseKey(key: KeyIndex): void;
+  exportKey(key: KeyIndex): Uint8Array;
   /** Over `length` bytes from `offset`, into 16 bytes at `tagOffset`, which may lie outside or be the same array. */
   tag(key: KeyIndex, bytes: Uint8Array, offset: number, length: number, tag: Uint8Array, tagOffset: number): void;
 }

@@ -61,8 +61,11 @@ export interface FlowKeys {
   /** -1 once a record cipher has taken it over. */
   sealKey: KeyIndex;
   openKey: KeyIndex;
-  readonly tagKey: KeyIndex;
-  readonly verifyKey: KeyIndex;
+  tagKey: KeyIndex;
+  verifyKey: KeyIndex;
+  /** Epochs of the two before: how often the end that makes the tags has moved to another process. */
+  tagEpoch: number;
+  verifyEpoch: number;
 }
 
 /** What both ends of an opening know before there are keys, and routers may not change. */
@@ -197,6 +200,8 @@ export function flowKeys(primitives: Primitives, state: HandshakeState, initiato
     openKey: aead.importKey(initiator ? responderKey : initiatorKey),
     tagKey: mac.importKey(initiator ? initiatorTag : responderTag),
     verifyKey: mac.importKey(initiator ? responderTag : initiatorTag),
+    tagEpoch: 0,
+    verifyEpoch: 0,
   };
   for (const secret of [initiatorKey, responderKey, chaining, initiatorTag, responderTag]) secret.fill(0);
   return keys;

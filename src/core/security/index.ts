@@ -57,6 +57,7 @@ export {
   saveExchange,
   writeProof,
 } from './exchange.ts';
+export { createImportKey, type ImportKey, openState, sealState } from './handoff-seal.ts';
 export {
   anonymousIdentity,
   bindIdentity,
@@ -107,6 +108,7 @@ export {
   createRecordReader,
   createRecordResult,
   createRecordWriter,
+  handOver,
   nullCipher,
   type Piece,
   type RecordCipher,
@@ -116,6 +118,7 @@ export {
   type RecordWriter,
   readRecord,
   recordBytesFor,
+  takeBack,
   updateKey,
   writeClose,
   writeRecords,
@@ -135,4 +138,5 @@ export {
   readRevocationList,
 } from './revocation.ts';
 export { formatShared, isKeyId, parseShared, type SharedName } from './shared-name.ts';
+export { advanceTagKey, nextTagKey } from './tag-keys.ts';
 export { createTrust, expectedKeyId, type Judgement, judge, mayRegister, ssIdText, type Trust } from './trust.ts';

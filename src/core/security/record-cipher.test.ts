@@ -82,6 +82,19 @@ describe('record cipher', () => {
     cipher.release();
   });
 
+  it('the branch of a key is what it makes of 32 zeros under the last number but one, and the cipher stays', () => {
+    const cipher = createRecordCipher(aead, aead.importKey(new Uint8Array(32).fill(9)));
+    const expected = sealByNode(cipher.exportKey(), 2 ** 53 - 2, nothing, new Uint8Array(32)).slice(0, 32);
+    const branch = cipher.branch();
+    assert.deepEqual(branch.exportKey(), expected);
+    assert.deepEqual(cipher.exportKey(), new Uint8Array(32).fill(9));
+    const next = cipher.exportKey();
+    cipher.nextKey();
+    for (const other of [cipher.exportKey(), next]) assert.notDeepEqual(other, expected);
+    cipher.release();
+    branch.release();
+  });
+
   it('holds one key at a time, and none after its release', () => {
     const { held } = aead;
     const cipher = createRecordCipher(aead, aead.importKey(new Uint8Array(32)));

@@ -1,14 +1,16 @@
 // AES-256-GCM for records (docs/protocol.md, "Records"): the nonce is the record number, the header is authenticated with
 // the body. The next key is what the present one makes of 32 zero bytes under a number that no record ever has (Noise's
-// REKEY), so nothing but the key itself is kept, and an old key cannot be had from a new one.
+// REKEY), so nothing but the key itself is kept, and an old key cannot be had from a new one. Under another such number it
+// makes its branch: the key of an end that gave the next one away and goes on itself all the same.
 
 import { type Aead, aeadKeyBytes, aeadTagBytes, type KeyIndex } from '../base/index.ts';
 import type { RecordCipher } from './records.ts';
 
 /** The bound for AES-GCM is 2^32; changing keys a thousand times as often costs nothing. */
 const recordsPerKey = 2 ** 20;
-/** Record numbers stay below it. */
+/** Record numbers stay below them. */
 const rekeyCounter = Number.MAX_SAFE_INTEGER;
+const branchCounter = rekeyCounter - 1;
 const noData = new Uint8Array(0);
 
 /** Takes over `key`, which stands for one direction of one connection. */
@@ -18,13 +20,18 @@ export function createRecordCipher(aead: Aead, key: KeyIndex): RecordCipher {
 
 /** The key that follows `key`; `key` is released. */
 export function rekey(aead: Aead, key: KeyIndex): KeyIndex {
-  const next = new Uint8Array(aeadKeyBytes);
-  aead.beginSeal(key, rekeyCounter, noData);
-  aead.update(next, 0, next, 0, aeadKeyBytes);
-  aead.finishSeal(new Uint8Array(aeadTagBytes), 0);
+  const next = derive(aead, key, rekeyCounter);
   aead.releaseKey(key);
-  const index = aead.importKey(next);
-  next.fill(0);
+  return next;
+}
+
+function derive(aead: Aead, key: KeyIndex, counter: number): KeyIndex {
+  const derived = new Uint8Array(aeadKeyBytes);
+  aead.beginSeal(key, counter, noData);
+  aead.update(derived, 0, derived, 0, aeadKeyBytes);
+  aead.finishSeal(new Uint8Array(aeadTagBytes), 0);
+  const index = aead.importKey(derived);
+  derived.fill(0);
   return index;
 }
 
@@ -62,6 +69,14 @@ class GcmCipher implements RecordCipher {
 
   nextKey(): void {
     this.#key = rekey(this.#aead, this.#key);
+  }
+
+  branch(): RecordCipher {
+    return new GcmCipher(this.#aead, derive(this.#aead, this.#key, branchCounter));
+  }
+
+  exportKey(): Uint8Array {
+    return this.#aead.exportKey(this.#key);
   }
 
   release(): void {

@@ -1,21 +1,23 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { createCrypto } from '../../crypto/index.ts';
 import { createRecordCipher } from './record-cipher.ts';
 import {
   createRecordReader,
   createRecordResult,
   createRecordWriter,
+  handOver,
   nullCipher,
   type Piece,
   type RecordReader,
   readRecord,
   recordBytesFor,
+  takeBack,
   updateKey,
   writeClose,
   writeRecords,
 } from './records.ts';
+import { countingPrimitives } from './testing/counting.ts';
 
 const headerBytes = 12;
 const allocate = (bytes: number) => new Uint8Array(bytes);
@@ -48,9 +50,10 @@ class Pipe {
   }
 }
 
-const { aead } = createCrypto();
+const primitives = countingPrimitives(6);
+const { aead } = primitives;
 const key = Uint8Array.from({ length: 32 }, (_, i) => i);
-const gcm = () => createRecordCipher(aead, aead.importKey(key));
+const gcm = (raw: Uint8Array = key) => createRecordCipher(aead, aead.importKey(raw));
 const clear = () => nullCipher;
 
 /** Reads records until one is not authentic or not whole; the verdicts and the plaintext. */
@@ -227,6 +230,48 @@ describe('records', () => {
     deaf.expected = 5;
     send(4);
     assert.deepEqual(readAll(deaf, pipe).verdicts, ['bad']);
+  });
+
+  it('handed over: an heir goes on with the key that was given away, and its reader notices nothing', () => {
+    const pipe = new Pipe();
+    const writer = createRecordWriter(gcm());
+    writeRecords(writer, Uint8Array.of(1), 0, 10, 100, pipe);
+    const heir = createRecordWriter(gcm(handOver(writer, pipe)));
+    heir.next = writer.next;
+    writeRecords(heir, Uint8Array.of(2), 0, 10, 100, pipe);
+    assert.deepEqual(readAll(createRecordReader(gcm()), pipe).plain, [1, 2]);
+  });
+
+  it('taken back: the stream goes on under a key that was never given away, again and again', () => {
+    const pipe = new Pipe();
+    const writer = createRecordWriter(gcm());
+    const reader = createRecordReader(gcm());
+    for (let i = 1; i <= 3; i++) {
+      const given = handOver(writer, pipe);
+      takeBack(writer, pipe);
+      writeRecords(writer, Uint8Array.of(i), 0, 10, 100, pipe);
+      assert.notDeepEqual(writer.cipher.exportKey(), given);
+    }
+    assert.deepEqual(readAll(reader, pipe).plain, [1, 2, 3]);
+    assert.deepEqual(reader.cipher.exportKey(), writer.cipher.exportKey());
+  });
+
+  it('taken back: a record of that kind that is not authentic changes nothing', () => {
+    const pipe = new Pipe();
+    const writer = createRecordWriter(gcm());
+    handOver(writer, pipe);
+    const reader = createRecordReader(gcm());
+    readAll(reader, pipe);
+    const { held } = primitives.aead;
+    for (const changed of [0, 11, 12, 27]) {
+      const forged = new Pipe();
+      takeBack(Object.assign(createRecordWriter(writer.cipher), { next: writer.next }), forged);
+      forged.bytes[changed]! ^= changed === 0 ? 13 : 1;
+      assert.ok(!readAll(reader, forged).verdicts.includes('data'), `byte ${changed}`);
+    }
+    assert.equal(primitives.aead.held, held);
+    takeBack(writer, pipe);
+    assert.deepEqual(readAll(reader, pipe).verdicts, ['data', 'need']);
   });
 
   it('keys: the writer changes them by itself at the limit', () => {

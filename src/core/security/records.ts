@@ -53,6 +53,10 @@ export interface RecordCipher {
   finishOpen(tag: Uint8Array): boolean;
   /** From the next record on another key, which follows from this one; this one is forgotten. */
   nextKey(): void;
+  /** Another cipher, on the branch of the present key; this one stays as it is. */
+  branch(): RecordCipher;
+  /** A copy of the present key; empty where there is none. */
+  exportKey(): Uint8Array;
   /** The key is forgotten; the cipher must not be used again. */
   release(): void;
 }
@@ -69,6 +73,8 @@ export const nullCipher: RecordCipher = {
   finishSeal() {},
   finishOpen: () => true,
   nextKey() {},
+  branch: () => nullCipher,
+  exportKey: () => empty,
   release() {},
 };
 
@@ -80,7 +86,7 @@ const empty = new Uint8Array(0);
 const zeros = new Uint8Array(4096);
 
 export interface RecordWriter {
-  readonly cipher: RecordCipher;
+  cipher: RecordCipher;
   /** Bodies are filled up to a multiple of this; 0: not at all. */
   readonly paddingBytes: number;
   /** Number of the next record. */
@@ -92,7 +98,7 @@ export interface RecordWriter {
 }
 
 export interface RecordReader {
-  readonly cipher: RecordCipher;
+  cipher: RecordCipher;
   /** Number that the next record must have. */
   expected: number;
   /** The close record was read: nothing may follow. */
@@ -170,6 +176,25 @@ export function updateKey(writer: RecordWriter, sink: ByteSink): number {
 }
 
 /**
+ * Another process will go on with this stream from record `writer.next`: answers its key, which this end forgets. What this
+ * end still has is the branch of that key, and only `takeBack` may use it.
+ */
+export function handOver(writer: RecordWriter, sink: ByteSink): Uint8Array {
+  updateKey(writer, sink);
+  const key = writer.cipher.exportKey();
+  const branch = writer.cipher.branch();
+  writer.cipher.release();
+  writer.cipher = branch;
+  return key;
+}
+
+/** Nobody else goes on: this end does, under a key that it has never told. */
+export function takeBack(writer: RecordWriter, sink: ByteSink): void {
+  writer.keyedFrom = writer.next;
+  writeRecord(writer, RecordType.BRANCH, empty, 0, 0, sink);
+}
+
+/**
  * `need`: incomplete; it will be `bytes` long (or `bytes` are needed to learn that). `data`: `plain` is authentic, accept
  * `bytes`. `close`: an authentic end, accept `bytes`. `bad`: discard `bytes`, the peer will send them again.
  * `malformed`: no record that belongs here begins here, so its end is unknown: discard all that is readable.
@@ -204,7 +229,8 @@ export function readRecord(
   result.bytes = recordHeaderBytes + bodyBytes + cipher.tagBytes;
   if (readableBytes < result.bytes) return 'need';
   const body = bodyBytes === 0 ? empty : allocate(bodyBytes);
-  if (!open(reader, source, body)) return 'bad';
+  if (parsed.type === RecordType.BRANCH) return readBranch(reader, source);
+  if (!open(reader, cipher, source, body)) return 'bad';
   const plain = parsed.type === RecordType.PADDED ? unpadded(body) : body;
   if (plain === undefined) return 'bad';
   reader.expected++;
@@ -215,7 +241,19 @@ export function readRecord(
   return 'close';
 }
 
-function open({ header, cipher, parsed }: RecordReader, source: ByteSource, body: Uint8Array): boolean {
+/** The peer had handed the stream over and took it back. */
+function readBranch(reader: RecordReader, source: ByteSource): RecordVerdict {
+  const { cipher } = reader;
+  const branch = cipher.branch();
+  const authentic = open(reader, branch, source, empty);
+  (authentic ? cipher : branch).release();
+  if (!authentic) return 'bad';
+  reader.cipher = branch;
+  reader.expected++;
+  return 'data';
+}
+
+function open({ header, parsed }: RecordReader, cipher: RecordCipher, source: ByteSource, body: Uint8Array): boolean {
   cipher.beginOpen(header, parsed.recordNumber);
   for (let at = 0; at < body.length; at += piece.length) {
     source.piece(recordHeaderBytes + at, body.length - at, piece);
@@ -301,11 +339,11 @@ function writeInto(sink: ByteSink, at: number, bytes: Uint8Array, length: number
   }
 }
 
-/** Whether the header just read is that of this stream's next record. Only close and update have no body. */
+/** Whether the header just read is that of this stream's next record. Only those of data have a body. */
 function belongsHere({ headerView, parsed, expected, closed }: RecordReader): boolean {
   if (parseRecordHeader(headerView, 0, recordHeaderBytes, parsed) !== Reason.OK) return false;
   if (closed || parsed.recordNumber !== expected) return false;
-  const bare = parsed.type === RecordType.CLOSE || parsed.type === RecordType.UPDATE;
-  const least = parsed.type === RecordType.PADDED ? paddedLengthBytes : 1;
-  return bare ? parsed.bodyBytes === 0 : parsed.bodyBytes >= least;
+  const { type, bodyBytes } = parsed;
+  if (type === RecordType.DATA) return bodyBytes >= 1;
+  return type === RecordType.PADDED ? bodyBytes >= paddedLengthBytes : bodyBytes === 0;
 }

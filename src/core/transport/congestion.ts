@@ -34,9 +34,19 @@ export interface AckSample {
   inRecovery: boolean;
 }
 
+/** What of a path is worth telling to another engine that goes on there, whichever controller it has. */
+export interface KnownPath {
+  readonly cwndBytes: number;
+  readonly ssthreshBytes: number;
+  /** The window at the last loss; 0: none was seen. */
+  readonly peakBytes: number;
+}
+
 export interface CongestionControl {
   readonly name: string;
-  create(mssBytes: number): Congestion;
+  create(mssBytes: number, known?: KnownPath): Congestion;
+  /** Whatever is being recovered from counts as done. */
+  describe(c: Congestion): KnownPath;
   onAck(c: Congestion, sample: AckSample): void;
   /** Enters fast recovery; `inFlightBytes` is the pipe once the losses are marked. Once per recovery. */
   onLoss(c: Congestion, nowUs: number, inFlightBytes: number): void;

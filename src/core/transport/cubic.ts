@@ -9,6 +9,7 @@ import {
   type CongestionControl,
   glide,
   initialWindowBytes,
+  type KnownPath,
   minimumWindowBytes,
 } from './congestion.ts';
 import { conservativeDivisor, createHyStart, type HyStart, updateHyStart } from './hystart.ts';
@@ -51,6 +52,7 @@ const friendlyAlpha = (3 * (1 - beta)) / (1 + beta);
 export const cubic: CongestionControl = {
   name: 'cubic',
   create: createCubic,
+  describe,
   onAck,
   onLoss,
   onRecovered,
@@ -60,15 +62,15 @@ export const cubic: CongestionControl = {
   setMss,
 };
 
-function createCubic(mssBytes: number): Cubic {
+function createCubic(mssBytes: number, known?: KnownPath): Cubic {
   return {
     mssBytes,
-    cwndBytes: initialWindowBytes(mssBytes),
-    ssthreshBytes: Infinity,
+    cwndBytes: Math.max(mssBytes, known?.cwndBytes ?? initialWindowBytes(mssBytes)),
+    ssthreshBytes: known?.ssthreshBytes ?? Infinity,
     recoveryFlightBytes: 0,
     recoveryDeliveredBytes: 0,
     hystart: createHyStart(),
-    wMaxBytes: 0,
+    wMaxBytes: known?.peakBytes ?? 0,
     priorCwndBytes: 0,
     wEstBytes: 0,
     carryBytes: 0,
@@ -87,6 +89,11 @@ function createCubic(mssBytes: number): Cubic {
       kUs: 0,
     },
   };
+}
+
+function describe(c: Cubic): KnownPath {
+  const { recoveryFlightBytes, cwndBytes, ssthreshBytes, wMaxBytes } = c;
+  return { cwndBytes: recoveryFlightBytes > 0 ? ssthreshBytes : cwndBytes, ssthreshBytes, peakBytes: wMaxBytes };
 }
 
 function onAck(c: Cubic, sample: AckSample): void {

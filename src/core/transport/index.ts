@@ -2,6 +2,14 @@ export { challenge as requestChallenge, delayedAckUs, forgetAck, requestAck } fr
 export { type BlockPool, blockBytes, createBlockPool, createPiece, type Piece, poolLoad } from './blocks.ts';
 export { abort, finish } from './closing.ts';
 export { egress } from './egress.ts';
+export {
+  exportTcb,
+  type ImportOptions,
+  importTcb,
+  isExportable,
+  type Stretch,
+  type TransportState,
+} from './export.ts';
 export { freeze, pathChanged, resume } from './freeze.ts';
 export { endBatch, handleSegment } from './ingress.ts';
 export { connect, emitSyn, listen } from './opening.ts';

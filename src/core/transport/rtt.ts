@@ -40,6 +40,17 @@ export function createRtt(): Rtt {
   };
 }
 
+/** As another engine knew the path; zeros: it had no sample. */
+export function restoreRtt(srttUs: number, rttVarUs: number, minRttUs: number, nowUs: number): Rtt {
+  const rtt = createRtt();
+  if (srttUs === 0) return rtt;
+  rtt.srttUs = srttUs;
+  rtt.rttVarUs = rttVarUs;
+  restartMinimum(rtt, minRttUs, nowUs);
+  resetBackOff(rtt);
+  return rtt;
+}
+
 /** Takes one unambiguous sample (Karn's rule is the caller's); it also ends the back-off. */
 export function sampleRtt(rtt: Rtt, rttUs: number, nowUs: number): void {
   const sampleUs = Math.max(1, rttUs);

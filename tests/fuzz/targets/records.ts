@@ -1,6 +1,6 @@
 // Fuzz target: a pipe of records. The bytes say what is written, how much of it has arrived when the reader looks, and what is
 // damaged on the way; what the reader refuses comes again, as a transport's retransmission does, and so does at last what
-// it waits for in vain. Under a cipher that notices, what is read is always the beginning of what was written, and in the
+// it waits for in vain. Now and then another writer goes on in the place of the first, or the first takes the stream back. Under a cipher that notices, what is read is always the beginning of what was written, and in the
 // end all of it. Under the null cipher damage may pass, but no more than what arrived ever comes out.
 
 import { strict as assert } from 'node:assert';
@@ -9,11 +9,14 @@ import {
   createRecordReader,
   createRecordResult,
   createRecordWriter,
+  handOver,
   nullCipher,
   type Piece,
+  type RecordCipher,
   type RecordReader,
   type RecordWriter,
   readRecord,
+  takeBack,
   updateKey,
   writeClose,
   writeRecords,
@@ -39,9 +42,12 @@ export function fuzz(data: Uint8Array): void {
   assert.equal(pipe.reader.closed, pipe.closed);
 }
 
+type Kind = 'null' | 'sealed' | 'checking';
+
 interface Pipe {
-  readonly writer: RecordWriter;
+  writer: RecordWriter;
   readonly reader: RecordReader;
+  readonly kind: Kind;
   /** The cipher tells damage. */
   readonly noticing: boolean;
   sentBytes: number;
@@ -68,15 +74,15 @@ const bodySizes = [16, 17, 100, 1024, 4096, 16_384, maxRecordBodyBytes, maxRecor
 const paddings = [0, 0, 16, 1000];
 /** More than a record's overhead and filling, a key update and a close record. */
 const slackBytes = 1200;
-const steps = [write, write, write, arrive, arrive, look, look, damage, damage, update, close];
+const steps = [write, write, write, arrive, arrive, look, look, damage, damage, update, close, handTo, recall];
 
 function createPipe(choice: number): Pipe {
   const noticing = (choice & 1) !== 0;
-  const sealed = () => createRecordCipher(crypto.aead, crypto.aead.importKey(key));
-  const cipher = () => (!noticing ? nullCipher : choice & 8 ? sealed() : createCheckingCipher());
+  const kind = !noticing ? 'null' : choice & 8 ? 'sealed' : 'checking';
   return {
-    writer: createRecordWriter(cipher(), paddings[(choice >> 1) & 3]),
-    reader: createRecordReader(cipher()),
+    writer: createRecordWriter(cipherOf(kind), paddings[(choice >> 1) & 3]),
+    reader: createRecordReader(cipherOf(kind)),
+    kind,
     noticing,
     sentBytes: 0,
     arrived: 0,
@@ -86,6 +92,13 @@ function createPipe(choice: number): Pipe {
     closed: false,
     damaged: false,
   };
+}
+
+/** Under the first key, or one that was given away. */
+function cipherOf(kind: Kind, given?: Uint8Array): RecordCipher {
+  if (kind === 'null') return nullCipher;
+  if (kind === 'sealed') return createRecordCipher(crypto.aead, crypto.aead.importKey(given ?? key));
+  return createCheckingCipher(given === undefined ? 0 : new DataView(given.buffer).getFloat64(0));
 }
 
 /** Blocks of an odd size, so that records span them anywhere. */
@@ -146,6 +159,24 @@ function write(pipe: Pipe): void {
 function update(pipe: Pipe): void {
   if (pipe.closed || pipe.sentBytes + slackBytes > roomBytes) return;
   updateKey(pipe.writer, sinkOf(pipe));
+}
+
+/** An heir writes on with the key that it was given. */
+function handTo(pipe: Pipe): void {
+  if (pipe.closed || pipe.sentBytes + slackBytes > roomBytes) return;
+  const { writer } = pipe;
+  const given = handOver(writer, sinkOf(pipe));
+  const cipher = cipherOf(pipe.kind, given);
+  writer.cipher.release();
+  pipe.writer = createRecordWriter(cipher, writer.paddingBytes);
+  pipe.writer.next = writer.next;
+  pipe.writer.keyedFrom = writer.next;
+}
+
+function recall(pipe: Pipe): void {
+  if (pipe.closed || pipe.sentBytes + slackBytes > roomBytes) return;
+  handOver(pipe.writer, sinkOf(pipe));
+  takeBack(pipe.writer, sinkOf(pipe));
 }
 
 function close(pipe: Pipe): void {
