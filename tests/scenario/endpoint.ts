@@ -17,6 +17,8 @@ export interface Endpoint {
   localEnd: boolean;
   remoteEnd: boolean;
   aborted: boolean;
+  /** When the other end asked this one to go on elsewhere. */
+  readonly shedUs: number[];
   /** Of the `closed` event. */
   reason: Reason | undefined;
   detail: string;
@@ -50,6 +52,7 @@ export function playScript(driver: Driver, clock: Clock, socket: SocketId, scrip
     localEnd: false,
     remoteEnd: false,
     aborted: false,
+    shedUs: [],
     reason: undefined,
     detail: '',
     openedUs: -1,
@@ -80,6 +83,7 @@ function onEvent(play: Play, event: Event): void {
   else if (event.kind === 'data') onData(play, event.bytes);
   else if (event.kind === 'writable') writeMore(play);
   else if (event.kind === 'end') onEnd(play);
+  else if (event.kind === 'shed') play.shedUs.push(play.clock.nowUs);
   else if (event.kind === 'closed') {
     play.reason = event.reason;
     play.detail = event.detail;

@@ -7,7 +7,7 @@ import type { LinkOptions, SimHost } from '../../src/sim/index.ts';
 import { type Attacker, addAttacker } from './attackers.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Script } from './plan.ts';
-import { allClosed, createWorld, dialFrom, type Listening, listenOn, runFor, type World } from './world.ts';
+import { allClosed, createWorld, dialFrom, type Listening, listenOn, runFor, service, type World } from './world.ts';
 
 type Flow = NonNullable<Stack['state']['flows']['values'][number]>;
 export type Connection = Extract<Flow, { kind: 'connection' }>;
@@ -21,15 +21,17 @@ export interface LiveFlow {
   readonly serverSide: Connection;
 }
 
-/** Open and confirmed by both ends; traces are not kept. */
+/** Open and confirmed by both ends; traces are not kept unless asked for. `resumes`: the client can go on elsewhere. */
 export function openFlow(
   link: Partial<LinkOptions>,
   [clientScript, serverScript]: [Script, Script],
   seed = 1,
+  options: { readonly resumes?: boolean; readonly keepTrace?: boolean } = {},
 ): LiveFlow {
-  const world = createWorld(link, seed, undefined, false);
+  const { resumes = false, keepTrace = false } = options;
+  const world = createWorld(link, seed, undefined, keepTrace);
   const listening = listenOn(world, world.server, serverScript);
-  const client = dialFrom(world, world.client, clientScript);
+  const client = dialFrom(world, world.client, clientScript, service, resumes);
   const confirmed = (host: SimHost<Stack>) => flowOf(host)?.confirmed === true;
   assert.ok(runFor(world, 5_000_000, () => confirmed(world.client) && confirmed(world.server)));
   const clientSide = flowOf(world.client)!;

@@ -131,10 +131,17 @@ export function listenOn(world: World, host: SimHost<Stack>, script: Script, nam
   return listening;
 }
 
-export function dialFrom(world: World, host: SimHost<Stack>, script: Script, name = service): Endpoint {
+/** `resumes`: the client can go on at another instance. */
+export function dialFrom(
+  world: World,
+  host: SimHost<Stack>,
+  script: Script,
+  name = service,
+  resumes = false,
+): Endpoint {
   const { driver } = host;
   const stream = { keepAliveUs: script.keepAliveUs };
-  const socket = driver.handle({ kind: 'connect', service: name, protocol: Protocol.TCP, stream });
+  const socket = driver.handle({ kind: 'connect', service: name, protocol: Protocol.TCP, stream, resumes });
   return playScript(driver, world.simulation.clock, socket, script, false);
 }
 

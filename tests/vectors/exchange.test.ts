@@ -49,7 +49,11 @@ interface OpeningVector {
     readonly serverSealNext?: string;
   };
   /** Without the padding of the SYN's datagram. */
-  readonly packets: Readonly<Record<'syn' | 'synAck' | 'ack', string>>;
+  readonly packets: Readonly<Record<'syn' | 'synAck' | 'ack', string>> & {
+    /** The server asks the client to go on elsewhere, and the client's answer. */
+    readonly shed?: string;
+    readonly shedAck?: string;
+  };
   /** Of streams. The client's first one stands in the ACK. */
   readonly records?: readonly Readonly<Sent & { type: number; body: string }>[];
   /** Of datagram flows: whole packets. */
@@ -73,7 +77,7 @@ const paddingBytes = 16;
 
 test('vectors: exchange: both patterns, protocols and modes are there', () => {
   const kinds = vectors.map(({ pattern, protocol, insecure }) => `${pattern} ${protocol}${insecure ? ' clear' : ''}`);
-  assert.deepEqual(kinds, ['NX 6', 'NX 6', 'XX 6', 'XX 17', 'NX 6 clear', 'NX 17 clear']);
+  assert.deepEqual(kinds, ['NX 6', 'NX 6', 'XX 6', 'XX 17', 'NX 6 clear', 'NX 17 clear', 'NX 6']);
 });
 
 for (const [kind, crypto] of [
@@ -87,6 +91,7 @@ for (const [kind, crypto] of [
         checkCredentials(primitives, vector);
         const { client, server } = play(primitives, vector);
         checkOpeningAck(client, vector);
+        checkShed(client, server, vector);
         checkRecords(primitives, client, server, vector);
         checkDatagrams(client, server, vector);
       });
@@ -216,6 +221,18 @@ function checkOpeningAck(client: Played, { protocol, packets: expected, server, 
   wire.emitMac(view, at, 0);
   packets.tagPacket(stack, connection, bytes, 0, bytes.length, at);
   assert.equal(toHex(bytes), expected.ack);
+}
+
+function checkShed(
+  client: Played,
+  server: Played,
+  { packets: { shed, shedAck }, client: { flags } }: OpeningVector,
+): void {
+  assert.equal(shed !== undefined, (flags & security.OfferFlag.RESUMES) !== 0);
+  if (shed === undefined) return;
+  const { FAIL, ACK } = wire.ControlFlag;
+  assert.equal(toHex(packets.buildShed(server.stack, server.connection)), shed);
+  assert.equal(toHex(packets.buildShed(client.stack, client.connection, FAIL | ACK)), shedAck);
 }
 
 /** Sealed by one end, opened by the other. */

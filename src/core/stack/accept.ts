@@ -34,6 +34,7 @@ import { answerOf, localFlowOf, type Opening, packOpening, peerOf, wipe } from '
 import { admitSyn } from './limits.ts';
 import { buildRefusal, buildSynAck, sendForStranger } from './packets.ts';
 import { credentialOf, staticKeyOf } from './proof.ts';
+import { turnsAway } from './shed.ts';
 import { findBinding, makeTransport } from './sockets.ts';
 import type { Binding, HalfOpen, StackState } from './state.ts';
 import { Protocol } from './types.ts';
@@ -71,6 +72,7 @@ export function acceptSyn(stack: StackState, target: Target, syn: Syn): Reason {
   const listener = findBinding(stack, target.socket);
   if (listener === undefined) return refuseSyn(stack, syn, Reason.REFUSED);
   if (listener.closing || listener.protocol !== syn.protocol) return refuseSyn(stack, syn, Reason.REFUSED);
+  if (turnsAway(stack, listener, syn.control.attempt)) return refuseSyn(stack, syn, Reason.OVERLOADED);
   if (stack.halfOpen >= stack.limits.halfOpen || listener.halfOpen >= listener.backlog) return Reason.QUEUE_FULL;
   const admitted = admitSyn(stack, syn.service, syn.client);
   return admitted === Reason.OK ? openHalf(stack, listener, syn, covered, offer, key) : admitted;
@@ -125,6 +127,7 @@ function createHalf(
     openingKey: key,
     pattern: mutual ? ExchangePattern.XX : ExchangePattern.NX,
     insecure: wanted && options.forbidInsecure !== true,
+    resumes: (flags & OfferFlag.RESUMES) !== 0,
     memory: nothing,
     answerBytes: 0,
     tries: 0,

@@ -54,6 +54,7 @@ function enter(stack: StackState, name: ServiceId): Connection & { association: 
     stream: {},
     security: {},
     via: undefined,
+    resumes: false,
   });
   assert.ok(connection !== undefined);
   const association = createAssociation(stack, 1, [associationKey(1, name)], name);

@@ -81,6 +81,7 @@ function connectionOf(stack: StackState, half: HalfOpen, opening: Opening): Conn
     stream: binding?.stream ?? {},
     security: binding?.security ?? {},
     via: undefined,
+    resumes: half.resumes,
   });
   connection.state = 'SYN-RECEIVED';
   connection.remoteService = opening.source;
@@ -140,6 +141,7 @@ function admit(stack: StackState, half: HalfOpen, opening: Opening, connection: 
     service: connection.service,
     ...(connection.remoteService === undefined ? {} : { remoteService: connection.remoteService }),
     peer: connection.peerProof,
+    resumes: connection.resumes,
   });
 }
 

@@ -39,6 +39,7 @@ function halfOf(answer: Uint8Array, opening: Opening): HalfOpen {
     openingKey: '',
     pattern: 1,
     insecure: false,
+    resumes: false,
     memory: packOpening(answer, opening),
     answerBytes: answer.length,
     tries: 0,

@@ -48,6 +48,7 @@ export function listen(stack: StackState, input: Extract<Input, { kind: 'listen'
     announceDeadlineUs: Number.POSITIVE_INFINITY,
     closing: false,
     released: false,
+    shedUntilUs: 0,
   };
   bind(stack, listener);
   return listener.socket;
@@ -75,6 +76,7 @@ export function openDatagramSocket(stack: StackState, input: Extract<Input, { ki
     announceDeadlineUs: Number.POSITIVE_INFINITY,
     closing: false,
     released: false,
+    shedUntilUs: 0,
   };
   bind(stack, socket);
   return socket.socket;

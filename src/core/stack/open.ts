@@ -42,7 +42,7 @@ import {
 } from './sockets.ts';
 import type { Connection, Exchange, StackState } from './state.ts';
 import { isAnswerTagged } from './tags.ts';
-import { type Input, type PeerProof, Protocol, type SecurityOptions, type SocketId } from './types.ts';
+import { type Input, type PeerProof, Protocol, type SocketId } from './types.ts';
 import { readHandshake } from './workspace.ts';
 
 const firstRetryUs = 300_000;
@@ -78,13 +78,14 @@ export function openFlow(
     stream: input.stream ?? {},
     security,
     via: input.via,
+    resumes: input.resumes === true,
   });
   if (connection === undefined) return undefined;
   if (association !== undefined) enterAssociation(stack, connection, association);
   connection.state = 'RESOLVING';
   connection.giveUpUs = stack.nowUs + (input.timeoutUs ?? defaultTimeoutUs);
   stack.counters.connectionsOpened++;
-  const offer = createOffer(stack.options.primitives, wishes(stack, security));
+  const offer = createOffer(stack.options.primitives, wishes(stack, connection));
   connection.exchange = createExchange(offer, undefined, leadOf(stack, input));
   if (input.protocol === Protocol.TCP) attachTransport(stack, connection, undefined);
   sendSyn(stack, connection);
@@ -105,9 +106,11 @@ function leadOf(stack: StackState, { avoid, service, protocol }: Request): Locat
   return lead;
 }
 
-function wishes(stack: StackState, { insecure, identity }: SecurityOptions): number {
+function wishes(stack: StackState, { security, resumes }: Connection): number {
+  const { insecure, identity } = security;
   const clear = insecure === true && stack.options.forbidInsecure !== true;
-  return (clear ? OfferFlag.INSECURE : 0) | (identity === undefined ? 0 : OfferFlag.IDENTITY);
+  const named = identity === undefined ? 0 : OfferFlag.IDENTITY;
+  return (clear ? OfferFlag.INSECURE : 0) | named | (resumes ? OfferFlag.RESUMES : 0);
 }
 
 function refuseUnopened(stack: StackState): SocketId {

@@ -232,6 +232,12 @@ export function buildResetFor(control: Readonly<Control>, reason: Reason): Uint8
   return buildEcho(ControlFlag.RST, reason, flow, { hi: control.nonceHi, lo: control.nonceLo }, noFlow);
 }
 
+/** Go on elsewhere; `ControlFlag.ACK` added in the answer. */
+export function buildShed(stack: StackState, connection: Connection, flags: number = ControlFlag.FAIL): Uint8Array {
+  const { remoteNonce, localFlow } = connection;
+  return buildTagged(stack, connection, { flags, reason: Reason.SHED, nonce: remoteNonce, flow: localFlow });
+}
+
 export function buildConnectionReset(stack: StackState, connection: Connection, reason: Reason): Uint8Array {
   const { remoteFlow, remoteNonce, localFlow, keys } = connection;
   if (keys === undefined) return buildEcho(ControlFlag.RST, reason, remoteFlow, remoteNonce, localFlow);

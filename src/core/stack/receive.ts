@@ -36,6 +36,7 @@ import { sendForStranger } from './packets.ts';
 import { handleChallenge, noteAddress } from './path.ts';
 import { mayGoInClear } from './proof.ts';
 import { chooseTarget, unknownNameReason } from './route.ts';
+import { handleShed, handleShedAck } from './shed.ts';
 import { confirm, distrustUs, markReady, touch } from './sockets.ts';
 import type { Connection, HalfOpen, StackState } from './state.ts';
 import { settle } from './stream.ts';
@@ -204,6 +205,11 @@ function receiveControl(stack: StackState, connection: Connection): Reason {
     case ControlFlag.ACK:
       return echoesNonce(connection, control) ? Reason.OK : Reason.BAD_NONCE;
     case ControlFlag.FAIL:
+      return control.reason === Reason.SHED
+        ? handleShed(stack, connection, control)
+        : handleReset(stack, connection, control);
+    case ControlFlag.FAIL | ControlFlag.ACK:
+      return handleShedAck(connection, control);
     case ControlFlag.RST:
       return handleReset(stack, connection, control);
     case ControlFlag.FIN:

@@ -86,6 +86,7 @@ export interface ConnectionSeed {
   readonly stream: StreamOptions;
   readonly security: SecurityOptions;
   readonly via: Locator | undefined;
+  readonly resumes: boolean;
 }
 
 /** A connection with a flowID of its own, in no state yet; undefined when the flow table is full. */
@@ -147,6 +148,9 @@ export function makeConnection(
     controlDeadlineUs: Number.POSITIVE_INFINITY,
     controlTries: 0,
     controlPacket: undefined,
+    shedding: false,
+    shedDeadlineUs: Number.POSITIVE_INFINITY,
+    shedTries: 0,
     confirmed: false,
     tcb: undefined,
     writer: undefined,
@@ -283,10 +287,11 @@ export function timerHandle(stack: StackState, connection: Connection): number {
   return (connection.localFlow.lo & stack.flows.indexMask) >>> 0;
 }
 
-/** One deadline per connection: the transport's or the control packet's, whichever is first. */
+/** One deadline per connection: the transport's or a control packet's, whichever is first. */
 export function arm(stack: StackState, connection: Connection): void {
   const transportUs = connection.tcb === undefined ? Number.POSITIVE_INFINITY : nextDeadlineUs(connection.tcb);
-  const deadlineUs = Math.min(transportUs, connection.controlDeadlineUs, connection.recordDeadlineUs);
+  const { controlDeadlineUs, recordDeadlineUs, shedDeadlineUs } = connection;
+  const deadlineUs = Math.min(transportUs, controlDeadlineUs, recordDeadlineUs, shedDeadlineUs);
   schedule(stack.timers, timerHandle(stack, connection), deadlineUs);
 }
 

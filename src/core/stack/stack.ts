@@ -48,6 +48,7 @@ import { createQueue } from './queue.ts';
 import { receive } from './receive.ts';
 import { setDefaultRoute } from './route.ts';
 import { changeRule } from './rules.ts';
+import { retryShed, shed } from './shed.ts';
 import { arm, changeStream, deliver, findBinding, noLocator, releaseFlow } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { discardRecord, handleStreamTimeout, tooBig, write } from './stream.ts';
@@ -195,6 +196,8 @@ function dispatch(stack: StackState, input: Input): number {
       return handleRevocations(stack, input);
     case 'close':
       return handleClose(stack, input);
+    case 'shed':
+      return shed(stack, input.socket);
     case 'rule':
       return changeRule(stack, input);
     case 'too-big':
@@ -279,6 +282,7 @@ function handleTick(stack: StackState): void {
 function handleTimer(stack: StackState, connection: Connection): void {
   if (connection.controlDeadlineUs <= stack.nowUs) handleControlTimer(stack, connection);
   if (connection.recordDeadlineUs <= stack.nowUs) discardRecord(stack, connection);
+  if (connection.shedDeadlineUs <= stack.nowUs) retryShed(stack, connection);
   if (connection.state === 'ESTABLISHED' || connection.state === 'FIN-SENT') handleStreamTimeout(stack, connection);
   if (connection.state !== 'CLOSED') arm(stack, connection);
 }

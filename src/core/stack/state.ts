@@ -60,6 +60,8 @@ interface NamedSocket {
   drainUntilUs: number;
   /** After `close`: the router has let go of the name, or does not answer. */
   released: boolean;
+  /** Until then clients whose first choice it is are sent elsewhere. */
+  shedUntilUs: number;
 }
 
 export interface Listener extends NamedSocket {
@@ -103,6 +105,8 @@ export interface HalfOpen {
   readonly pattern: number;
   /** Data will go in the clear: both ends want it. */
   readonly insecure: boolean;
+  /** The client can go on elsewhere. */
+  readonly resumes: boolean;
   /** The SYN-ACK, `answerBytes` long, and what is needed when it is answered. */
   memory: Uint8Array;
   answerBytes: number;
@@ -136,6 +140,8 @@ export interface Connection {
   /** First packets go here instead of where the service table says. */
   readonly via: Locator | undefined;
   readonly security: SecurityOptions;
+  /** The client can go on at another instance, and has said so. */
+  readonly resumes: boolean;
   /** A flow inside the stack, which serves a datagram socket. */
   association: Association | undefined;
   /** Until the peer has shown that the opening is complete. */
@@ -168,6 +174,10 @@ export interface Connection {
   controlDeadlineUs: number;
   controlTries: number;
   controlPacket: Uint8Array | undefined;
+  /** The server has asked the client to go on elsewhere; when it asks again, and how often it has. */
+  shedding: boolean;
+  shedDeadlineUs: number;
+  shedTries: number;
   /** The peer has shown that our ACK arrived; until then every packet carries it again. */
   confirmed: boolean;
 

@@ -96,6 +96,8 @@ export type Input =
       timeoutUs?: number;
       stream?: StreamOptions;
       security?: SecurityOptions;
+      /** The application can go on at another instance: the server may ask for it (`shed`). */
+      resumes?: boolean;
     }
   /** A renewed credential, for what a listener tells from now on. */
   | { kind: 'identity'; socket: SocketId; identity: Identity }
@@ -109,6 +111,11 @@ export type Input =
   | { kind: 'abort'; socket: SocketId }
   /** Close a listener or a datagram socket: unregisters first, then refuses racing dials. */
   | { kind: 'close'; socket: SocketId }
+  /**
+   * An accepted connection: asks its client to go on at another instance; answers 1 if it can, and was not asked before. A
+   * listener: for a second, clients whose first choice this instance is are sent to their next one.
+   */
+  | { kind: 'shed'; socket: SocketId }
   | { kind: 'options'; socket: SocketId; stream: StreamOptions }
   /** An unbound datagram socket; answers a SocketId. Without `service` a private name is made up. */
   | { kind: 'datagram-socket'; service?: ServiceId; bits?: number; security?: SecurityOptions }
@@ -149,11 +156,15 @@ export type Event =
       service: ServiceId;
       remoteService?: ServiceId;
       peer: PeerProof;
+      /** The client can go on at another instance. */
+      resumes: boolean;
     }
   | { kind: 'connected'; socket: SocketId; service: ServiceId; peer: PeerProof }
   | { kind: 'data'; socket: SocketId; bytes: Uint8Array }
   /** `write` would take bytes again. */
   | { kind: 'writable'; socket: SocketId }
+  /** The server asks this client to go on at another instance; nothing is broken. Once, and only where `resumes` was given. */
+  | { kind: 'shed'; socket: SocketId }
   /** The peer ended its side, and that end is authentic. */
   | { kind: 'end'; socket: SocketId }
   /** The socket is gone. OK after an orderly close; otherwise why. Always the last event of a socket. */
@@ -269,6 +280,9 @@ export interface FlowInfo {
   /** The other end proved a name. */
   readonly authenticated: boolean;
   readonly encrypted: boolean;
+  /** Its client can go on at another instance; it was asked to. */
+  readonly resumes: boolean;
+  readonly shedding: boolean;
   readonly rttUs: number;
   readonly cwndBytes: number;
   readonly packetBytes: number;

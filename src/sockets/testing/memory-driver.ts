@@ -22,6 +22,9 @@ interface Endpoint {
   ended: boolean;
   blocked: boolean;
   closed: boolean;
+  /** The client can go on elsewhere; it was asked to. */
+  resumes: boolean;
+  shedding: boolean;
 }
 
 export interface MemoryDriver extends Driver {
@@ -75,6 +78,8 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
       ended: false,
       blocked: false,
       closed: false,
+      resumes: false,
+      shedding: false,
     };
     endpoints.set(endpoint.id, endpoint);
     return endpoint;
@@ -123,7 +128,7 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
     deliver(peer);
     return taken;
   };
-  const connect = (service: ServiceId, protocol: number): SocketId => {
+  const connect = (service: ServiceId, protocol: number, resumes: boolean): SocketId => {
     const client = add(protocol === Protocol.TCP ? 'stream' : 'flow', protocol);
     const listener = find(['listener'], protocol, service);
     if (!listener) {
@@ -133,6 +138,7 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
     const server = add(client.kind, protocol);
     client.peer = server;
     server.peer = client;
+    server.resumes = resumes;
     const peer = {
       authenticated: false,
       rootKey: undefined,
@@ -141,7 +147,7 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
       near: 'host',
     } as const;
     emit({ kind: 'connected', socket: client.id, service, peer });
-    emit({ kind: 'connection', socket: listener.id, connection: server.id, service, peer });
+    emit({ kind: 'connection', socket: listener.id, connection: server.id, service, peer, resumes });
     return client.id;
   };
   const listen = (prefix: Prefix, protocol: number): SocketId => {
@@ -172,6 +178,13 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
     finish(endpoint, Reason.ABORTED);
     if (endpoint.peer) finish(endpoint.peer, Reason.ABORTED);
   };
+  const shed = (endpoint: Endpoint): number => {
+    if (endpoint.kind === 'listener') return 1;
+    if (!endpoint.resumes || endpoint.shedding || !endpoint.peer) return 0;
+    endpoint.shedding = true;
+    emit({ kind: 'shed', socket: endpoint.peer.id });
+    return 1;
+  };
   const randomService = (): ServiceId => {
     const id = new Uint8Array(32) as ServiceId;
     new DataView(id.buffer).setUint32(10, ++lastId);
@@ -196,6 +209,8 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
       case 'abort':
         abort(endpoint);
         return 0;
+      case 'shed':
+        return shed(endpoint);
       case 'close':
         if (endpoint.peer) finish(endpoint.peer, Reason.OK);
         finish(endpoint, Reason.OK);
@@ -212,7 +227,7 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
       case 'listen':
         return listen({ id: input.service, bits: input.bits }, input.protocol);
       case 'connect':
-        return connect(input.service, input.protocol);
+        return connect(input.service, input.protocol, input.resumes === true);
       case 'datagram-socket':
         return add('datagram', Protocol.UDP, { id: input.service ?? randomService(), bits: input.bits ?? 256 }).id;
       default:

@@ -9,6 +9,7 @@ import type { Connection, StackState } from '../state.ts';
 export {
   buildAck,
   buildConnectedDatagram,
+  buildShed,
   buildSyn,
   buildSynAck,
   emitOpeningAck,
