@@ -80,6 +80,11 @@ export class Flow implements Carrier {
     this.driver.handle({ kind: 'end', socket: this.id });
   }
 
+  /** Whether the client is asked now to go on elsewhere. */
+  shed(): boolean {
+    return !this.#closed && this.driver.handle({ kind: 'shed', socket: this.id }) === 1;
+  }
+
   setOptions(stream: StreamOptions): void {
     if (!this.#closed) this.driver.handle({ kind: 'options', socket: this.id, stream });
   }

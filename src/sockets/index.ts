@@ -22,5 +22,15 @@ export { labelId } from './labels.ts';
 export { namesInUse, parseTarget, resolveService, type ServiceName, type Target } from './names.ts';
 export type { ConnectOptions, SocketOptions } from './options.ts';
 export { isInsecureForbidden, type SecurityOptions } from './security.ts';
-export { createServer, type ListenOptions, Server, type ServerOptions, type ServiceAddress } from './server.ts';
+export {
+  createServer,
+  type DrainOptions,
+  type DrainResult,
+  type ListenOptions,
+  Server,
+  type ServerOptions,
+  type ServiceAddress,
+  type ShedOptions,
+  type ShedResult,
+} from './server.ts';
 export { connect, Socket } from './socket.ts';

@@ -30,6 +30,8 @@ export interface ConnectOptions extends SocketOptions {
   readonly timeout?: number | undefined;
   /** Milliseconds after which connecting fails with ETIMEDOUT; the stack's own bound if absent. */
   readonly connectTimeout?: number | undefined;
+  /** The application can go on at another instance: 'shed' tells that this one asks it to. */
+  readonly failover?: boolean | undefined;
   /**
    * Not the instance that this socket is, or was up to a minute ago, connected to. Two instances are asked at once, so that
    * a dead one costs no time; if nobody else serves the name, connecting fails.

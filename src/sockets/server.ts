@@ -33,6 +33,34 @@ export interface ListenOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface ShedOptions {
+  /** Share of all connections that is to go, 0 to 1. Default: 1. */
+  readonly fraction?: number | undefined;
+  /** How long to wait for those that were asked. Default: 10,000. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface ShedResult {
+  /** Connections whose clients were asked to go on elsewhere; those of them that have ended. */
+  readonly asked: number;
+  readonly moved: number;
+}
+
+export interface DrainOptions {
+  /** When connections that are left are reset. Default: 30,000. */
+  readonly deadlineMs?: number | undefined;
+}
+
+/** How the connections of a drained server came to their end. */
+export interface DrainResult {
+  /** Their clients had been asked to go on elsewhere. */
+  readonly moved: number;
+  /** By themselves: their clients can go on nowhere else. */
+  readonly ended: number;
+  /** By the deadline. */
+  readonly reset: number;
+}
+
 export interface ServiceAddress {
   /** As it was given to `listen`. */
   readonly service: string;
@@ -40,6 +68,14 @@ export interface ServiceAddress {
   readonly id: string;
   /** Whether a router holds the name; otherwise it is found ad hoc. */
   readonly registered: boolean;
+}
+
+/** `late`: past the deadline. */
+interface Tally {
+  moved: number;
+  ended: number;
+  reset: number;
+  late: boolean;
 }
 
 type ConnectionListener = (socket: Socket) => void;
@@ -67,6 +103,9 @@ export class Server extends EventEmitter {
   #closePending = false;
   #following: { close(): void } | undefined;
   #unrefd = false;
+  /** Were asked to go on elsewhere. */
+  readonly #asked = new WeakSet<Socket>();
+  #draining: Tally | undefined;
 
   constructor(options?: ServerOptions | ConnectionListener, connectionListener?: ConnectionListener) {
     super();
@@ -121,6 +160,47 @@ export class Server extends EventEmitter {
     return this;
   }
 
+  /**
+   * Asks a share of the clients to go on at another instance: of those that can, the oldest first; nothing is broken off, and
+   * who cannot go stays. For a second newcomers are sent to their next instance, if there is one. Resolves when those
+   * asked have gone, or after `timeoutMs`. Throws RangeError ERR_OUT_OF_RANGE.
+   */
+  shed({ fraction = 1, timeoutMs = 10_000 }: ShedOptions = {}): Promise<ShedResult> {
+    if (!(fraction >= 0 && fraction <= 1))
+      throw misuse('ERR_OUT_OF_RANGE', `the fraction to shed is from 0 to 1, not ${fraction}`, 'range');
+    const asked = this.#askOldest(Math.round(fraction * this.#connections.size));
+    if (asked.length > 0 && this.#id !== undefined) this.#driver?.handle({ kind: 'shed', socket: this.#id });
+    return new Promise((resolve) => {
+      let moved = 0;
+      const finish = (): void => {
+        clearTimeout(timer);
+        resolve({ asked: asked.length, moved });
+      };
+      const timer = setTimeout(finish, timeoutMs);
+      const onClose = (): void => void (++moved === asked.length && finish());
+      for (const socket of asked) socket.once('close', onClose);
+      if (asked.length === 0) finish();
+    });
+  }
+
+  /**
+   * Closes, and asks every client that can to go on at another instance; the others may finish. Whoever is left at the
+   * deadline is reset. Resolves when the last connection has ended. May be called again: the nearest deadline counts.
+   */
+  drain({ deadlineMs = 30_000 }: DrainOptions = {}): Promise<DrainResult> {
+    this.close();
+    const tally = this.#draining ?? this.#beginDraining();
+    const timer = setTimeout(() => this.#resetRest(), deadlineMs);
+    return new Promise((resolve) => {
+      this.once('close', () => {
+        clearTimeout(timer);
+        this.#draining = undefined;
+        const { moved, ended, reset } = tally;
+        resolve({ moved, ended, reset });
+      });
+    });
+  }
+
   getConnections(callback: (error: Error | null, count: number) => void): this {
     process.nextTick(callback, null, this.#connections.size);
     return this;
@@ -155,6 +235,44 @@ export class Server extends EventEmitter {
   /** The connections as they come, until the server closes. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Socket, void, undefined> {
     for await (const [socket] of on(this, 'connection', { close: ['close'] } as object)) yield socket as Socket;
+  }
+
+  /** Asks the client of `socket` to go on elsewhere. False: it cannot, or was asked before. */
+  protected askToGo(socket: Socket): boolean {
+    return socket.shed();
+  }
+
+  #beginDraining(): Tally {
+    this.#draining = { moved: 0, ended: 0, reset: 0, late: false };
+    this.#askOldest(this.#connections.size);
+    return this.#draining;
+  }
+
+  #askOldest(most: number): Socket[] {
+    const asked: Socket[] = [];
+    for (const socket of this.#connections) {
+      if (asked.length === most) break;
+      if (this.#ask(socket)) asked.push(socket);
+    }
+    return asked;
+  }
+
+  #ask(socket: Socket): boolean {
+    if (!this.askToGo(socket)) return false;
+    this.#asked.add(socket);
+    return true;
+  }
+
+  /** The deadline has passed. */
+  #resetRest(): void {
+    if (this.#draining === undefined) return;
+    this.#draining.late = true;
+    for (const socket of this.#connections) this.#resetLate(this.#draining, socket);
+  }
+
+  #resetLate(tally: Tally, socket: Socket): void {
+    tally.reset++;
+    socket.resetAndDestroy();
   }
 
   #openSafely(driver: Driver, prefix: Prefix, options: ListenOptions): void {
@@ -227,17 +345,23 @@ export class Server extends EventEmitter {
     }
     const remoteService = event.remoteService && formatServiceId(event.remoteService);
     const socket = Socket.accept(
-      { driver, id: event.connection, localService, remoteService, peer: event.peer },
+      { driver, id: event.connection, localService, remoteService, peer: event.peer, resumes: event.resumes },
       this.#options,
     );
     this.#connections.add(socket);
-    socket.once('close', () => {
-      this.#connections.delete(socket);
-      this.#emitCloseIfDrained();
-    });
+    socket.once('close', () => this.#onConnectionClosed(socket));
     if (this.#options.pauseOnConnect) socket.pause();
     else socket.read(0);
     this.emit('connection', socket);
+    // Let in because its client was told so before the name was taken back.
+    if (this.#draining?.late) this.#resetLate(this.#draining, socket);
+    else if (this.#draining) this.#ask(socket);
+  }
+
+  #onConnectionClosed(socket: Socket): void {
+    this.#connections.delete(socket);
+    if (this.#draining && !this.#draining.late) this.#draining[this.#asked.has(socket) ? 'moved' : 'ended']++;
+    this.#emitCloseIfDrained();
   }
 
   /** What the server was told to listen on if it is that, otherwise the member that was asked for. */

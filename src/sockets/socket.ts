@@ -34,6 +34,7 @@ export interface Accepted {
   readonly localService: string;
   readonly remoteService: string | undefined;
   readonly peer: PeerProof;
+  readonly resumes: boolean;
 }
 
 interface Sending {
@@ -62,13 +63,15 @@ export class Socket extends Duplex {
   localService: string | undefined;
   /** What is known of the other end: whether it proved its name, its key, whether the data is encrypted. */
   peer: PeerProof | undefined;
+  /** The client of this connection can go on at another instance (`failover`). */
+  resumes = false;
   #security: SecurityOptions;
   #target: Target | undefined;
   #service: Prefix | undefined;
   #driver: Driver | undefined;
   #flow: Carrier | undefined;
   /** The last flow, also when it is gone. */
-  #led: Pick<Flow, 'driver' | 'id'> | undefined;
+  #led: Flow | undefined;
   #sending: Sending | undefined;
   #finalCallback: (() => void) | undefined;
   #sentBytes = 0;
@@ -95,7 +98,9 @@ export class Socket extends Duplex {
     socket.localService = accepted.localService;
     socket.remoteService = accepted.remoteService;
     socket.peer = accepted.peer;
-    socket.#flow = new Flow(accepted.driver, accepted.id, true, (event) => socket.#onEvent(event));
+    socket.resumes = accepted.resumes;
+    socket.#led = new Flow(accepted.driver, accepted.id, true, (event) => socket.#onEvent(event));
+    socket.#flow = socket.#led;
     return socket;
   }
 
@@ -161,6 +166,7 @@ export class Socket extends Duplex {
     if (options.timeout) this.setTimeout(options.timeout);
     this.connecting = true;
     this.remoteService = target.name ?? target.text;
+    this.resumes = options.failover === true;
     this.#security = security;
     this.#target = target;
     try {
@@ -233,6 +239,11 @@ export class Socket extends Duplex {
     if (!this.#flow && !this.connecting) return this.destroy(misuse('ERR_SOCKET_CLOSED', 'Socket is closed', 'state'));
     this.#flow?.abort();
     return this.destroy();
+  }
+
+  /** On the serving side: asks the client to go on at another instance; false if it cannot, or was asked before. */
+  shed(): boolean {
+    return this.#led?.shed() ?? false;
   }
 
   /** What was written is delivered, both sides end, 'close' is waited for. */
@@ -327,6 +338,7 @@ export class Socket extends Duplex {
       protocol: Protocol.TCP,
       stream,
       security,
+      resumes: this.resumes,
       ...options,
     } as const;
     const flow = new Flow(driver, driver.handle(input), false, (event) => {
@@ -359,6 +371,9 @@ export class Socket extends Duplex {
         break;
       case 'writable':
         this.#flush();
+        break;
+      case 'shed':
+        this.emit('shed');
         break;
       case 'end':
         this.push(null);
