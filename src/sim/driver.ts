@@ -66,6 +66,7 @@ interface Joined {
   packetBytes: number;
   ended: boolean;
   remote: Locator;
+  link: number;
   flush: Timer | undefined;
 }
 
@@ -95,6 +96,7 @@ export function createDriver(
       packetBytes: 0,
       ended: false,
       remote: nowhere,
+      link: 0,
       flush: undefined,
     },
     pump: undefined,
@@ -168,11 +170,12 @@ function poll(state: State): void {
 }
 
 function transmit(state: State): void {
-  const { batch, remote } = state.output;
+  const { batch, remote, link } = state.output;
   const size = batch.packetBytes > 0 ? batch.packetBytes : batch.bytes;
   for (let offset = 0; offset < batch.bytes; offset += size) {
     state.counters.packetsSent++;
-    send(state.network, state.station, remote, batch.buffer.subarray(offset, Math.min(offset + size, batch.bytes)));
+    const packet = batch.buffer.subarray(offset, Math.min(offset + size, batch.bytes));
+    send(state.network, state.station, remote, packet, link);
   }
 }
 
@@ -206,22 +209,31 @@ function receive(state: State, packet: Packet): void {
   const { joined, options, network } = state;
   state.counters.packetsReceived++;
   const { bytes, source } = packet;
+  const link = linkOf(state.station, packet.destination);
   const joins =
     joined.bytes > 0 &&
     !joined.ended &&
     bytes.length <= joined.packetBytes &&
     joined.bytes + bytes.length <= batchBytes &&
+    joined.link === link &&
     sameLocator(joined.remote, source);
   if (!joins) {
     flush(state);
     joined.packetBytes = bytes.length;
     joined.remote = source;
+    joined.link = link;
   }
   joined.buffer.set(bytes, joined.bytes);
   joined.bytes += bytes.length;
   joined.ended = bytes.length < joined.packetBytes;
   if (options.coalesceUs === undefined) flush(state);
   else joined.flush ??= schedule(network.clock, network.clock.nowUs + options.coalesceUs, () => flush(state));
+}
+
+function linkOf({ links }: Station, destination: Locator): number {
+  if (links === undefined) return 0;
+  for (const [link, local] of links) if (sameLocator(local, destination)) return link;
+  return 0;
 }
 
 function flush(state: State): void {
@@ -233,7 +245,7 @@ function flush(state: State): void {
   joined.ended = false;
   if (bytes === 0) return;
   state.counters.batchesReceived++;
-  handle(state, { kind: 'packets', buffer: joined.buffer, bytes, remote: joined.remote });
+  handle(state, { kind: 'packets', buffer: joined.buffer, bytes, remote: joined.remote, link: joined.link });
 }
 
 function kill(state: State): void {

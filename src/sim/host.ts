@@ -5,7 +5,7 @@ import { type Crypto, type Locator, type Primitives, seededRandom } from '../cor
 import type { StackOptions } from '../core/stack/index.ts';
 import { createCrypto } from '../crypto/index.ts';
 import { createDriver, type DrivenStack, type SimDriver } from './driver.ts';
-import { attachStation, moveStation, type Network, type Station } from './network.ts';
+import { attachStation, moveStation, type Network, type Station, setLinkAddress } from './network.ts';
 
 export interface HostOptions<S extends DrivenStack> {
   readonly name: string;
@@ -52,6 +52,7 @@ export function createHost<S extends DrivenStack>(
     segment: options.segment ?? 'lan',
     locals,
     seenAs: locals,
+    links: new Map(),
     receive: (packet) => driver?.receive(packet),
     tooBig: (remote, packetBytes) => driver?.handle({ kind: 'too-big', remote, packetBytes }),
   };
@@ -60,11 +61,21 @@ export function createHost<S extends DrivenStack>(
   return { name: options.name, station, driver, stack };
 }
 
-/** The host's interface gets another address: the stack is told, as by a new `bound`. */
-export function moveHost(network: Network, host: SimHost, address: string, port: number): void {
-  const locals = [makeLocator(address, port)];
-  moveStation(network, host.station, locals);
-  host.driver.handle({ kind: 'bound', locals });
+/** The host's interface gets another address, or none: the stack is told, as by a new `bound`. */
+export function moveHost(network: Network, host: SimHost, address: string | undefined, port: number): void {
+  moveStation(network, host.station, address === undefined ? [] : [makeLocator(address, port)]);
+  tellAddresses(host);
+}
+
+/** Another link beside link 0, at an address of its own; or it is taken away. */
+export function linkHost(network: Network, host: SimHost, link: number, locator: Locator | undefined): void {
+  setLinkAddress(network, host.station, link, locator);
+  tellAddresses(host);
+}
+
+function tellAddresses({ station, driver }: SimHost): void {
+  const links = [...(station.links ?? [])].map(([link, local]) => ({ link, local }));
+  driver.handle({ kind: 'bound', locals: station.locals, links });
 }
 
 /** The virtual clock's zero on the calendar. */

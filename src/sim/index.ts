@@ -4,6 +4,7 @@ export {
   createHost,
   createPrimitives,
   type HostOptions,
+  linkHost,
   makeLocator,
   moveHost,
   type SimHost,
@@ -35,6 +36,7 @@ export {
   send,
   setPath,
   setTap,
+  setWay,
   type Tap,
   type Verdict,
 } from './network.ts';

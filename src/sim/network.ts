@@ -22,6 +22,8 @@ export interface Station {
   locals: readonly Locator[];
   /** Where others see it; differs from `locals` behind a NAT. Same order and families. */
   seenAs: readonly Locator[];
+  /** Beside link 0, which has `locals`: the address of each link of its driver. */
+  readonly links?: Map<number, Locator>;
   receive(packet: Packet): void;
   /** A link of the path refused a packet to `remote` for its size and said so. */
   tooBig(remote: Locator, mtuBytes: number): void;
@@ -44,6 +46,8 @@ export interface Network {
   readonly seen: Map<string, Station>;
   /** By `from>to`, station names. */
   readonly paths: Map<string, readonly Link[]>;
+  /** The same by `from>to`, locators: where a station has several ways. */
+  readonly ways: Map<string, readonly Link[]>;
   /** By `from>to`. */
   readonly taps: Map<string, Tap>;
   readonly observers: Observer[];
@@ -58,6 +62,7 @@ export function createNetwork(clock: Clock, seed: number, defaults: Partial<Link
     stations: new Map(),
     seen: new Map(),
     paths: new Map(),
+    ways: new Map(),
     taps: new Map(),
     observers: [],
     unreachable: 0,
@@ -72,7 +77,7 @@ export function addLink(network: Network, options: Partial<LinkOptions> = {}): L
 export function attachStation(network: Network, station: Station): void {
   if (network.stations.has(station.name)) throw new Error(`two stations are called ${station.name}`);
   network.stations.set(station.name, station);
-  for (const locator of station.seenAs) network.seen.set(formatLocator(locator), station);
+  appear(network, station);
 }
 
 /** The station is gone, as after kill -9: packets to it reach nobody. */
@@ -86,7 +91,15 @@ export function moveStation(network: Network, station: Station, locals: readonly
   forget(network, station);
   station.locals = locals;
   station.seenAs = seenAs;
-  for (const locator of seenAs) network.seen.set(formatLocator(locator), station);
+  appear(network, station);
+}
+
+/** The address of a link beside link 0, or none any more. */
+export function setLinkAddress(network: Network, station: Station, link: number, locator: Locator | undefined): void {
+  forget(network, station);
+  if (locator === undefined) station.links?.delete(link);
+  else station.links?.set(link, locator);
+  appear(network, station);
 }
 
 /** A NAT in front of the station forgets its mapping and makes another: the station itself notices nothing. */
@@ -97,6 +110,15 @@ export function rebind(network: Network, station: Station, seenAs: readonly Loca
 /** Lays the path from one station to another; links may be shared between paths. */
 export function setPath(network: Network, from: string, to: string, links: readonly Link[]): void {
   network.paths.set(`${from}>${to}`, links);
+}
+
+/** Lays the path from one address to another, whatever lies between their stations otherwise. */
+export function setWay(network: Network, from: Locator, to: Locator, links: readonly Link[]): void {
+  network.ways.set(wayKey(from, to), links);
+}
+
+function wayKey(from: Locator, to: Locator): string {
+  return `${formatLocator(from)}>${formatLocator(to)}`;
 }
 
 export function pathBetween(network: Network, from: string, to: string): readonly Link[] {
@@ -121,23 +143,31 @@ export function inject(network: Network, from: Station, packet: Packet): void {
   if (to !== undefined) hop(network, from, to, packet, 0, network.clock.nowUs);
 }
 
-/** Sends a copy of `bytes`. `multicastLocator` is the sender's segment. */
-export function send(network: Network, from: Station, destination: Locator, bytes: Uint8Array): void {
+/** Sends a copy of `bytes` by a link of the station. `multicastLocator` is the sender's segment. */
+export function send(network: Network, from: Station, destination: Locator, bytes: Uint8Array, link = 0): void {
   const copy = bytes.slice();
   if (!sameLocator(destination, multicastLocator)) {
-    sendTo(network, from, destination, copy);
+    sendTo(network, from, destination, copy, link);
     return;
   }
   for (const station of [...network.stations.values()]) {
     const [target] = station.seenAs;
     if (station !== from && station.segment === from.segment && target !== undefined)
-      sendTo(network, from, target, copy, true);
+      sendTo(network, from, target, copy, 0, true);
   }
 }
 
-function sendTo(network: Network, from: Station, destination: Locator, bytes: Uint8Array, multicast = false): void {
+function sendTo(
+  network: Network,
+  from: Station,
+  destination: Locator,
+  bytes: Uint8Array,
+  link: number,
+  multicast = false,
+): void {
   const to = network.seen.get(formatLocator(destination));
-  const source = from.seenAs.find(({ address }) => address.length === destination.address.length);
+  const { length } = destination.address;
+  const source = link === 0 ? from.seenAs.find(({ address }) => address.length === length) : from.links?.get(link);
   if (to === undefined || source === undefined) {
     network.unreachable++;
     observe(network, 'unreachable', from.name, to?.name ?? '?', { source: source ?? noLocator, destination, bytes });
@@ -156,7 +186,7 @@ function tapped(network: Network, from: Station, to: Station, packet: Packet): r
 
 function hop(network: Network, from: Station, to: Station, packet: Packet, index: number, startUs: number): void {
   const { clock } = network;
-  const link = pathBetween(network, from.name, to.name)[index];
+  const link = pathOf(network, from, to, packet)[index];
   if (link === undefined) {
     arrive(network, from, packet);
     return;
@@ -167,6 +197,11 @@ function hop(network: Network, from: Station, to: Station, packet: Packet, index
   if (fate !== 'too-big' || !link.options.reportTooBig) return;
   const { mtuBytes } = link.options;
   schedule(clock, 2 * clock.nowUs - startUs, () => from.tooBig(packet.destination, mtuBytes));
+}
+
+function pathOf(network: Network, from: Station, to: Station, { source, destination }: Packet): readonly Link[] {
+  const way = network.ways.size === 0 ? undefined : network.ways.get(wayKey(source, destination));
+  return way ?? pathBetween(network, from.name, to.name);
 }
 
 function arrive(network: Network, from: Station, packet: Packet): void {
@@ -180,8 +215,16 @@ function observe(network: Network, verdict: Verdict, from: string, to: string, p
   for (const observer of network.observers) observer(verdict, from, to, packet);
 }
 
+function appear(network: Network, station: Station): void {
+  for (const locator of locatorsOf(station)) network.seen.set(formatLocator(locator), station);
+}
+
+function locatorsOf({ seenAs, links }: Station): Locator[] {
+  return links === undefined ? [...seenAs] : [...seenAs, ...links.values()];
+}
+
 function forget(network: Network, station: Station): void {
-  for (const locator of station.seenAs) {
+  for (const locator of locatorsOf(station)) {
     const text = formatLocator(locator);
     if (network.seen.get(text) === station) network.seen.delete(text);
   }

@@ -35,6 +35,7 @@ export {
   type Registrar,
   type RegistrarEvent,
   type RegistrarOptions,
+  refreshRegistrations,
   registerService,
   registrarDeadlineUs,
   renewIdentity,

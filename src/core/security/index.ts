@@ -72,6 +72,7 @@ export {
 export {
   checkLabel,
   controlLabel,
+  derivedName,
   directoryLabel,
   isLabel,
   isPrivateName,

@@ -116,6 +116,13 @@ export function privateName(random: Random): ServiceId {
   return memberServiceId(serviceIdBytes(id), privateMember);
 }
 
+/** A name that two who share a secret work out from it: the first 16 bytes of `secret`, the private member. */
+export function derivedName(secret: Uint8Array): ServiceId {
+  const id = new Uint8Array(32);
+  id.set(secret.subarray(0, 16), ssIdBytes);
+  return memberServiceId(serviceIdBytes(id), privateMember);
+}
+
 export function isPrivateName(id: Uint8Array): boolean {
   return new DataView(id.buffer, id.byteOffset).getUint32(memberOffset) === privateMember;
 }

@@ -13,6 +13,8 @@ export interface Counters {
   connectionsOpened: number;
   connectionsAccepted: number;
   rebinds: number;
+  /** Of peers, committed. */
+  moves: number;
   readonly dropped: Float64Array;
 }
 
@@ -27,6 +29,7 @@ export function createCounters(): Counters {
     connectionsOpened: 0,
     connectionsAccepted: 0,
     rebinds: 0,
+    moves: 0,
     dropped: new Float64Array(256),
   };
 }
@@ -45,6 +48,7 @@ export interface CountersInfo {
   readonly connectionsOpened: number;
   readonly connectionsAccepted: number;
   readonly rebinds: number;
+  readonly moves: number;
   /** Only the reasons that occurred, by name. */
   readonly dropped: Readonly<Record<string, number>>;
 }

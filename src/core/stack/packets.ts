@@ -53,7 +53,9 @@ export function sendPacket(stack: StackState, bytes: Uint8Array, remote: Locator
 }
 
 /** To where the flow's peer is now. */
-export function sendToPeer(stack: StackState, bytes: Uint8Array, { peer, link }: Connection): void {
+export function sendToPeer(stack: StackState, bytes: Uint8Array, connection: Connection): void {
+  const { peer, link } = connection;
+  connection.allowanceBytes -= bytes.length;
   queuePacket(stack, bytes, peer, link, maxOutbox);
 }
 
@@ -68,21 +70,22 @@ function queuePacket(stack: StackState, bytes: Uint8Array, remote: Locator, link
   else countDrop(counters, Reason.QUEUE_FULL);
 }
 
-interface ControlValues {
+export interface ControlValues {
   readonly flags: number;
   readonly reason?: number;
   readonly attempt?: number;
+  readonly options?: number;
   readonly nonce: FlowId;
   readonly flow: FlowId;
 }
 
 function putControl(view: DataView, offset: number, values: ControlValues): number {
-  const { flags, reason = 0, attempt = 0, nonce, flow } = values;
+  const { flags, reason = 0, attempt = 0, options = 0, nonce, flow } = values;
   return emitControl(view, offset, {
     flags,
     reason,
     attempt,
-    options: 0,
+    options,
     nonceHi: nonce.hi,
     nonceLo: nonce.lo,
     flowHi: flow.hi,
@@ -155,23 +158,28 @@ function buildEcho(flags: number, reason: number, to: FlowId, nonce: FlowId, fro
   return bytes;
 }
 
-/** The same of a flow with keys, with its tag and room for another extension behind CONTROL, which `put` fills. */
-function buildTagged(
+/**
+ * The same of a flow with keys, with its tag and room for other extensions behind CONTROL, which `put` fills. `to`: where
+ * the peer is found; padding up to `paddedBytes`.
+ */
+export function buildTagged(
   stack: StackState,
   connection: Connection,
   values: ControlValues | undefined,
   extraBytes = 0,
   put: (view: DataView, offset: number) => void = () => {},
+  to: FlowId = connection.remoteFlow,
+  paddedBytes = 0,
 ): Uint8Array {
-  const bytes = new Uint8Array(baseHeaderBytes + (values ? controlBytes : 0) + extraBytes + macBytes);
+  const length = baseHeaderBytes + (values ? controlBytes : 0) + extraBytes + macBytes;
+  const bytes = new Uint8Array(Math.max(length, paddedBytes));
   const view = viewOf(bytes);
   let at = baseHeaderBytes;
   if (values !== undefined) at += putControl(view, at, values);
   put(view, at);
   emitMac(view, at + extraBytes, 0);
-  const { hi, lo } = connection.remoteFlow;
-  emitBase(view, 0, bytes.length, 0, bytes.length, hi, lo);
-  tagPacket(stack, connection, bytes, 0, bytes.length, at + extraBytes);
+  emitBase(view, 0, length, 0, length, to.hi, to.lo);
+  tagPacket(stack, connection, bytes, 0, length, at + extraBytes);
   return bytes;
 }
 

@@ -20,6 +20,29 @@ const returnedUs = 1_000_000;
 /** Answers of one flow: so far apart that they are no use to a flood. */
 const responseIntervalUs = 10_000;
 
+/** Towards an address that has not shown that it receives: so many bytes for each that came from there. */
+export const amplification = 3;
+
+/** The packet at hand came from the peer's address, which is not proven: so much more may go there. */
+export function allowFrom(stack: StackState, connection: Connection): void {
+  connection.allowanceBytes += amplification * stack.work.datagramBytes;
+}
+
+/** Whether `bytes` may go to `locator`, which is charged for them. */
+export function spend(connection: Connection, locator: Locator, bytes: number): boolean {
+  if (connection.allowanceBytes === Number.POSITIVE_INFINITY || !sameLocator(connection.peer, locator)) return true;
+  if (connection.allowanceBytes < bytes) return false;
+  connection.allowanceBytes -= bytes;
+  return true;
+}
+
+/** A packet of a flow whose peer's address is not proven. */
+export function noteAllowance(stack: StackState, connection: Connection): void {
+  if (!sameLocator(connection.peer, stack.remote)) return;
+  allowFrom(stack, connection);
+  markReady(stack, connection);
+}
+
 /** The newest packet of the flow, tagged, came from `stack.remote`. */
 export function noteAddress(stack: StackState, connection: Connection): void {
   const { remote, nowUs } = stack;
@@ -30,15 +53,23 @@ export function noteAddress(stack: StackState, connection: Connection): void {
   if (nowUs < connection.returnedUntilUs) return;
   const { challenge } = connection;
   if (challenge !== undefined && nowUs - challenge.sentUs < challengeIntervalUs) return;
-  const again = challenge !== undefined && sameLocator(challenge.locator, remote);
-  const token = again ? challenge.token : randomId(stack.random);
-  ask(stack, connection, remote, stack.link, token);
+  const again = challenge !== undefined && sameLocator(challenge.locator, remote) ? challenge : undefined;
+  ask(stack, connection, remote, stack.link, again?.token ?? randomId(stack.random), again?.announced);
 }
 
-/** Asks whether the peer receives at `locator`. */
-export function ask(stack: StackState, connection: Connection, locator: Locator, link: number, token: FlowId): void {
-  connection.challenge = { locator, token, sentUs: stack.nowUs };
-  sendPacket(stack, buildChallenge(stack, connection, Direction.REQUEST, token), locator, link);
+/** Asks whether the peer receives at `locator`. `announced`: it has said so itself, by a move. */
+export function ask(
+  stack: StackState,
+  connection: Connection,
+  locator: Locator,
+  link: number,
+  token: FlowId,
+  announced = false,
+): void {
+  const bytes = buildChallenge(stack, connection, Direction.REQUEST, token);
+  if (!spend(connection, locator, bytes.length)) return;
+  connection.challenge = { locator, link, token, sentUs: stack.nowUs, announced };
+  sendPacket(stack, bytes, locator, link);
 }
 
 /** The address has changed, or the new one went silent: perhaps the old one is alive after all. */
@@ -64,7 +95,8 @@ export function handleChallenge(stack: StackState, connection: Connection): Reas
 function respond(stack: StackState, connection: Connection, token: FlowId): Reason {
   if (stack.nowUs - connection.respondedUs < responseIntervalUs) return Reason.LIMIT;
   connection.respondedUs = stack.nowUs;
-  sendPacket(stack, buildChallenge(stack, connection, Direction.RESPONSE, token), stack.remote, stack.link);
+  const bytes = buildChallenge(stack, connection, Direction.RESPONSE, token);
+  if (spend(connection, stack.remote, bytes.length)) sendPacket(stack, bytes, stack.remote, stack.link);
   return Reason.OK;
 }
 
@@ -72,23 +104,33 @@ function takeResponse(stack: StackState, connection: Connection, token: FlowId):
   const { challenge } = connection;
   if (challenge === undefined || !sameFlow(challenge.token, token)) return Reason.STALE;
   if (!sameLocator(challenge.locator, stack.remote)) return Reason.STALE;
-  const { peer, formerPeer } = connection;
-  const returned = formerPeer !== undefined && sameLocator(formerPeer, stack.remote);
   connection.challenge = undefined;
   confirm(connection);
   noteHeard(connection);
-  // An association was asked only whether it is still there.
-  if (sameLocator(peer, stack.remote)) return Reason.OK;
-  connection.formerPeer = returned ? undefined : peer;
+  const { peer } = connection;
+  if (sameLocator(peer, stack.remote)) {
+    // It was announced, or an association was asked only whether it is still there.
+    connection.allowanceBytes = Number.POSITIVE_INFINITY;
+    markReady(stack, connection);
+    return Reason.OK;
+  }
+  goTo(stack, connection, challenge.announced);
+  return Reason.OK;
+}
+
+/** The peer receives at `stack.remote`. Unless it has said itself that it moved, the old address is asked, too. */
+function goTo(stack: StackState, connection: Connection, announced: boolean): void {
+  const { peer, formerPeer, tcb } = connection;
+  const returned = formerPeer !== undefined && sameLocator(formerPeer, stack.remote);
+  connection.formerPeer = returned || announced ? undefined : peer;
   connection.formerAsked = 0;
   if (returned) connection.returnedUntilUs = stack.nowUs + returnedUs;
-  stack.counters.rebinds++;
+  connection.allowanceBytes = Number.POSITIVE_INFINITY;
+  connection.link = stack.link;
+  if (!announced) stack.counters.rebinds++;
   const elsewhere = !sameBytes(peer.address, stack.remote.address);
   setPeer(stack, connection, stack.remote);
   askFormerPeer(stack, connection);
-  const { tcb } = connection;
-  if (tcb === undefined) return Reason.OK;
-  if (elsewhere) pathChanged(tcb, stack.nowUs, synBytes, true);
+  if (tcb !== undefined && elsewhere) pathChanged(tcb, stack.nowUs, synBytes, true);
   markReady(stack, connection);
-  return Reason.OK;
 }

@@ -6,7 +6,7 @@
 
 import type { FlowId } from '../base/index.ts';
 import { nextDeadlineUs } from '../tables/index.ts';
-import { egress, type Lower, type PacketBatch } from '../transport/index.ts';
+import { egress, type Lower, type PacketBatch, type Tcb } from '../transport/index.ts';
 import { baseHeaderBytes, emitBase, emitMac, MacFlag } from '../wire/index.ts';
 import { emitOpeningAck, openingBytes, streamHeaderBytes, taggedHeaderBytes, tagPacket } from './packets.ts';
 import { push, shift } from './queue.ts';
@@ -110,5 +110,19 @@ function egressStream(stack: StackState, connection: Connection, batch: PacketBa
   batch.packets = 0;
   batch.packetBytes = 0;
   batch.probe = false;
+  if (connection.allowanceBytes !== Number.POSITIVE_INFINITY) return egressWithin(stack, connection, tcb, batch);
   return egress(tcb, stack.nowUs, lower, batch) && batch.bytes > 0;
+}
+
+/** The peer's address is not proven: a batch that is no longer than what may go there, or none if no packet fits. */
+function egressWithin({ nowUs, lower }: StackState, connection: Connection, tcb: Tcb, batch: PacketBatch): boolean {
+  const { allowanceBytes } = connection;
+  if (allowanceBytes < tcb.mtu.currentBytes) return false;
+  const buffer = batch.buffer.subarray(0, Math.min(allowanceBytes, batch.buffer.length));
+  const short = { buffer, view: batch.view, bytes: 0, packetBytes: 0, packets: 0, probe: false };
+  if (!egress(tcb, nowUs, lower, short) || short.bytes === 0) return false;
+  const { bytes, packetBytes, packets, probe } = short;
+  Object.assign(batch, { bytes, packetBytes, packets, probe });
+  connection.allowanceBytes -= bytes;
+  return true;
 }

@@ -3,7 +3,7 @@
 // to the transport one by one, and what they changed is settled once per batch. What a packet without a valid tag may do
 // to a flow with keys is to bring payload, which a record will vouch for. Bad packets are counted, never thrown.
 
-import { isLoopback, type Locator, Reason, type ServiceId, sameBytes } from '../base/index.ts';
+import { formatServiceId, isLoopback, type Locator, Reason, type ServiceId, sameBytes } from '../base/index.ts';
 import { choose, countDropped, countResolved, find, lookup, lookupLocal, type Target } from '../tables/index.ts';
 import { handleSegment, requestChallenge, requestProbe, type Tcb } from '../transport/index.ts';
 import {
@@ -30,17 +30,18 @@ import { receiveConnected } from './datagram-flows.ts';
 import { receiveUnbound } from './datagrams.ts';
 import { establish, resetOpening } from './establish.ts';
 import { admitSyn } from './limits.ts';
+import { handleRsyn, handleRsynAck, handleSuperseded } from './migrate.ts';
 import { wasClosed } from './names.ts';
 import { handleRefusal, handleSynAck } from './open.ts';
 import { sendForStranger } from './packets.ts';
-import { handleChallenge, noteAddress } from './path.ts';
+import { handleChallenge, noteAddress, noteAllowance } from './path.ts';
 import { mayGoInClear } from './proof.ts';
 import { chooseTarget, unknownNameReason } from './route.ts';
 import { handleShed, handleShedAck } from './shed.ts';
 import { confirm, distrustUs, markReady, touch } from './sockets.ts';
 import type { Connection, HalfOpen, StackState } from './state.ts';
 import { settle } from './stream.ts';
-import { isTagged } from './tags.ts';
+import { isTagged, isTaggedBehindSource } from './tags.ts';
 import { Protocol } from './types.ts';
 import { openDatagram } from './workspace.ts';
 
@@ -64,6 +65,7 @@ export function receive(stack: StackState, bytes: Uint8Array, length: number, re
     if (verdict === Reason.OK && packet.kind === PacketKind.PADDING) break;
     counters.packetsIn++;
     const end = skipZeros(bytes, at + packet.totalBytes, length);
+    work.datagramBytes = end - at;
     const reason = verdict === Reason.OK ? dispatch(stack, at, end) : verdict;
     if (reason !== Reason.OK) countDrop(counters, reason);
     if (packet.totalBytes === 0) break;
@@ -148,6 +150,7 @@ function repeatedAnswer(stack: StackState, connection: Connection): Reason {
 function receiveKeyed(stack: StackState, connection: Connection): Reason {
   const { present } = stack.work.packet;
   const tagged = isTagged(stack, connection);
+  if (connection.allowanceBytes !== Number.POSITIVE_INFINITY) noteAllowance(stack, connection);
   if (!tagged && (present & Present.MAC) !== 0) return Reason.NOT_AUTHENTIC;
   if ((present & Present.CONTROL) !== 0) {
     const verdict = tagged ? receiveControl(stack, connection) : takeHint(stack, connection);
@@ -204,7 +207,12 @@ function receiveControl(stack: StackState, connection: Connection): Reason {
   switch (control.flags) {
     case ControlFlag.ACK:
       return echoesNonce(connection, control) ? Reason.OK : Reason.BAD_NONCE;
+    case ControlFlag.RSYN:
+      return handleRsyn(stack, connection, stack.remote);
+    case moveAnswer:
+      return receiveMoveAnswer(stack, connection);
     case ControlFlag.FAIL:
+      if (control.reason === Reason.SUPERSEDED) return handleSuperseded(stack, connection);
       return control.reason === Reason.SHED
         ? handleShed(stack, connection, control)
         : handleReset(stack, connection, control);
@@ -223,7 +231,17 @@ function receiveControl(stack: StackState, connection: Connection): Reason {
   }
 }
 
-/** A packet that names a service: a first packet or an unbound datagram. */
+const moveAnswer = ControlFlag.RSYN | ControlFlag.ACK;
+
+/** It asks, too, whether we receive where it went. */
+function receiveMoveAnswer(stack: StackState, connection: Connection): Reason {
+  const verdict = handleRsynAck(stack, connection);
+  if ((stack.work.packet.present & Present.CHALLENGE) === 0) return verdict;
+  const asked = handleChallenge(stack, connection);
+  return verdict === Reason.OK ? asked : verdict;
+}
+
+/** A packet that names a service: a first packet, an unbound datagram, or a move whose peer has moved as well. */
 function receiveNamed(stack: StackState, at: number, length: number): Reason {
   const { packet, view, service, source, control, bytes } = stack.work;
   if (packet.serviceOffset === 0) return Reason.BAD_STATE;
@@ -240,6 +258,7 @@ function receiveNamed(stack: StackState, at: number, length: number): Reason {
   if (packet.controlOffset !== 0) {
     const parsed = parseControl(view, packet.controlOffset, control);
     if (parsed !== Reason.OK) return parsed;
+    if (control.flags === ControlFlag.RSYN) return receiveNamedMove(stack, to, sender, at, length);
     if (control.flags !== ControlFlag.SYN) return Reason.BAD_STATE;
     return receiveSyn(stack, to, from, sender, at, length);
   }
@@ -291,6 +310,23 @@ function refusalOf(target: Target | undefined): Reason {
 /** Silence to strangers: a refusal goes only to whom a router, this machine or a name closed lately vouches for. */
 function mayRefuse(stack: StackState, syn: Syn): boolean {
   return syn.routed || isLoopback(syn.client) || wasClosed(stack, syn.service, syn.protocol);
+}
+
+/** At the rendezvous (rendezvous.ts): a router passes it on to where the name is registered. */
+function receiveNamedMove(stack: StackState, to: ServiceId, sender: Locator, at: number, length: number): Reason {
+  if (!stack.options.forwarding) return receiveCall(stack, to, sender);
+  const rule = lookup(stack.services, Protocol.TCP, to, 0);
+  const target = rule && choose(rule, Protocol.TCP, 0, 0, 0);
+  if (target?.action !== 'forward') return Reason.NO_SUCH_SERVICE;
+  return forward(stack, target, sender, at, length);
+}
+
+/** An RSYN by name, with its sender as the first router saw it. */
+function receiveCall(stack: StackState, to: ServiceId, sender: Locator): Reason {
+  const connection = stack.rendezvous.get(formatServiceId(to));
+  if (connection === undefined) return Reason.NO_SUCH_SERVICE;
+  if (!isTaggedBehindSource(stack, connection)) return Reason.NOT_AUTHENTIC;
+  return handleRsyn(stack, connection, sender);
 }
 
 function receiveDatagram(

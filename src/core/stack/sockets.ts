@@ -26,6 +26,7 @@ import type { Opening } from './half-open.ts';
 import { uncountPeer } from './limits.ts';
 import { synBytes, taggedHeaderBytes } from './packets.ts';
 import { push } from './queue.ts';
+import { leaveRendezvous } from './rendezvous.ts';
 import type { Binding, Connection, DatagramSocket, StackState } from './state.ts';
 import { type Event, Protocol, type SecurityOptions, type SocketId, type StreamOptions } from './types.ts';
 import { dropUnread, releaseUnread } from './unread.ts';
@@ -130,6 +131,10 @@ export function makeConnection(
     keys: undefined,
     peerProof: undefined,
     challenge: undefined,
+    allowanceBytes: Number.POSITIVE_INFINITY,
+    migration: undefined,
+    source: undefined,
+    strandedFrom: undefined,
     formerPeer: undefined,
     formerAsked: 0,
     returnedUntilUs: 0,
@@ -290,8 +295,9 @@ export function timerHandle(stack: StackState, connection: Connection): number {
 /** One deadline per connection: the transport's or a control packet's, whichever is first. */
 export function arm(stack: StackState, connection: Connection): void {
   const transportUs = connection.tcb === undefined ? Number.POSITIVE_INFINITY : nextDeadlineUs(connection.tcb);
-  const { controlDeadlineUs, recordDeadlineUs, shedDeadlineUs } = connection;
-  const deadlineUs = Math.min(transportUs, controlDeadlineUs, recordDeadlineUs, shedDeadlineUs);
+  const { controlDeadlineUs, recordDeadlineUs, shedDeadlineUs, migration } = connection;
+  const movesUs = migration === undefined ? Number.POSITIVE_INFINITY : Math.min(migration.dueUs, migration.askUs);
+  const deadlineUs = Math.min(transportUs, controlDeadlineUs, recordDeadlineUs, shedDeadlineUs, movesUs);
   schedule(stack.timers, timerHandle(stack, connection), deadlineUs);
 }
 
@@ -364,6 +370,7 @@ export function releaseFlow(stack: StackState, connection: Connection): void {
   free(stack.flows, connection.localFlow);
   releaseTransport(connection);
   connection.exchange = undefined;
+  if (connection.migration !== undefined) leaveRendezvous(stack, connection.migration);
   releaseKeys(stack, connection);
   uncountPeer(stack, connection);
 }

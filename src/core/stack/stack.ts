@@ -32,6 +32,7 @@ import {
 } from '../tables/index.ts';
 import { createBlockPool } from '../transport/index.ts';
 import { retrySynAck } from './accept.ts';
+import { followAddresses } from './addresses.ts';
 import { createAssociations } from './association-table.ts';
 import { pollAssociation } from './associations.ts';
 import { abort, endLocal, retryFin } from './close.ts';
@@ -40,6 +41,7 @@ import { createCounters } from './counters.ts';
 import { sendDatagram } from './datagrams.ts';
 import { hasDirectory, inspect, type StackInfo, usesLink } from './inspect.ts';
 import { defaultLimits } from './limits.ts';
+import { migrate, pollMoves } from './migrate.ts';
 import { announceAll, closeBinding, listen, openDatagramSocket, renewRegistration } from './names.ts';
 import { connect, retrySyn } from './open.ts';
 import { createFlowLower, poll } from './poll.ts';
@@ -108,7 +110,10 @@ function createState(options: StackOptions): StackState {
     random,
     instance,
     nowUs: 0,
+    bound: false,
     locals: [],
+    links: [],
+    rendezvous: new Map(),
     nextSocket: 1,
     sockets: new Map(),
     flows: createFlowTable(limits.flows),
@@ -198,6 +203,8 @@ function dispatch(stack: StackState, input: Input): number {
       return handleClose(stack, input);
     case 'shed':
       return shed(stack, input.socket);
+    case 'migrate':
+      return migrate(stack, input);
     case 'rule':
       return changeRule(stack, input);
     case 'too-big':
@@ -234,9 +241,11 @@ function handleConnectionInput(stack: StackState, input: ConnectionInput): numbe
 
 /** At first: the configured router becomes the default rule, or the search for one begins. */
 function handleBound(stack: StackState, input: Extract<Input, { kind: 'bound' }>): void {
-  const first = stack.locals.length === 0;
+  const before = stack.locals;
   stack.locals = input.locals;
-  if (!first) return;
+  stack.links = input.links ?? [];
+  if (stack.bound) return followAddresses(stack, before);
+  stack.bound = true;
   const { router } = stack.options;
   stack.controlPlaneUs = 0;
   stack.searchStartUs = stack.nowUs;
@@ -283,6 +292,7 @@ function handleTimer(stack: StackState, connection: Connection): void {
   if (connection.controlDeadlineUs <= stack.nowUs) handleControlTimer(stack, connection);
   if (connection.recordDeadlineUs <= stack.nowUs) discardRecord(stack, connection);
   if (connection.shedDeadlineUs <= stack.nowUs) retryShed(stack, connection);
+  pollMoves(stack, connection);
   if (connection.state === 'ESTABLISHED' || connection.state === 'FIN-SENT') handleStreamTimeout(stack, connection);
   if (connection.state !== 'CLOSED') arm(stack, connection);
 }

@@ -20,10 +20,20 @@ import type { ExpiringMap, FlowTable, ServiceTable, TimerQueue } from '../tables
 import type { BlockPool, Tcb } from '../transport/index.ts';
 import type { Association, Associations } from './association-table.ts';
 import type { Counters } from './counters.ts';
+import type { Moves } from './moves.ts';
 import type { FlowLower } from './poll.ts';
 import type { Queue } from './queue.ts';
 import type { Search } from './search.ts';
-import type { Event, Limits, PeerProof, SecurityOptions, SocketId, StackOptions, StreamOptions } from './types.ts';
+import type {
+  Event,
+  Limits,
+  LinkInfo,
+  PeerProof,
+  SecurityOptions,
+  SocketId,
+  StackOptions,
+  StreamOptions,
+} from './types.ts';
 import type { Workspace } from './workspace.ts';
 
 /**
@@ -120,8 +130,33 @@ export interface HalfOpen {
 /** A new address under examination (docs/protocol.md, "Addresses"). */
 export interface PathChallenge {
   readonly locator: Locator;
+  readonly link: number;
   readonly token: FlowId;
   readonly sentUs: number;
+  /** By a move of the peer, not by where its packets come from. */
+  readonly announced: boolean;
+}
+
+/** Of one connection, from its first move, or its peer's, on. */
+export interface Migration {
+  readonly moves: Moves;
+  /** When the newest move is told, or told again; Infinity: it is acknowledged. And how often it was. */
+  dueUs: number;
+  tries: number;
+  /** First interval of its repetitions: twice the round trip of the old path. */
+  intervalUs: number;
+  mintedUs: number;
+  /** This end has moved, but may not tell yet: too many moves in too short a time. */
+  unminted: boolean;
+  /** The link that the flow goes to once the move is acknowledged; undefined: it has gone. */
+  target: number | undefined;
+  /** The application waits to hear how it ends. */
+  awaited: boolean;
+  /** When the peer's unproven address is asked again; Infinity: there is none. */
+  askUs: number;
+  asks: number;
+  /** The name that this end is registered by while its peer does not answer. */
+  rendezvous: Uint8Array | undefined;
 }
 
 export interface Connection {
@@ -149,6 +184,13 @@ export interface Connection {
   keys: FlowKeys | undefined;
   peerProof: PeerProof | undefined;
   challenge: PathChallenge | undefined;
+  /** Bytes that may still go to the peer's address, which is not proven; Infinity: it is. */
+  allowanceBytes: number;
+  migration: Migration | undefined;
+  /** The own address that packets left from when the machine's addresses changed last; undefined: never looked at. */
+  source: Uint8Array | undefined;
+  /** This machine's addresses when there was no way to the peer any more; undefined: there is one. */
+  strandedFrom: readonly Locator[] | undefined;
   /** The address before the last change, until it has answered. */
   formerPeer: Locator | undefined;
   formerAsked: number;
@@ -250,7 +292,13 @@ export interface StackState {
   readonly random: Random;
   readonly instance: FlowId;
   nowUs: number;
+  /** The link has been bound once; it may have no address now. */
+  bound: boolean;
   locals: readonly Locator[];
+  /** Beside link 0. */
+  links: readonly LinkInfo[];
+  /** Connections by the name that they can be reached at through a router while a move is not answered. */
+  readonly rendezvous: Map<string, Connection>;
   nextSocket: SocketId;
   readonly sockets: Map<SocketId, Socket>;
   readonly flows: FlowTable<Flow>;

@@ -2,7 +2,7 @@
 // its own place, so it is taken out, the packet tagged again, and both compared in constant time.
 
 import { Reason } from '../base/index.ts';
-import { macTagBytes, parseMac } from '../wire/index.ts';
+import { macTagBytes, parseMac, withoutSource } from '../wire/index.ts';
 import type { Connection, StackState } from './state.ts';
 
 /** Whether the packet under way carries a tag that the other end of `connection` made. */
@@ -15,6 +15,19 @@ export function isTagged(stack: StackState, { keys }: Connection): boolean {
   takeTag(bytes, mac.tagOffset, shownTag);
   stack.options.primitives.mac.tag(keys.verifyKey, bytes, start, packet.totalBytes, tag, 0);
   putTag(bytes, mac.tagOffset, shownTag);
+  return sameTag(shownTag, tag);
+}
+
+/** The same for a packet that routers have passed on: their SOURCE is not covered. */
+export function isTaggedBehindSource(stack: StackState, { keys }: Connection): boolean {
+  const { packet, view, shownTag, tag, mac } = stack.work;
+  if (packet.macOffset === 0 || keys === undefined || parseMac(view, packet.macOffset, mac) !== Reason.OK) return false;
+  const bytes = withoutSource(view, packet);
+  const start = packet.payloadOffset - packet.headerBytes;
+  const behind = packet.sourceOffset !== 0 && packet.macOffset > packet.sourceOffset;
+  const removed = behind ? packet.totalBytes - bytes.length : 0;
+  takeTag(bytes, mac.tagOffset - start - removed, shownTag);
+  stack.options.primitives.mac.tag(keys.verifyKey, bytes, 0, bytes.length, tag, 0);
   return sameTag(shownTag, tag);
 }
 

@@ -105,6 +105,11 @@ export type Input =
   | { kind: 'write'; socket: SocketId; bytes: Uint8Array; offset: number }
   /** The application can take `bytes` more: `data` events follow until they are used up (a last one may exceed it). */
   | { kind: 'read'; socket: SocketId; bytes: number }
+  /**
+   * The flow goes to `link`, or says again where it is. Answers 1 if a move began, and then `migrated` or `migrate-failed`
+   * follows, or the end of the connection.
+   */
+  | { kind: 'migrate'; socket: SocketId; link?: number }
   /** Half-close: end of what this side sends. */
   | { kind: 'end'; socket: SocketId }
   /** Abort a connection (RST), whatever its state. */
@@ -161,6 +166,10 @@ export type Event =
     }
   | { kind: 'connected'; socket: SocketId; service: ServiceId; peer: PeerProof }
   | { kind: 'data'; socket: SocketId; bytes: Uint8Array }
+  /** The peer knows where this end is now. */
+  | { kind: 'migrated'; socket: SocketId }
+  /** Nobody answered from there; the flow is where it was. */
+  | { kind: 'migrate-failed'; socket: SocketId; reason: Reason }
   /** `write` would take bytes again. */
   | { kind: 'writable'; socket: SocketId }
   /** The server asks this client to go on at another instance; nothing is broken. Once, and only where `resumes` was given. */

@@ -15,6 +15,7 @@ import {
   createDatagramHeader,
   createFinal,
   createHandshake,
+  createLineage,
   createMac,
   createPacket,
   createService,
@@ -22,6 +23,7 @@ import {
   type DatagramHeader,
   type Final,
   type Handshake,
+  type Lineage,
   type Mac,
   macTagBytes,
   maxTcpHeaderBytes,
@@ -56,6 +58,9 @@ export interface Workspace {
   readonly handshake: Handshake;
   readonly cookie: Cookie;
   readonly challenge: Challenge;
+  readonly lineage: Lineage;
+  /** What the packet at hand takes of its datagram, padding behind it included. */
+  datagramBytes: number;
   readonly mac: Mac;
   /** The tag that a packet carries, and the one that it should. */
   readonly shownTag: Uint8Array;
@@ -87,6 +92,8 @@ export function createWorkspace(): Workspace {
     handshake: createHandshake(),
     cookie: createCookie(),
     challenge: createChallenge(),
+    lineage: createLineage(),
+    datagramBytes: 0,
     mac: createMac(),
     shownTag: new Uint8Array(macTagBytes),
     tag: new Uint8Array(macTagBytes),

@@ -3,10 +3,10 @@
 // and what was in flight is without blame: its loss was the outage, not congestion. A path whose state is of no use
 // begins with the initial window and a fresh estimate; one that merely changed its port keeps both.
 
-import { createPacer } from './pacing.ts';
+import { createPacer, setRate } from './pacing.ts';
 import { searchPathMtu } from './path-mtu.ts';
 import { createRtt, resetBackOff } from './rtt.ts';
-import { delaySent, flagOutstanding, Run } from './scoreboard.ts';
+import { delaySent, flagOutstanding, markAllLost, Run } from './scoreboard.ts';
 import { congestionControl, createRack, isSynchronized, type Tcb, type Timers, undeliveredBytes } from './tcb.ts';
 import { armTimers } from './timers.ts';
 
@@ -30,9 +30,9 @@ export function resume(tcb: Tcb, nowUs: number): void {
 
 /**
  * Packets go another way from now on. `packetBytes` is what it carries to begin with; `fresh`: nothing is known of it.
- * Call it frozen or not; a frozen connection still needs `resume`.
+ * `lost`: what is in flight went where nobody is any more. Call it frozen or not; a frozen connection still needs `resume`.
  */
-export function pathChanged(tcb: Tcb, nowUs: number, packetBytes: number, fresh: boolean): void {
+export function pathChanged(tcb: Tcb, nowUs: number, packetBytes: number, fresh: boolean, lost = false): void {
   searchPathMtu(tcb, packetBytes);
   if (fresh) {
     tcb.congestion = congestionControl.create(tcb.mssBytes);
@@ -41,8 +41,31 @@ export function pathChanged(tcb: Tcb, nowUs: number, packetBytes: number, fresh:
     Object.assign(tcb.rack, createRack());
     tcb.recovery = 'open';
     tcb.undoTsval = -2;
+    flagOutstanding(tcb.scoreboard, Run.ELSEWHERE);
   }
   if (tcb.frozenAtUs < 0) askAtOnce(tcb, nowUs);
+  if (lost) loseOutstanding(tcb);
+}
+
+/**
+ * The peer, which had no address, is back where it was: the timeouts meanwhile were not congestion, and what was in flight
+ * has gone nowhere.
+ */
+export function peerReturned(tcb: Tcb, nowUs: number): void {
+  if (tcb.timeouts === 0) return;
+  const { congestion, rtt } = tcb;
+  congestionControl.onUndo(congestion);
+  setRate(tcb.pacer, congestion.cwndBytes, rtt.srttUs, false);
+  tcb.recovery = 'open';
+  tcb.undoTsval = -2;
+  askAtOnce(tcb, nowUs);
+  loseOutstanding(tcb);
+}
+
+/** Sent again from the first byte on, as far as the window goes; a probe of the tail would say nothing more. */
+function loseOutstanding(tcb: Tcb): void {
+  markAllLost(tcb.scoreboard);
+  tcb.tlpDue = false;
 }
 
 /** A tail probe, or an ACK, tells the peer that we are back and us what arrived. */

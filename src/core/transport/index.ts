@@ -10,7 +10,7 @@ export {
   type Stretch,
   type TransportState,
 } from './export.ts';
-export { freeze, pathChanged, resume } from './freeze.ts';
+export { freeze, pathChanged, peerReturned, resume } from './freeze.ts';
 export { endBatch, handleSegment } from './ingress.ts';
 export { connect, emitSyn, listen } from './opening.ts';
 export { setOptions, type TcbChanges } from './options.ts';

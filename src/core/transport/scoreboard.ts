@@ -2,7 +2,7 @@
 // sent, SACKed, lost, sent again). A batch is one run until an ACK splits it, and SACKed neighbours merge, so that the
 // work per ACK grows with the number of holes and not with the number of segments. Retransmissions cut segments afresh,
 // which is why a smaller MTU needs no care here. One record per segment, as kernels keep, was rejected for that.
-// Invariant: runs are contiguous; `sackedBytes` and `lostBytes` are the sums over the runs with that flag.
+// Invariant: runs are contiguous; `sackedBytes`, `lostBytes` and `elsewhereBytes` are sums over runs by their flags.
 
 import { borrowColumns, type Columns, findAt, insertAt, noColumns, removeAt, returnColumns } from './columns.ts';
 
@@ -19,6 +19,8 @@ export const Run = {
   COUNTED: 32,
   /** Counts as sent and has not left: nobody can have received it (withhold.ts). */
   WITHHELD: 64,
+  /** Left on a path that is not used any more: its arrival says nothing of what the present one carries. */
+  ELSEWHERE: 128,
 } as const;
 
 export interface Scoreboard {
@@ -28,6 +30,8 @@ export interface Scoreboard {
   end: number;
   sackedBytes: number;
   lostBytes: number;
+  /** In flight on a path that is not used any more. */
+  elsewhereBytes: number;
   /** One past the highest byte delivered in any way: RACK's forward acknowledgement. */
   highest: number;
 }
@@ -48,7 +52,7 @@ export interface Delivery {
 }
 
 export function createScoreboard(at: number): Scoreboard {
-  return { runs: noColumns, end: at, sackedBytes: 0, lostBytes: 0, highest: at };
+  return { runs: noColumns, end: at, sackedBytes: 0, lostBytes: 0, elsewhereBytes: 0, highest: at };
 }
 
 export function createDelivery(): Delivery {
@@ -142,6 +146,7 @@ export function mark(sb: Scoreboard, at: number, flags: number): void {
   runs.marks[at] = flags;
   if (flags & Run.SACKED) sb.sackedBytes += bytes;
   if (flags & Run.LOST) sb.lostBytes += bytes;
+  if (isElsewhere(flags)) sb.elsewhereBytes += bytes;
 }
 
 /**
@@ -212,6 +217,7 @@ export function dropScoreboard(sb: Scoreboard, spare: Columns[]): void {
   sb.runs.count = 0;
   sb.sackedBytes = 0;
   sb.lostBytes = 0;
+  sb.elsewhereBytes = 0;
   forget(sb, spare);
 }
 
@@ -247,6 +253,11 @@ function mergeSacked(sb: Scoreboard, at: number): number {
 function leave(sb: Scoreboard, flags: number, bytes: number): void {
   if (flags & Run.SACKED) sb.sackedBytes -= bytes;
   if (flags & Run.LOST) sb.lostBytes -= bytes;
+  if (isElsewhere(flags)) sb.elsewhereBytes -= bytes;
+}
+
+function isElsewhere(flags: number): boolean {
+  return (flags & (Run.ELSEWHERE | Run.SACKED | Run.LOST)) === Run.ELSEWHERE;
 }
 
 /** Counts [start, end) of a run as delivered, unless it was before. */
@@ -254,7 +265,7 @@ function deliver(sb: Scoreboard, at: number, start: number, end: number, out: De
   const flags = sb.runs.marks[at]!;
   if (flags & Run.SACKED) return;
   const sentAtUs = sb.runs.values[at]!;
-  if ((flags & Run.COUNTED) === 0) out.bytes += end - start;
+  if ((flags & (Run.COUNTED | Run.ELSEWHERE)) === 0) out.bytes += end - start;
   if (flags & Run.PROBE) out.probe = true;
   if (flags & Run.WITHHELD) out.unsent = true;
   if (sentAtUs > out.sentAtUs || (sentAtUs === out.sentAtUs && end > out.end)) {

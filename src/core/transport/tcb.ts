@@ -368,10 +368,11 @@ export function applyMss(tcb: Tcb): void {
   congestionControl.setMss(tcb.congestion, tcb.mssBytes);
 }
 
-/** RFC 6675's pipe: sent, neither delivered nor lost. */
+/** RFC 6675's pipe: sent, neither delivered nor lost, nor under way on a path that was left. */
 export function pipeBytes(tcb: Tcb): number {
   const { scoreboard } = tcb;
-  return scoreboard.end - Math.max(0, tcb.sndUna) - scoreboard.sackedBytes - scoreboard.lostBytes;
+  const { sackedBytes, lostBytes, elsewhereBytes } = scoreboard;
+  return scoreboard.end - Math.max(0, tcb.sndUna) - sackedBytes - lostBytes - elsewhereBytes;
 }
 
 /** Sent and not delivered in any way, lost or not. */

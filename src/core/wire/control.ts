@@ -9,8 +9,11 @@ export const controlBytes = 24;
 
 export const ControlFlag = { SYN: 1, RSYN: 2, ACK: 4, FIN: 8, RST: 16, FAIL: 32 } as const;
 
-/** `VIA`: answer along SOURCE as well, for the sake of NATs and stateful firewalls. */
-export const ControlOption = { VIA: 1 } as const;
+/**
+ * `VIA`: answer along SOURCE as well, for the sake of NATs and stateful firewalls. `KEEP`, in an RSYN: the sender is still
+ * reached where it was, so data goes there until the new place has answered.
+ */
+export const ControlOption = { VIA: 1, KEEP: 2 } as const;
 
 export interface Control {
   /** `ControlFlag` bits. */

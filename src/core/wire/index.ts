@@ -78,6 +78,7 @@ export {
   PacketKind,
   padTo,
   parsePacket,
+  rsynBytes,
   synBytes,
   wireVersion,
 } from './packet.ts';
@@ -104,6 +105,7 @@ export {
   SourceFlag,
   sourceBytes,
   sourceHasRouter,
+  withoutSource,
 } from './source.ts';
 export {
   createSegment,

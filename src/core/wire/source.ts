@@ -95,3 +95,15 @@ function copyOtherExtensions(from: DataView, packet: Readonly<Packet>, held: num
   copyBytes(from, cut + held, to, toOffset + before, after);
   return before + after;
 }
+
+/** A copy of the packet as it was before any router: what tags and handshakes cover. */
+export function withoutSource(from: DataView, packet: Readonly<Packet>): Uint8Array {
+  const held = packet.sourceOffset === 0 ? 0 : extensionBytes(from, packet.sourceOffset);
+  const headerBytes = packet.headerBytes - held;
+  const bytes = new Uint8Array(headerBytes + packet.payloadBytes);
+  const to = new DataView(bytes.buffer);
+  copyOtherExtensions(from, packet, held, to, 0);
+  emitBase(to, 0, headerBytes, packet.protocol, bytes.length, packet.flowHi, packet.flowLo, packet.flags);
+  copyBytes(from, packet.payloadOffset, to, headerBytes, packet.payloadBytes);
+  return bytes;
+}

@@ -1,0 +1,79 @@
+// This machine's addresses have changed (docs/protocol.md, "Moves"). Flows whose packets would leave from another address
+// now move; those that have no way to their peer stand still until there is one, and then go on at once, with what they
+// knew of the path if it is the same. Names are registered again from where this stack is now.
+
+import { isLoopback, type Locator, sameBytes } from '../base/index.ts';
+import { refreshRegistrations } from '../control/index.ts';
+import { freeze, pathChanged, resume } from '../transport/index.ts';
+import { beginMove, isOpen } from './migrate.ts';
+import { synBytes } from './packets.ts';
+import { arm, connectionsOf } from './sockets.ts';
+import type { Connection, StackState } from './state.ts';
+import { settle } from './stream.ts';
+
+/** `stack.locals` and `stack.links` are those of now. */
+export function followAddresses(stack: StackState, before: readonly Locator[]): void {
+  if (stack.locals.length > 0) refreshRegistrations(stack.registrar, stack.nowUs);
+  stack.controlPlaneUs = 0;
+  for (const connection of connectionsOf(stack)) if (isOpen(connection)) follow(stack, connection, before);
+}
+
+function follow(stack: StackState, connection: Connection, before: readonly Locator[]): void {
+  const { link, strandedFrom, migration } = connection;
+  if (migration?.target !== undefined && !hasLink(stack, migration.target)) migration.target = undefined;
+  if (link !== 0 && hasLink(stack, link)) return;
+  const source = sourceTo(stack, connection.peer);
+  if (source === undefined) return strand(stack, connection, before);
+  const moved = link !== 0 || hasMoved(stack, connection, source, strandedFrom ?? before);
+  connection.source = source;
+  connection.strandedFrom = undefined;
+  if (!moved && strandedFrom === undefined) return;
+  const { tcb } = connection;
+  if (tcb !== undefined) {
+    if (moved) pathChanged(tcb, stack.nowUs, synBytes, true);
+    resume(tcb, stack.nowUs);
+    settle(stack, connection);
+  }
+  beginMove(stack, connection, 0, false);
+}
+
+function hasLink({ links }: StackState, link: number): boolean {
+  return link === 0 || links.some((known) => known.link === link);
+}
+
+/** No address is usable: time stands still for the transport. */
+function strand(stack: StackState, connection: Connection, before: readonly Locator[]): void {
+  connection.strandedFrom ??= before;
+  connection.link = 0;
+  // The rest of a record cannot come; `settle` gives it its time again.
+  connection.recordDeadlineUs = Number.POSITIVE_INFINITY;
+  if (connection.tcb !== undefined) freeze(connection.tcb, stack.nowUs);
+  arm(stack, connection);
+}
+
+/** The address that packets to `peer` leave from by link 0. */
+function sourceTo({ options, locals }: StackState, peer: Locator): Uint8Array | undefined {
+  if (options.sourceOf !== undefined) return options.sourceOf(peer);
+  const near = isLoopback(peer);
+  const fits = (local: Locator): boolean => isLoopback(local) === near && local.address.length === peer.address.length;
+  return locals.find(fits)?.address;
+}
+
+/**
+ * Whether packets left from another address than `source`. Where that was never looked at, it may have been any of
+ * `before`: it was `source` only if that was there and nothing has gone.
+ */
+function hasMoved(
+  stack: StackState,
+  { source: known, peer }: Connection,
+  source: Uint8Array,
+  before: readonly Locator[],
+) {
+  if (known !== undefined) return !sameBytes(known, source);
+  const possible = before.filter(({ address }) => address.length === source.length);
+  const has = (list: readonly Locator[], wanted: Uint8Array): boolean =>
+    list.some(({ address }) => sameBytes(address, wanted));
+  if (!has(possible, source)) return true;
+  if (isLoopback(peer)) return false;
+  return possible.some((local) => !isLoopback(local) && !has(stack.locals, local.address));
+}

@@ -1,0 +1,68 @@
+// The packets of a move (docs/protocol.md, "Moves"): RSYN, padded so that three times as much may answer it; its answer,
+// with a challenge where the address has proven nothing; and the refusal of a copy that lost. All tagged.
+
+import { type FlowId, noFlow, Reason, type ServiceId } from '../base/index.ts';
+import {
+  ControlFlag,
+  challengeBytes,
+  Direction,
+  emitChallenge,
+  emitLineage,
+  emitService,
+  type Lineage,
+  lineageBytes,
+  rsynBytes,
+  serviceBytes,
+} from '../wire/index.ts';
+import { lineageOf, type Moves, newest } from './moves.ts';
+import { buildTagged } from './packets.ts';
+import type { Connection, StackState } from './state.ts';
+
+/** To the peer's flow; or, with `name`, to whoever is registered by it. */
+export function buildRsyn(
+  stack: StackState,
+  connection: Connection,
+  moves: Moves,
+  options: number,
+  tries: number,
+  name?: ServiceId,
+): Uint8Array {
+  const lineage = lineageOf(moves);
+  const control = {
+    flags: ControlFlag.RSYN,
+    attempt: Math.min(255, tries),
+    options,
+    nonce: moves.peerMove,
+    flow: connection.localFlow,
+  };
+  const nameBytes = name === undefined ? 0 : serviceBytes(false);
+  const put = (view: DataView, at: number): void => {
+    if (name !== undefined) emitService(view, at, name, undefined);
+    emitLineage(view, at + nameBytes, lineage);
+  };
+  const extraBytes = nameBytes + lineageBytes(lineage.sent.count);
+  const to = name === undefined ? connection.remoteFlow : noFlow;
+  return buildTagged(stack, connection, control, extraBytes, put, to, rsynBytes);
+}
+
+/** `token`: of the question whether the peer receives where this goes. */
+export function buildRsynAck(
+  stack: StackState,
+  connection: Connection,
+  committed: FlowId,
+  token: FlowId | undefined,
+): Uint8Array {
+  const control = { flags: ControlFlag.RSYN | ControlFlag.ACK, nonce: committed, flow: connection.localFlow };
+  if (token === undefined) return buildTagged(stack, connection, control);
+  return buildTagged(stack, connection, control, challengeBytes, (view, at) => {
+    emitChallenge(view, at, { direction: Direction.REQUEST, tokenHi: token.hi, tokenLo: token.lo });
+  });
+}
+
+/** To who told a move of a copy that lost: to the flow that it told. */
+export function buildSuperseded(stack: StackState, connection: Connection, lineage: Readonly<Lineage>): Uint8Array {
+  const { flowHi, flowLo } = stack.work.control;
+  const { localFlow: flow } = connection;
+  const control = { flags: ControlFlag.FAIL, reason: Reason.SUPERSEDED, nonce: newest(lineage), flow };
+  return buildTagged(stack, connection, control, 0, () => {}, { hi: flowHi, lo: flowLo });
+}

@@ -1,0 +1,53 @@
+// Where two ends that moved at the same time find each other (docs/protocol.md, "Moves"): neither is where the other looks
+// for it. An end whose move stays unanswered registers at its router under a name that only the two can work out, and
+// sends its RSYN to the peer's name as well. The names follow from the keys of the tags, live no longer than the move goes
+// unanswered, and cost nothing before. Rejected: a name of the stack that every peer is told beforehand, which costs every
+// connection a message, and every client a registration.
+
+import { asciiBytes, formatServiceId, type KeyIndex, makePrefix, type ServiceId } from '../base/index.ts';
+import { registerService, unregisterService } from '../control/index.ts';
+import { derivedName } from '../security/index.ts';
+import { macTagBytes } from '../wire/index.ts';
+import { buildRsyn } from './move-packets.ts';
+import { sendPacket } from './packets.ts';
+import type { Connection, Migration, StackState } from './state.ts';
+import { Protocol } from './types.ts';
+
+/** Unanswered RSYNs after which the peer may have moved, too. */
+const triesBefore = 2;
+const label = asciiBytes('caracal rendezvous');
+
+/** Another RSYN goes unanswered: from some time on the router is asked for help. */
+export function callOut(stack: StackState, connection: Connection, migration: Migration): void {
+  const { router } = stack.registrar;
+  const { keys } = connection;
+  if (migration.tries < triesBefore || router === undefined || keys === undefined) return;
+  if (migration.rendezvous === undefined) enterRendezvous(stack, connection, migration, nameOf(stack, keys.tagKey));
+  const name = nameOf(stack, keys.verifyKey);
+  const { target, moves, tries } = migration;
+  sendPacket(stack, buildRsyn(stack, connection, moves, 0, tries, name), router, target ?? connection.link);
+}
+
+function enterRendezvous(stack: StackState, connection: Connection, migration: Migration, name: ServiceId): void {
+  migration.rendezvous = name;
+  stack.rendezvous.set(formatServiceId(name), connection);
+  registerService(stack.registrar, makePrefix(name, 256), Protocol.TCP, 1, 0, stack.nowUs);
+  stack.controlPlaneUs = 0;
+}
+
+/** The peer has answered, or the connection is over. */
+export function leaveRendezvous(stack: StackState, migration: Migration): void {
+  const { rendezvous } = migration;
+  if (rendezvous === undefined) return;
+  migration.rendezvous = undefined;
+  stack.rendezvous.delete(formatServiceId(rendezvous));
+  unregisterService(stack.registrar, makePrefix(rendezvous, 256), Protocol.TCP, stack.nowUs);
+  stack.controlPlaneUs = 0;
+}
+
+/** The end whose tags are made by `key`, as it is registered. */
+function nameOf({ options }: StackState, key: KeyIndex): ServiceId {
+  const tag = new Uint8Array(macTagBytes);
+  options.primitives.mac.tag(key, label, 0, label.length, tag, 0);
+  return derivedName(tag);
+}
