@@ -52,11 +52,22 @@ export const crypto = createCrypto();
 const routerLocator = makeLocator('10.0.0.254', 54_324);
 export const service = serviceOf('echo');
 
+export interface WorldOptions {
+  /** Makes the client's stack in place of `createStack`. */
+  readonly createClient?: (options: StackOptions) => Stack;
+}
+
 /** Links to the router take 1 ms and are ideal. */
-export function createWorld(link: Partial<LinkOptions> = {}, seed = 1, coalesceUs?: number, keepTrace = true): World {
+export function createWorld(
+  link: Partial<LinkOptions> = {},
+  seed = 1,
+  coalesceUs?: number,
+  keepTrace = true,
+  { createClient = createStack }: WorldOptions = {},
+): World {
   const simulation = createSimulation({ seed, keepTrace, crypto });
   const router = addRouter(simulation);
-  const client = addMember(simulation, 'client', '10.0.0.1', coalesceUs);
+  const client = addMember(simulation, 'client', '10.0.0.1', coalesceUs, undefined, {}, createClient);
   const server = addMember(simulation, 'server', '10.0.0.2', coalesceUs);
   const [up, down] = joinHosts(simulation, client, server, link);
   return { simulation, client, server, router, up, down };
@@ -80,6 +91,7 @@ export function addMember(
   coalesceUs?: number,
   port?: number,
   options: Partial<StackOptions> = {},
+  create: (options: StackOptions) => Stack = createStack,
 ): SimHost<Stack> {
   return addHost(simulation, {
     name,
@@ -87,7 +99,7 @@ export function addMember(
     ...(coalesceUs === undefined ? {} : { coalesceUs }),
     ...(port === undefined ? {} : { port }),
     options: { router: routerLocator, adHoc: false, ...options },
-    createStack,
+    createStack: create,
   });
 }
 
