@@ -4,7 +4,16 @@
 // still be reached (KEEP) data stays there until the new one has answered, and a move that is never answered is taken
 // back. Both ends may move at once: what is unacknowledged is told again to wherever the other end is now.
 
-import { type FlowId, type Locator, Reason, randomId, sameBytes, sameFlow, sameLocator } from '../base/index.ts';
+import {
+  type FlowId,
+  type Locator,
+  noFlow,
+  Reason,
+  randomId,
+  sameBytes,
+  sameFlow,
+  sameLocator,
+} from '../base/index.ts';
 import { pathChanged, peerReturned } from '../transport/index.ts';
 import { ControlOption, parseLineage } from '../wire/index.ts';
 import { abort } from './close.ts';
@@ -51,6 +60,16 @@ export function createMigration(): Migration {
 
 export function isOpen({ state }: Connection): boolean {
   return state === 'ESTABLISHED' || state === 'FIN-SENT';
+}
+
+/**
+ * Nothing comes back. A peer that was told of a move listens to no other place: should a NAT have made another mapping, it
+ * must be told of that as well.
+ */
+export function tellAgain(stack: StackState, connection: Connection): void {
+  const { migration } = connection;
+  if (migration === undefined || migration.moves.sent.length > 0 || currentMove(migration.moves) === noFlow) return;
+  beginMove(stack, connection, connection.link, false);
 }
 
 /** The application's wish; answers 1 if a move began. `migrated` or `migrate-failed` follows. */
@@ -165,6 +184,7 @@ export function handleRsyn(stack: StackState, connection: Connection, sender: Lo
 function followPeer(stack: StackState, connection: Connection, migration: Migration, sender: Locator): void {
   const { peer, tcb } = connection;
   connection.formerPeer = undefined;
+  connection.pinned = true;
   connection.link = stack.link;
   if (sameLocator(peer, sender)) {
     if (tcb !== undefined) peerReturned(tcb, stack.nowUs);

@@ -43,6 +43,15 @@ export function noteAllowance(stack: StackState, connection: Connection): void {
   markReady(stack, connection);
 }
 
+/**
+ * A copy of the peer that lost still has the keys and knows of nothing: what it sends must not mix with what the winner
+ * sends, nor acknowledge what that has not got. It can only tell of a move, and learn from the answer.
+ */
+export function isElsewhere({ remote }: StackState, { pinned, peer, challenge }: Connection): boolean {
+  if (!pinned || sameLocator(peer, remote)) return false;
+  return challenge?.announced !== true || !sameLocator(challenge.locator, remote);
+}
+
 /** The newest packet of the flow, tagged, came from `stack.remote`. */
 export function noteAddress(stack: StackState, connection: Connection): void {
   const { remote, nowUs } = stack;
@@ -127,7 +136,8 @@ function goTo(stack: StackState, connection: Connection, announced: boolean): vo
   if (returned) connection.returnedUntilUs = stack.nowUs + returnedUs;
   connection.allowanceBytes = Number.POSITIVE_INFINITY;
   connection.link = stack.link;
-  if (!announced) stack.counters.rebinds++;
+  if (announced) connection.pinned = true;
+  else stack.counters.rebinds++;
   const elsewhere = !sameBytes(peer.address, stack.remote.address);
   setPeer(stack, connection, stack.remote);
   askFormerPeer(stack, connection);

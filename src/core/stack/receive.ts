@@ -34,7 +34,7 @@ import { handleRsyn, handleRsynAck, handleSuperseded } from './migrate.ts';
 import { wasClosed } from './names.ts';
 import { handleRefusal, handleSynAck } from './open.ts';
 import { sendForStranger } from './packets.ts';
-import { handleChallenge, noteAddress, noteAllowance } from './path.ts';
+import { handleChallenge, isElsewhere, noteAddress, noteAllowance } from './path.ts';
 import { mayGoInClear } from './proof.ts';
 import { chooseTarget, unknownNameReason } from './route.ts';
 import { handleShed, handleShedAck } from './shed.ts';
@@ -149,6 +149,7 @@ function repeatedAnswer(stack: StackState, connection: Connection): Reason {
 /** A flow with keys: a tag that is wrong condemns the packet; without one it brings payload at most. */
 function receiveKeyed(stack: StackState, connection: Connection): Reason {
   const { present } = stack.work.packet;
+  if (isElsewhere(stack, connection) && !tellsMove(stack)) return Reason.SUPERSEDED;
   const tagged = isTagged(stack, connection);
   if (connection.allowanceBytes !== Number.POSITIVE_INFINITY) noteAllowance(stack, connection);
   if (!tagged && (present & Present.MAC) !== 0) return Reason.NOT_AUTHENTIC;
@@ -158,6 +159,10 @@ function receiveKeyed(stack: StackState, connection: Connection): Reason {
   }
   if ((present & Present.CHALLENGE) !== 0) return tagged ? handleChallenge(stack, connection) : Reason.UNTAGGED;
   return receiveData(stack, connection, tagged);
+}
+
+function tellsMove({ work }: StackState): boolean {
+  return work.packet.controlOffset !== 0 && work.control.flags === ControlFlag.RSYN;
 }
 
 function receiveData(stack: StackState, connection: Connection, tagged: boolean): Reason {

@@ -132,6 +132,7 @@ export function makeConnection(
     peerProof: undefined,
     challenge: undefined,
     allowanceBytes: Number.POSITIVE_INFINITY,
+    pinned: false,
     migration: undefined,
     source: undefined,
     strandedFrom: undefined,

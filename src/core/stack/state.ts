@@ -186,6 +186,8 @@ export interface Connection {
   challenge: PathChallenge | undefined;
   /** Bytes that may still go to the peer's address, which is not proven; Infinity: it is. */
   allowanceBytes: number;
+  /** The peer has said where it is: nothing that comes from elsewhere is its own, but that it has moved again. */
+  pinned: boolean;
   migration: Migration | undefined;
   /** The own address that packets left from when the machine's addresses changed last; undefined: never looked at. */
   source: Uint8Array | undefined;

@@ -20,6 +20,7 @@ import {
 } from '../transport/index.ts';
 import { abort, maybeFinish } from './close.ts';
 import { countDrop } from './counters.ts';
+import { tellAgain } from './migrate.ts';
 import { askFormerPeer } from './path.ts';
 import { awaitMemory } from './pressure.ts';
 import { connectionsOf, deliver, distrustUs, emitEvent, markReady } from './sockets.ts';
@@ -150,6 +151,7 @@ export function handleStreamTimeout(stack: StackState, connection: Connection): 
   if (connection.tcb === undefined) return;
   handleTimeout(connection.tcb, stack.nowUs);
   if (connection.tcb.timeouts > 0) askFormerPeer(stack, connection);
+  if (connection.tcb.timeouts > 1) tellAgain(stack, connection);
   settle(stack, connection);
 }
 
