@@ -76,6 +76,8 @@ const requests: readonly number[] = [
   MessageType.REGISTER,
   MessageType.UNREGISTER,
   MessageType.NAME_QUERY,
+  MessageType.HEARTBEAT,
+  MessageType.LIVENESS_QUERY,
 ];
 
 export function followBytes(network: Network): Ledger {

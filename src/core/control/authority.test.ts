@@ -8,7 +8,8 @@ import { applyRevocationList, createTrust, encodeRevocationList, parseCredential
 import { dump } from '../tables/index.ts';
 import { MessageType } from './messages.ts';
 import { longestNonceUs, nonceFor } from './nonce.ts';
-import { dropRevoked, expireRegistry, isIssuer, listRegistry, type Registry } from './registry.ts';
+import { dropRevoked, expireRegistry, isIssuer, type Registry } from './registry.ts';
+import { listRegistry } from './registry-info.ts';
 import {
   at,
   bytesOf,

@@ -66,6 +66,19 @@ export const reason: Field<Reason> = {
   },
 };
 
+/** 0 unknown, 1 alive, 2 gone. */
+export const peerState: Field<number> = {
+  length: () => 1,
+  parse(view, at) {
+    const state = view.getUint8(at);
+    return state <= 2 ? state : null;
+  },
+  emit(view, at, value) {
+    view.setUint8(at, value);
+    return 1;
+  },
+};
+
 export const id64: Field<FlowId> = {
   length: () => 8,
   parse: (view, at) => ({ hi: view.getUint32(at), lo: view.getUint32(at + 4) }),

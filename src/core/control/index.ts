@@ -12,6 +12,13 @@ export {
   resolve,
 } from './discovery.ts';
 export {
+  createHeartbeat,
+  type Heartbeat,
+  handleHeartbeatAnswer,
+  heartbeatDeadlineUs,
+  pollHeartbeat,
+} from './heartbeat.ts';
+export {
   AdvertFlag,
   type ControlMessage,
   controlHeaderBytes,
@@ -21,9 +28,11 @@ export {
   MessageType,
   maxControlBytes,
   noNonce,
+  PeerState,
   parseControl,
   signControl,
 } from './messages.ts';
+export { type PeerWord, type Presences, wordAbout } from './presence.ts';
 export {
   bootNow,
   createRegistrar,
@@ -46,16 +55,16 @@ export {
   createRegistry,
   dropRevoked,
   expireRegistry,
+  handleHeartbeat,
   handleRegister,
   handleUnregister,
   isIssuer,
-  listRegistry,
-  type RegistrationInfo,
   type Registry,
   type RegistryCounters,
   type RegistryOptions,
   registryDeadlineUs,
 } from './registry.ts';
+export { listRegistry, type RegistrationInfo } from './registry-info.ts';
 export {
   createRouterSearch,
   handleAdvert,

@@ -53,6 +53,10 @@ const fields: Record<MessageType, Partial<Record<keyof ControlMessage, fc.Arbitr
   [MessageType.UNREGISTERED]: { boot: id64, reason, nonce },
   [MessageType.NAME_QUERY]: { name },
   [MessageType.NAME_ANSWER]: { service, name },
+  [MessageType.HEARTBEAT]: { instance: id64, boot: id64, intervalMs: u32, nonce },
+  [MessageType.HEARTBEAT_ANSWER]: { boot: id64, reason, held: u32, nonce },
+  [MessageType.LIVENESS_QUERY]: { observed: locator },
+  [MessageType.LIVENESS_ANSWER]: { peerState: fc.nat(2), intervalMs: u32 },
 };
 
 const message = fc
@@ -109,7 +113,7 @@ describe('control messages', () => {
   });
 
   it('random bytes never throw and never read past the end', () => {
-    const type = fc.constantFrom(...Object.values(MessageType), 0, 11, 255);
+    const type = fc.constantFrom(...Object.values(MessageType), 0, 15, 255);
     fc.assert(
       fc.property(type, fc.uint8Array({ maxLength: 330 }), (code, noise) => {
         const bytes = Uint8Array.of(code, 1, ...noise);

@@ -23,6 +23,7 @@ import {
   nonce,
   nonceBytes,
   type Proof,
+  peerState,
   prefix,
   proof,
   reason,
@@ -51,12 +52,19 @@ export const MessageType = {
   UNREGISTERED: 8,
   NAME_QUERY: 9,
   NAME_ANSWER: 10,
+  HEARTBEAT: 11,
+  HEARTBEAT_ANSWER: 12,
+  LIVENESS_QUERY: 13,
+  LIVENESS_ANSWER: 14,
 } as const;
 
 export type MessageType = (typeof MessageType)[keyof typeof MessageType];
 
 /** `ADVERT.flags`: answers name queries; takes registrations; has started lately and may not know every name yet. */
 export const AdvertFlag = { DIRECTORY: 1, CONTROLLER: 2, LEARNING: 4 } as const;
+
+/** LIVENESS_ANSWER: what the router knows of a peer by its heartbeats. */
+export const PeerState = { UNKNOWN: 0, ALIVE: 1, GONE: 2 } as const;
 
 /** One record for every message, reused: only the fields of its `type` count. */
 export interface ControlMessage {
@@ -71,7 +79,7 @@ export interface ControlMessage {
   prefix: Prefix;
   /** SOLICIT, WITHDRAW: the sender's UDP port; 0 = the one it came from (multicast leaves from another). */
   replyPort: number;
-  /** ADVERT, REGISTERED, UNREGISTERED: of the router. REGISTER, UNREGISTER: of the instance. */
+  /** ADVERT and answers: of the router. REGISTER, UNREGISTER, HEARTBEAT: of the instance. */
   boot: FlowId;
   instance: FlowId;
   /** REGISTER, UNREGISTER; below 2^53. */
@@ -82,13 +90,19 @@ export interface ControlMessage {
   priority: number;
   /** ADVERT, REGISTER, REGISTERED: lease. OFFER: time to live. */
   leaseMs: number;
-  /** REGISTERED, UNREGISTERED; below 64. */
+  /** REGISTERED, UNREGISTERED, HEARTBEAT_ANSWER; below 64. */
   reason: Reason;
-  /** REGISTERED: where the router saw the sender. */
+  /** REGISTERED: where the router saw the sender. LIVENESS_QUERY: where its sender sees the peer. */
   observed: Locator;
+  /** HEARTBEAT: until the next one. LIVENESS_ANSWER: since the last one. */
+  intervalMs: number;
+  /** HEARTBEAT_ANSWER: registrations that the router holds of who sent the heartbeat. */
+  held: number;
+  /** LIVENESS_ANSWER: a `PeerState`. */
+  peerState: number;
   /** NAME_QUERY, NAME_ANSWER: up to 253 ASCII characters. */
   name: string;
-  /** REGISTERED, UNREGISTERED: to be repeated in the next REGISTER or UNREGISTER. All zero: none. */
+  /** REGISTERED, UNREGISTERED, HEARTBEAT_ANSWER: to be repeated by the next message of the instance. All zero: none. */
   nonce: Uint8Array;
   /** REGISTER, UNREGISTER; undefined: nobody vouches for it. */
   proof: Proof | undefined;
@@ -147,6 +161,22 @@ const layouts: Record<MessageType, readonly NamedField[]> = {
   [MessageType.UNREGISTERED]: [field('boot', id64), field('reason', reason)],
   [MessageType.NAME_QUERY]: [field('name', text)],
   [MessageType.NAME_ANSWER]: [field('service', service), field('name', text)],
+  [MessageType.HEARTBEAT]: [
+    field('instance', id64),
+    field('boot', id64),
+    field('intervalMs', u32),
+    field('nonce', nonce),
+  ],
+  [MessageType.HEARTBEAT_ANSWER]: [
+    field('boot', id64),
+    field('reason', reason),
+    reserved(u8),
+    reserved(u16),
+    field('held', u32),
+    field('nonce', nonce),
+  ],
+  [MessageType.LIVENESS_QUERY]: [field('observed', locator)],
+  [MessageType.LIVENESS_ANSWER]: [field('peerState', peerState), reserved(u8), reserved(u16), field('intervalMs', u32)],
 };
 
 const additions: Partial<Record<MessageType, readonly NamedField[]>> = {
@@ -173,6 +203,9 @@ export function createControlMessage(): ControlMessage {
     leaseMs: 0,
     reason: Reason.OK,
     observed: { address: new Uint8Array(4), port: 0 },
+    intervalMs: 0,
+    held: 0,
+    peerState: PeerState.UNKNOWN,
     name: '',
     nonce: noNonce,
     proof: undefined,
@@ -193,6 +226,7 @@ export function parseControl(bytes: Uint8Array, offset: number, length: number, 
   if (layout === undefined) return Reason.BAD_MESSAGE;
   out.type = type;
   out.transaction = view.getUint32(4);
+  out.nonce = noNonce;
   const at = parseFields(layout, view, controlHeaderBytes, out);
   return at < 0 ? failure(at) : parseAdditions(view, at, out);
 }
@@ -265,7 +299,6 @@ function failure(at: number): Reason {
 
 function parseAdditions(view: DataView, offset: number, out: ControlMessage): Reason {
   const layout = additions[out.type];
-  out.nonce = noNonce;
   out.proof = undefined;
   out.signedPart = nothing;
   if (layout === undefined || offset === view.byteLength) return Reason.OK;

@@ -18,7 +18,8 @@ import {
   setRegistrarRouter,
   unregisterService,
 } from './registration.ts';
-import { listRegistry, type Registry } from './registry.ts';
+import type { Registry } from './registry.ts';
+import { listRegistry } from './registry-info.ts';
 import {
   at,
   calendar,

@@ -225,7 +225,7 @@ export function handleRegistrarReply(
   const wanted = entry?.state === 'unregistering' ? MessageType.UNREGISTERED : MessageType.REGISTERED;
   if (entry === undefined || message.type !== wanted) return undefined;
   closeExchange(registrar, entry);
-  noteBoot(registrar, entry, message.boot, nowUs);
+  noteRouterBoot(registrar, message.boot, nowUs, entry);
   registrar.nonce = message.nonce;
   const { reason } = message;
   if (mayRepeat(entry, reason)) return repeat(registrar, entry, reason, nowUs);
@@ -325,14 +325,30 @@ function repeat(registrar: Registrar, entry: RegistrationEntry, reason: Reason, 
   return { kind: 'repeating', entry, first: false, reason };
 }
 
-/** The router has another boot than it had: it has forgotten the other names too. */
-function noteBoot(registrar: Registrar, answered: RegistrationEntry, boot: FlowId, nowUs: number): void {
+/** The router lives. With another boot than it had it has forgotten the names that were not just answered for, too. */
+export function noteRouterBoot(registrar: Registrar, boot: FlowId, nowUs: number, answered?: RegistrationEntry): void {
   const before = registrar.routerBoot;
   registrar.routerLost = false;
   registrar.routerBoot = boot;
-  if (before === undefined || sameFlow(before, boot)) return;
+  if (before !== undefined && !sameFlow(before, boot)) registerEverything(registrar, nowUs, answered);
+}
+
+/** The router holds less than was registered with it. */
+export function registerEverything(registrar: Registrar, nowUs: number, but?: RegistrationEntry): void {
   for (const entry of registrar.entries.values())
-    if (entry !== answered && entry.state === 'registered') registerAnew(registrar, entry, nowUs);
+    if (entry !== but && entry.state === 'registered') registerAnew(registrar, entry, nowUs);
+}
+
+/** Whether the router holds a name of ours, as far as we know. */
+export function hasRegistrations({ entries }: Registrar): boolean {
+  for (const { state } of entries.values()) if (state === 'registered') return true;
+  return false;
+}
+
+export function registrationsHeld({ entries }: Registrar): number {
+  let held = 0;
+  for (const { state } of entries.values()) if (state === 'registered') held++;
+  return held;
 }
 
 function noteRefusal(registrar: Registrar, entry: RegistrationEntry, reason: Reason, nowUs: number): RegistrarEvent {

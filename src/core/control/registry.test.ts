@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { type FlowId, makePrefix, Reason } from '../base/index.ts';
 import { dump, findRule, lookup, type ServiceTable, setWeight } from '../tables/index.ts';
 import { type ControlMessage, MessageType } from './messages.ts';
-import { expireRegistry, listRegistry, type Registry, registryDeadlineUs } from './registry.ts';
+import { expireRegistry, type Registry, registryDeadlineUs } from './registry.ts';
+import { listRegistry } from './registry-info.ts';
 import {
   at,
   labelPrefix,
@@ -187,6 +188,7 @@ describe('registry', () => {
       priority: 0,
       ageMs: 2000,
       leaseMs: 3000,
+      silentMs: null,
       authenticated: false,
       key: null,
     });

@@ -1,6 +1,7 @@
 // The controller's registrations (docs/protocol-control.md, "Registry"): soft state that an instance refreshes and that
-// lapses with its lease. Pure: REGISTER and UNREGISTER in, an answer out, the service table kept in step. Who speaks and
-// may is authority.ts's to say; whose a label is, claims.ts's.
+// lapses with its lease, or with the heartbeats of its stack. Pure: REGISTER, UNREGISTER and HEARTBEAT in, an answer out, the
+// service table kept in step. Who speaks and may is authority.ts's to say; whose a label is, claims.ts's; who is there,
+// presence.ts's.
 // Invariants: nothing changes before a message has passed every check; for one signer, (instance, protocol, prefix) and
 // address of those without a key, the pair (boot, sequence) never goes back, also for a while after the name is gone, so
 // that a copy of a message cannot bring it back to life.
@@ -10,7 +11,6 @@ import {
   formatFlowId,
   formatLocator,
   formatPrefix,
-  formatServiceId,
   isPrivate,
   type Locator,
   type Prefix,
@@ -41,6 +41,7 @@ import { type Authority, type AuthorityOptions, authorize, type Signer, signerOf
 import { addClaim, type Claims, createClaims, isWide, maxWideClaims, meet, removeClaim } from './claims.ts';
 import { type ControlMessage, MessageType } from './messages.ts';
 import { createNonceSecret, isNonceOf, longestNonceUs, type NonceSecret, nonceFor } from './nonce.ts';
+import { createPresences, notePresence, type Presences, presencesDeadlineUs, takeSilent } from './presence.ts';
 
 export interface RegistryOptions extends AuthorityOptions {
   readonly primitives: AuthorityOptions['primitives'] & Pick<Primitives, 'hmac' | 'random'>;
@@ -63,6 +64,8 @@ export interface RegistryCounters {
   refreshed: number;
   unregistered: number;
   expired: number;
+  /** Taken out because their stack sent no more heartbeats. */
+  silenced: number;
   /** Taken out because their certificate was revoked, or because a key came for a label that they used without one. */
   revoked: number;
   displaced: number;
@@ -101,8 +104,10 @@ export interface Registry {
   /** The last version of names that are gone, by who registered them. */
   readonly tombstones: ExpiringMap<string, Version>;
   readonly labels: Claims<Registration>;
-  /** Registrations by address. */
+  /** Registrations by address, and by locator in text. */
   readonly perSender: Map<string, number>;
+  readonly perLocator: Map<string, Set<Registration>>;
+  readonly presences: Presences;
   readonly counters: RegistryCounters;
 }
 
@@ -119,11 +124,14 @@ export function createRegistry(options: RegistryOptions): Registry {
     tombstones: createExpiringMap(capacity, 'evict'),
     labels: createClaims(),
     perSender: new Map(),
+    perLocator: new Map(),
+    presences: createPresences(capacity),
     counters: {
       registered: 0,
       refreshed: 0,
       unregistered: 0,
       expired: 0,
+      silenced: 0,
       revoked: 0,
       displaced: 0,
       refused: 0,
@@ -163,6 +171,25 @@ export function handleUnregister(
   reply.reason = count(registry, reason);
 }
 
+/** Notes a HEARTBEAT and fills `reply` (HEARTBEAT-ANSWER). What an earlier process left at the same locator is over. */
+export function handleHeartbeat(
+  registry: Registry,
+  message: ControlMessage,
+  remote: Locator,
+  nowUs: number,
+  reply: ControlMessage,
+): void {
+  const { present } = openRequest(registry, MessageType.HEARTBEAT_ANSWER, message, remote, nowUs, reply);
+  reply.reason = count(registry, present ? Reason.OK : Reason.NONCE_REQUIRED);
+  reply.held = 0;
+  if (!present) return;
+  for (const registration of registrationsAt(registry, formatLocator(remote)))
+    if (order({ boot: message.boot, sequence: 0 }, { ...registration.version, sequence: 0 }) > 0)
+      remove(registry, registration, nowUs);
+    else reply.held++;
+  if (reply.held > 0) notePresence(registry.presences, remote, message.intervalMs, nowUs);
+}
+
 /** Removes what has lapsed by `nowUs`; answers how many registrations that was. */
 export function expireRegistry(registry: Registry, nowUs: number): number {
   while (takeExpired(registry.tombstones, nowUs));
@@ -174,7 +201,21 @@ export function expireRegistry(registry: Registry, nowUs: number): number {
     expired++;
   }
   registry.counters.expired += expired;
-  return expired;
+  return expired + dropSilent(registry, nowUs);
+}
+
+function dropSilent(registry: Registry, nowUs: number): number {
+  let dropped = 0;
+  for (;;) {
+    const silent = takeSilent(registry.presences, nowUs);
+    if (silent === undefined) break;
+    for (const registration of registrationsAt(registry, silent)) {
+      remove(registry, registration, nowUs);
+      dropped++;
+    }
+  }
+  registry.counters.silenced += dropped;
+  return dropped;
 }
 
 /** After a new revocation list: takes out every registration whose credential is void now; answers how many. */
@@ -195,49 +236,9 @@ export function isIssuer(registry: Registry, issuerKey: Uint8Array): boolean {
   return false;
 }
 
-/** When a lease ends next; Infinity when there is none. */
+/** When a lease ends next, or silence lasts too long; Infinity when there is neither. */
 export function registryDeadlineUs(registry: Registry): number {
-  return nextExpiryUs(registry.registrations);
-}
-
-/** One line of `caracal ls`; plain JSON. */
-export interface RegistrationInfo {
-  readonly service: string;
-  readonly bits: number;
-  readonly protocol: number;
-  readonly instance: string;
-  readonly locator: string;
-  readonly weight: number;
-  readonly priority: number;
-  readonly ageMs: number;
-  /** What is left of the lease. */
-  readonly leaseMs: number;
-  /** A key vouched for it. */
-  readonly authenticated: boolean;
-  /** The serviceID of that key; null: nobody vouched. */
-  readonly key: string | null;
-}
-
-export function listRegistry(registry: Registry, nowUs: number): RegistrationInfo[] {
-  const lines: RegistrationInfo[] = [];
-  for (const registration of expiringEntries(registry.registrations)) {
-    const { prefix, protocol, instance, locator, weight, priority, sinceUs, expiresUs, authority } = registration;
-    if (expiresUs <= nowUs) continue;
-    lines.push({
-      service: formatServiceId(prefix.id),
-      bits: prefix.bits,
-      protocol,
-      instance: formatFlowId(instance),
-      locator: formatLocator(locator),
-      weight,
-      priority,
-      ageMs: Math.round((nowUs - sinceUs) / 1000),
-      leaseMs: Math.round((expiresUs - nowUs) / 1000),
-      authenticated: authority !== undefined,
-      key: authority?.key ?? null,
-    });
-  }
-  return lines;
+  return Math.min(nextExpiryUs(registry.registrations), presencesDeadlineUs(registry.presences));
 }
 
 interface Request {
@@ -337,7 +338,7 @@ function enter(registry: Registry, request: Request, authority: Authority | unde
   setExpiring(registry.registrations, key, registration, registration.expiresUs);
   if (nameKind(prefix.id) === 'label') addClaim(registry.labels, registration);
   registry.counters.registered++;
-  countSender(registry, remote, 1);
+  place(registry, registration);
   install(registry, registration);
 }
 
@@ -358,8 +359,7 @@ function refresh(
   const changed = known.weight !== weight || known.priority !== priority;
   const moved = !sameLocator(known.locator, remote);
   if (moved) {
-    countSender(registry, known.locator, -1);
-    countSender(registry, remote, 1);
+    displace(registry, known);
     // Without a key the address is the speaker: a copy of its last word must not bring the name back from there.
     if (authority === undefined) bury(registry, tombstoneKey(key, undefined, known.locator), known.version, nowUs);
   }
@@ -367,6 +367,7 @@ function refresh(
   const target = rule && findTarget(rule, 'registered', known.instance, known.protocol);
   const expiresUs = nowUs + leaseFor(registry, message, authority);
   Object.assign(known, { authority, version: versionOf(message), locator: remote, weight, priority, expiresUs });
+  if (moved) place(registry, known);
   if (changed || !target) install(registry, known);
   else if (moved) target.locator = remote;
   setExpiring(registry.registrations, key, known, expiresUs);
@@ -403,7 +404,7 @@ function forget(registry: Registry, key: string, registration: Registration, now
   const { prefix, protocol, instance, locator, version, authority } = registration;
   removeTarget(registry.options.table, prefix, 'registered', instance, protocol);
   removeClaim(registry.labels, registration);
-  countSender(registry, locator, -1);
+  displace(registry, registration);
   bury(registry, tombstoneKey(key, authority?.signer, locator), version, nowUs);
 }
 
@@ -418,6 +419,28 @@ function count({ counters }: Registry, reason: Reason): Reason {
   counters.refused++;
   counters.refusedBy[name] = (counters.refusedBy[name] ?? 0) + 1;
   return reason;
+}
+
+/** Counts and indexes a registration by where it is. */
+function place(registry: Registry, registration: Registration): void {
+  const key = formatLocator(registration.locator);
+  countSender(registry, registration.locator, 1);
+  const there = registry.perLocator.get(key);
+  if (there === undefined) registry.perLocator.set(key, new Set([registration]));
+  else there.add(registration);
+}
+
+function displace(registry: Registry, registration: Registration): void {
+  const key = formatLocator(registration.locator);
+  countSender(registry, registration.locator, -1);
+  const there = registry.perLocator.get(key);
+  there?.delete(registration);
+  if (there?.size === 0) registry.perLocator.delete(key);
+}
+
+/** A copy: they may be removed meanwhile. */
+function registrationsAt(registry: Registry, locatorText: string): Registration[] {
+  return [...(registry.perLocator.get(locatorText) ?? [])];
 }
 
 function countSender(registry: Registry, locator: Locator, change: 1 | -1): void {

@@ -5,6 +5,7 @@
 
 import { strict as assert } from 'node:assert';
 import {
+  formatLocator,
   formatPrefix,
   formatServiceId,
   isPrivate,
@@ -19,6 +20,7 @@ import {
   createControlMessage,
   createRegistry,
   expireRegistry,
+  handleHeartbeat,
   handleRegister,
   handleUnregister,
   listRegistry,
@@ -156,14 +158,27 @@ function say(world: World, type: MessageType): void {
 function sayRaw(world: World): void {
   const bytes = take(operations, u8(operations));
   if (parseControl(bytes, 0, bytes.length, message) !== Reason.OK) return;
-  if (message.type !== MessageType.REGISTER && message.type !== MessageType.UNREGISTER) return;
   const remote = oneOf(operations, senders);
+  if (message.type === MessageType.HEARTBEAT) return beat(world, remote);
+  if (message.type !== MessageType.REGISTER && message.type !== MessageType.UNREGISTER) return;
   const { type, proof } = message;
   if (u8(operations) & 1) {
     const nonce = nonceFor(world, remote);
     Object.assign(message, { type, proof, nonce });
   }
   apply(world, message, remote);
+}
+
+/** A stack that has registrations says that it is there; it may fall silent at the next pause. */
+function beat(world: World, remote: Locator): void {
+  const { registry, nowUs } = world;
+  const { boot, intervalMs } = message;
+  const nonce = u8(operations) & 1 ? nonceFor(world, remote) : message.nonce;
+  Object.assign(message, { type: MessageType.HEARTBEAT, boot, intervalMs, nonce });
+  handleHeartbeat(registry, message, remote, nowUs, reply);
+  assert.equal(reply.type, MessageType.HEARTBEAT_ANSWER);
+  if (reply.reason === Reason.OK) assert.equal(reply.held, registry.perLocator.get(formatLocator(remote))?.size ?? 0);
+  else assert.equal(reply.reason, Reason.NONCE_REQUIRED);
 }
 
 function pause(world: World): void {
@@ -251,6 +266,13 @@ function check({ registry, said, nowUs }: World): void {
   let counted = 0;
   for (const count of perSender.values()) counted += count;
   assert.equal(counted, live.length);
+  let placed = 0;
+  for (const [key, there] of registry.perLocator) {
+    placed += there.size;
+    for (const { locator } of there) assert.equal(formatLocator(locator), key);
+  }
+  assert.equal(placed, live.length);
+  assert.ok(registry.presences.present.slots.size <= senders.length, 'only who can register is waited for');
   let targets = 0;
   for (const rule of table.rules) targets += rule?.targets.length ?? 0;
   assert.equal(targets, live.length);

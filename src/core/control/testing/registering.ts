@@ -35,7 +35,14 @@ import {
   signControl,
 } from '../messages.ts';
 import { nonceFor } from '../nonce.ts';
-import { createRegistry, handleRegister, handleUnregister, type Registry, type RegistryOptions } from '../registry.ts';
+import {
+  createRegistry,
+  handleHeartbeat,
+  handleRegister,
+  handleUnregister,
+  type Registry,
+  type RegistryOptions,
+} from '../registry.ts';
 
 export const tcp = 6;
 export const second = 1_000_000;
@@ -138,7 +145,7 @@ export function messageOf(type: MessageType, said: Said, nonce: Uint8Array): Con
   return message;
 }
 
-/** REGISTER or UNREGISTER that comes from `from` over the wire: the answer. */
+/** REGISTER, UNREGISTER or HEARTBEAT that comes from `from` over the wire: the answer. */
 export function deliver(registry: Registry, nowUs: number, sent: ControlMessage, from: Locator): ControlMessage {
   const reply = deliverBytes(registry, nowUs, bytesOf(sent), from);
   if (typeof reply === 'number') throw new Error(`the message does not survive the wire: ${reasonName(reply)}`);
@@ -161,10 +168,15 @@ export function deliverBytes(
   const verdict = parseControl(bytes, 0, bytes.length, message);
   if (verdict !== Reason.OK) return verdict;
   const reply = createControlMessage();
-  const handle = message.type === MessageType.REGISTER ? handleRegister : handleUnregister;
+  const handle = handlers[message.type] ?? handleUnregister;
   handle(registry, message, from, nowUs, reply);
   return reply;
 }
+
+const handlers: Partial<Record<MessageType, typeof handleRegister>> = {
+  [MessageType.REGISTER]: handleRegister,
+  [MessageType.HEARTBEAT]: handleHeartbeat,
+};
 
 export function register(registry: Registry, nowUs: number, said: Said, from = at(1)): ControlMessage {
   const nonce = said.nonce ?? nonceFor(registry.nonces, from, nowUs);

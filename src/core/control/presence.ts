@@ -1,0 +1,90 @@
+// Who is there, by heartbeats (docs/protocol-control.md, "Heartbeats"): a stack that has sent one is expected to go on, and
+// after three intervals of silence its registrations go, long before their leases end. Kept by locator, which the nonce has
+// proven: an instance id is public, and whoever claimed one could keep the dead alive. A stack that never sent a heartbeat
+// has its leases. What is known of a stack also serves those who hold a flow to it and hear nothing (LIVENESS-QUERY).
+
+import { formatLocator, type Locator } from '../base/index.ts';
+import {
+  createExpiringMap,
+  deleteExpiring,
+  type ExpiringMap,
+  getExpiring,
+  nextExpiryUs,
+  setExpiring,
+  takeExpired,
+} from '../tables/index.ts';
+import { PeerState } from './messages.ts';
+
+interface Presence {
+  readonly heardUs: number;
+  readonly intervalUs: number;
+}
+
+export interface Presences {
+  /** By locator in text; lapses after three intervals. */
+  readonly present: ExpiringMap<string, Presence>;
+  /** When those that fell silent were heard last. */
+  readonly departed: ExpiringMap<string, number>;
+}
+
+const intervalsOfSilence = 3;
+/** So many make a stack suspect: who asks has heard nothing of it either. */
+const intervalsOfDoubt = 2.5;
+const leastIntervalUs = 100_000;
+const longestIntervalUs = 60_000_000;
+const departedUs = 60_000_000;
+
+export function createPresences(capacity: number): Presences {
+  return { present: createExpiringMap(capacity, 'evict'), departed: createExpiringMap(capacity, 'evict') };
+}
+
+/** The stack there is alive, and will say so again in `intervalMs`. */
+export function notePresence(
+  { present, departed }: Presences,
+  remote: Locator,
+  intervalMs: number,
+  nowUs: number,
+): void {
+  const key = formatLocator(remote);
+  const intervalUs = Math.max(leastIntervalUs, Math.min(longestIntervalUs, intervalMs * 1000));
+  deleteExpiring(departed, key);
+  setExpiring(present, key, { heardUs: nowUs, intervalUs }, nowUs + intervalsOfSilence * intervalUs);
+}
+
+/** The locator, in text, of a stack that has been silent for too long; call until undefined. */
+export function takeSilent({ present, departed }: Presences, nowUs: number): string | undefined {
+  while (takeExpired(departed, nowUs));
+  const silent = takeExpired(present, nowUs);
+  if (silent === undefined) return undefined;
+  setExpiring(departed, silent.key, silent.value.heardUs, nowUs + departedUs);
+  return silent.key;
+}
+
+export function presencesDeadlineUs({ present }: Presences): number {
+  return nextExpiryUs(present);
+}
+
+/** Since the last heartbeat from there; null if none is expected. */
+export function silentMs({ present }: Presences, locator: Locator, nowUs: number): number | null {
+  const presence = getExpiring(present, formatLocator(locator), nowUs);
+  return presence === undefined ? null : Math.round((nowUs - presence.heardUs) / 1000);
+}
+
+export interface PeerWord {
+  readonly state: number;
+  /** Since it was heard; 0 if it is unknown. */
+  readonly silentMs: number;
+}
+
+/** What is known of the stack that is seen at one of `locators`. */
+export function wordAbout(presences: Presences, locators: readonly Locator[], nowUs: number): PeerWord {
+  for (const locator of locators) {
+    const key = formatLocator(locator);
+    const presence = getExpiring(presences.present, key, nowUs);
+    const heardUs = presence?.heardUs ?? getExpiring(presences.departed, key, nowUs);
+    if (heardUs === undefined) continue;
+    const gone = presence === undefined || nowUs - heardUs >= intervalsOfDoubt * presence.intervalUs;
+    return { state: gone ? PeerState.GONE : PeerState.ALIVE, silentMs: Math.round((nowUs - heardUs) / 1000) };
+  }
+  return { state: PeerState.UNKNOWN, silentMs: 0 };
+}
