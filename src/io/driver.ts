@@ -12,6 +12,7 @@ import { coalesce, isJoinable } from './coalesce.ts';
 import { isUsable, type UsableAddress, usableAddresses } from './interfaces.ts';
 import { Links, type OpenLinkReport } from './links.ts';
 import { Multicast, type MulticastReport } from './multicast.ts';
+import { PeerProbe } from './peer-probe.ts';
 import { createPrimitives } from './primitives.ts';
 import { serveStatus } from './status.ts';
 import { type LinkCounters, type LinkOptions, type LinkReport, safePacketBytes, type UdpLink } from './udp-link.ts';
@@ -103,6 +104,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
   readonly #listeners = new Map<SocketId, Listener>();
   readonly #referenced = new Set<SocketId>();
   readonly #multicast: Multicast | undefined;
+  readonly #peerProbe = new PeerProbe((remote) => this.handle({ kind: 'unreachable', remote }));
   readonly #addresses: AddressWatch;
   /** What of this machine can be used since the last change. */
   #usable: readonly UsableAddress[] = [];
@@ -234,6 +236,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     this.#addresses.close();
     this.#stopStatus?.();
     this.#multicast?.close();
+    this.#peerProbe.close();
     await this.#links.closeAll();
   }
 
@@ -321,6 +324,8 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
         } else if (kind === 'transmit') {
           transmits++;
           this.#transmit();
+        } else if (kind === 'probe') {
+          this.#peerProbe.probe(this.#output.remote);
         } else {
           idle = true;
           break;

@@ -8,7 +8,7 @@ import { type Locator, sameLocator } from '../core/base/index.ts';
 import type { Driver, Event, Input, Output, OutputKind, SocketId } from '../core/stack/index.ts';
 import { cancel, schedule, type Timer } from './clock.ts';
 import type { Packet } from './link.ts';
-import { detachStation, type Network, type Station, send } from './network.ts';
+import { detachStation, type Network, probePort, type Station, send } from './network.ts';
 
 /** What the driver needs of a stack. */
 export interface DrivenStack {
@@ -24,8 +24,8 @@ export interface SimDriver extends Driver {
   readonly counters: DriverCounters;
   /** To be called by the station. */
   receive(packet: Packet): void;
-  /** Detaches without telling the stack or the peers: a crash. */
-  kill(): void;
+  /** Detaches without telling the stack or the peers: a crash. `refuses`: of the process only, its machine answers probes. */
+  kill(refuses?: boolean): void;
 }
 
 export interface DriverCounters {
@@ -122,9 +122,9 @@ function expose(state: State): SimDriver {
     ref() {},
     unref() {},
     receive: (packet) => receive(state, packet),
-    kill: () => kill(state),
+    kill: (refuses = false) => kill(state, refuses),
     close() {
-      kill(state);
+      kill(state, false);
       return Promise.resolve();
     },
   };
@@ -163,6 +163,7 @@ function poll(state: State): void {
       return;
     }
     if (kind === 'transmit') transmit(state);
+    else if (kind === 'probe') probe(state);
     else dispatch(state, output.event);
     if (!state.alive) return;
   }
@@ -177,6 +178,11 @@ function transmit(state: State): void {
     const packet = batch.buffer.subarray(offset, Math.min(offset + size, batch.bytes));
     send(state.network, state.station, remote, packet, link);
   }
+}
+
+function probe(state: State): void {
+  const { remote, link } = state.output;
+  probePort(state.network, state.station, remote, link, () => handle(state, { kind: 'unreachable', remote }));
 }
 
 function dispatch(state: State, event: Event): void {
@@ -248,10 +254,10 @@ function flush(state: State): void {
   handle(state, { kind: 'packets', buffer: joined.buffer, bytes, remote: joined.remote, link: joined.link });
 }
 
-function kill(state: State): void {
+function kill(state: State, refuses: boolean): void {
   const { clock } = state.network;
   state.alive = false;
   state.listeners.clear();
   for (const timer of [state.pump, state.tick, state.joined.flush]) if (timer !== undefined) cancel(clock, timer);
-  detachStation(state.network, state.station);
+  detachStation(state.network, state.station, refuses);
 }

@@ -31,6 +31,7 @@ export {
   type Network,
   type Observer,
   pathBetween,
+  probePort,
   rebind,
   type Station,
   send,

@@ -2,7 +2,8 @@
 // packets, not stacks. A locator belongs to whoever is seen under it when the packet arrives: after a NAT rebinding or a
 // move, packets to the old one reach nobody. Multicast reaches the stations of the sender's segment, each over its path.
 // A path that nobody laid is one link made by the network's defaults. An attacker sits on a path as its tap, or sends
-// under addresses that are not its own (`inject`).
+// under addresses that are not its own (`inject`). A probe of a port goes the same ways as packets do; the machine of a
+// station that died may go on to answer it, as a kernel does whose process was killed.
 
 import {
   formatLocator,
@@ -44,6 +45,8 @@ export interface Network {
   readonly stations: Map<string, Station>;
   /** By text of the locator seen. */
   readonly seen: Map<string, Station>;
+  /** Stations that are gone, by text of the locator, whose machines say so when they are asked. */
+  readonly refusing: Map<string, Station>;
   /** By `from>to`, station names. */
   readonly paths: Map<string, readonly Link[]>;
   /** The same by `from>to`, locators: where a station has several ways. */
@@ -61,6 +64,7 @@ export function createNetwork(clock: Clock, seed: number, defaults: Partial<Link
     defaults,
     stations: new Map(),
     seen: new Map(),
+    refusing: new Map(),
     paths: new Map(),
     ways: new Map(),
     taps: new Map(),
@@ -80,10 +84,35 @@ export function attachStation(network: Network, station: Station): void {
   appear(network, station);
 }
 
-/** The station is gone, as after kill -9: packets to it reach nobody. */
-export function detachStation(network: Network, station: Station): void {
+/** The station is gone: packets to it reach nobody. `refuses`: its machine lives on, as after kill -9, and says so. */
+export function detachStation(network: Network, station: Station, refuses = false): void {
   network.stations.delete(station.name);
   forget(network, station);
+  if (refuses) for (const locator of locatorsOf(station)) network.refusing.set(formatLocator(locator), station);
+}
+
+/** From another port of `from`'s machine: `refused` is called if the machine at `remote` answers that nobody listens there. */
+export function probePort(network: Network, from: Station, remote: Locator, link: number, refused: () => void): void {
+  const text = formatLocator(remote);
+  const to = network.seen.get(text) ?? network.refusing.get(text);
+  const source = sourceOf(from, remote, link);
+  if (to === undefined || source === undefined || to === from) return;
+  const question: Packet = { source, destination: remote, bytes: noise };
+  const answer: Packet = { source: remote, destination: source, bytes: icmp };
+  travel(network, from, to, question, 0, () => {
+    if (network.refusing.get(text) === to) travel(network, to, from, answer, 0, refused);
+  });
+}
+
+const noise = new Uint8Array(1);
+/** As large as such a message is. */
+const icmp = new Uint8Array(36);
+
+/** The way of a packet that no station receives. */
+function travel(network: Network, from: Station, to: Station, packet: Packet, index: number, arrive: () => void): void {
+  const link = pathOf(network, from, to, packet)[index];
+  if (link === undefined) arrive();
+  else carry(link, network.clock, packet, () => travel(network, from, to, packet, index + 1, arrive));
 }
 
 /** New locators; under way packets to the old ones reach nobody. */
@@ -166,8 +195,7 @@ function sendTo(
   multicast = false,
 ): void {
   const to = network.seen.get(formatLocator(destination));
-  const { length } = destination.address;
-  const source = link === 0 ? from.seenAs.find(({ address }) => address.length === length) : from.links?.get(link);
+  const source = sourceOf(from, destination, link);
   if (to === undefined || source === undefined) {
     network.unreachable++;
     observe(network, 'unreachable', from.name, to?.name ?? '?', { source: source ?? noLocator, destination, bytes });
@@ -178,6 +206,10 @@ function sendTo(
   const { clock } = network;
   if (to === from) schedule(clock, clock.nowUs, () => arrive(network, from, packet));
   else for (const goesOn of tapped(network, from, to, packet)) hop(network, from, to, goesOn, 0, clock.nowUs);
+}
+
+function sourceOf(from: Station, { address: { length } }: Locator, link: number): Locator | undefined {
+  return link === 0 ? from.seenAs.find(({ address }) => address.length === length) : from.links?.get(link);
 }
 
 function tapped(network: Network, from: Station, to: Station, packet: Packet): readonly Packet[] {
@@ -216,7 +248,10 @@ function observe(network: Network, verdict: Verdict, from: string, to: string, p
 }
 
 function appear(network: Network, station: Station): void {
-  for (const locator of locatorsOf(station)) network.seen.set(formatLocator(locator), station);
+  for (const locator of locatorsOf(station)) {
+    network.seen.set(formatLocator(locator), station);
+    network.refusing.delete(formatLocator(locator));
+  }
 }
 
 function locatorsOf({ seenAs, links }: Station): Locator[] {

@@ -67,6 +67,8 @@ const established = new Map<number, Row>([
     Reason.MISBEHAVING,
     { code: 'EPROTO', why: 'the other end acknowledges data that was never sent to it', retryable: false },
   ],
+  [Reason.PEER_LOST, { code: 'ECONNRESET', why: 'the other end died or was cut off', retryable: true, next: list }],
+  [Reason.SHED, { code: 'ECONNRESET', why: 'the instance sends its clients elsewhere', retryable: true }],
   [Reason.LIMIT, { code: 'ENOBUFS', why: 'this process has no room for more', retryable: true }],
   [Reason.QUEUE_FULL, { code: 'ENOBUFS', why: 'the queue is full', retryable: true }],
   [

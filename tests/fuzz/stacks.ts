@@ -172,7 +172,7 @@ function pump(stacks: Stacks, host: Host): void {
       return;
     }
     if (kind === 'transmit') transmit(stacks, host);
-    else dispatch(stacks, host, output.event);
+    else if (kind === 'event') dispatch(stacks, host, output.event);
   }
   assert.fail(`the ${host.name} does not come to rest`);
 }

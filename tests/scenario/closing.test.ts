@@ -144,13 +144,14 @@ test('closing: data for an end that was told of its peer is never cut short', ()
   assertNoFlows(run.world);
 });
 
-test('closing: a peer that vanishes is noticed by keep-alive, and by whoever still sends', () => {
+test('closing: a peer that vanishes, and the router with it, is noticed by keep-alive, and by whoever still sends', () => {
   for (const upBytes of [1_000, 50_000_000]) {
     const [clientScript, serverScript] = scriptsFor(upBytes, 0);
     const waiting = { endWhen: 'peer-ended' } as const;
     const run = open({ ...clientScript, ...waiting }, { ...serverScript, ...waiting });
     runFor(run.world, 300_000);
     run.world.server.driver.kill();
+    run.world.router.driver.kill();
     assert.ok(
       runFor(run.world, 3_600_000_000, () => allClosed(run.client)),
       `${upBytes}`,

@@ -19,6 +19,7 @@ const timeWaitUs = 2_000_000;
 /** RSTs that one aborted flow sends at most. */
 const maxResets = 16;
 const resetMemoryUs = 5_000_000;
+const lostMemoryUs = 60_000_000;
 
 /** The application ended its side. */
 export function endLocal(stack: StackState, connection: Connection): void {
@@ -108,17 +109,17 @@ export function abort(stack: StackState, connection: Connection, reason: Reason,
   // Whoever gives up is told of no end: what came before it has just been thrown away.
   connection.endTold = true;
   if (opened) sendToPeer(stack, buildConnectionReset(stack, connection, reason), connection);
-  if (connection.state !== 'TIME-WAIT' && connection.state !== 'CLOSED') keepForResets(stack, connection);
+  if (connection.state !== 'TIME-WAIT' && connection.state !== 'CLOSED') keepForResets(stack, connection, reason);
   conclude(stack, connection, reason, detail);
   deliver(stack, connection);
 }
 
-/** A flow just aborted answers what still arrives for it with RST, for a while. */
-function keepForResets(stack: StackState, connection: Connection): void {
+/** A flow just aborted answers what still arrives for it with RST, for a while; a peer that was only slow comes late. */
+function keepForResets(stack: StackState, connection: Connection, reason: Reason): void {
   connection.state = 'TIME-WAIT';
   connection.controlTries = 0;
   connection.controlPacket = undefined;
-  connection.controlDeadlineUs = stack.nowUs + resetMemoryUs;
+  connection.controlDeadlineUs = stack.nowUs + (reason === Reason.PEER_LOST ? lostMemoryUs : resetMemoryUs);
   releaseTransport(connection);
   arm(stack, connection);
 }

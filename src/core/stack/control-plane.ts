@@ -2,7 +2,7 @@
 // their outcomes do to this stack. Every message is an unbound datagram to the well-known control name. A router that
 // is found replaces ad hoc discovery: the default rule leads to it, and names found ad hoc are forgotten.
 
-import { type Locator, Reason, type ServiceId } from '../base/index.ts';
+import { type Locator, Reason, type ServiceId, sameBytes } from '../base/index.ts';
 import {
   AdvertFlag,
   type ControlMessage,
@@ -10,25 +10,31 @@ import {
   discoveryDeadlineUs,
   expireRegistry,
   handleAdvert,
+  handleHeartbeat,
+  handleHeartbeatAnswer,
   handleOffer,
   handleRegister,
   handleRegistrarReply,
   handleUnregister,
   handleWithdraw,
+  heartbeatDeadlineUs,
   MessageType,
   offerFor,
   parseControl,
   pollDiscovery,
+  pollHeartbeat,
   pollRegistrar,
   pollRouterSearch,
   registrarDeadlineUs,
   registryDeadlineUs,
   routerSearchDeadlineUs,
   setRegistrarRouter,
+  wordAbout,
 } from '../control/index.ts';
 import { lookupLocal } from '../tables/index.ts';
 import { answerControlMessage, sendControlMessage, solicit } from './control-egress.ts';
 import { releaseHeld } from './datagrams.ts';
+import { takeRouterWord } from './liveness.ts';
 import { announceDeadlineUs, handleRegistrarEvent, pollAnnouncements } from './names.ts';
 import { resumeOpening } from './open.ts';
 import { isLearning, setDefaultRoute, suspectRouter } from './route.ts';
@@ -61,10 +67,17 @@ export function handleControlMessage(
       return handleWithdraw(stack.discovery, message, senderOf(message, remote)) ? Reason.OK : Reason.STALE;
     case MessageType.REGISTER:
     case MessageType.UNREGISTER:
+    case MessageType.HEARTBEAT:
       return answerRegistration(stack, message, remote);
     case MessageType.REGISTERED:
     case MessageType.UNREGISTERED:
       return takeRegistrarReply(stack, message);
+    case MessageType.HEARTBEAT_ANSWER:
+      return handleHeartbeatAnswer(stack.heartbeat, stack.registrar, message, stack.nowUs);
+    case MessageType.LIVENESS_QUERY:
+      return answerInquiry(stack, message, remote);
+    case MessageType.LIVENESS_ANSWER:
+      return takeRouterWord(stack, message);
     default:
       return Reason.BAD_MESSAGE;
   }
@@ -131,9 +144,23 @@ function endSearch(stack: StackState, service: ServiceId, protocol: number, foun
 function answerRegistration(stack: StackState, message: ControlMessage, remote: Locator): Reason {
   const { registry, work, nowUs } = stack;
   if (registry === undefined) return Reason.NOT_OURS;
-  if (message.type === MessageType.REGISTER) handleRegister(registry, message, remote, nowUs, work.answer);
+  if (message.type === MessageType.HEARTBEAT) handleHeartbeat(registry, message, remote, nowUs, work.answer);
+  else if (message.type === MessageType.REGISTER) handleRegister(registry, message, remote, nowUs, work.answer);
   else handleUnregister(registry, message, remote, nowUs, work.answer);
   answerControlMessage(stack, work.answer, remote);
+  return Reason.OK;
+}
+
+/** A stack on this machine may have been seen under its address or as loopback. */
+function answerInquiry(stack: StackState, { transaction, observed }: ControlMessage, remote: Locator): Reason {
+  const { registry, work, locals } = stack;
+  if (registry === undefined) return Reason.NOT_OURS;
+  const ours = locals.some(({ address }) => sameBytes(address, observed.address));
+  const aliases = ours ? locals.map(({ address }) => ({ address, port: observed.port })) : [];
+  const { state, silentMs } = wordAbout(registry.presences, [observed, ...aliases], stack.nowUs);
+  const { answer } = work;
+  Object.assign(answer, { type: MessageType.LIVENESS_ANSWER, transaction, peerState: state, intervalMs: silentMs });
+  answerControlMessage(stack, answer, remote);
   return Reason.OK;
 }
 
@@ -153,6 +180,8 @@ export function pollControlPlane(stack: StackState): void {
   const { registrar, work, nowUs, search, registry } = stack;
   while (pollRegistrar(registrar, nowUs, work.message))
     if (registrar.router !== undefined) sendControlMessage(stack, work.message, registrar.router);
+  while (pollHeartbeat(stack.heartbeat, registrar, nowUs, work.message))
+    if (registrar.router !== undefined) sendControlMessage(stack, work.message, registrar.router);
   if (registrar.routerLost) suspectRouter(stack);
   while (search !== undefined && pollRouterSearch(search, nowUs, work.message)) solicit(stack, work.message);
   for (;;) {
@@ -169,6 +198,7 @@ export function pollControlPlane(stack: StackState): void {
 function deadlineUs(stack: StackState): number {
   return Math.min(
     registrarDeadlineUs(stack.registrar),
+    heartbeatDeadlineUs(stack.heartbeat, stack.registrar),
     discoveryDeadlineUs(stack.discovery),
     announceDeadlineUs(stack),
     stack.search === undefined ? Number.POSITIVE_INFINITY : routerSearchDeadlineUs(stack.search),

@@ -1,5 +1,5 @@
-// Egress: `poll` answers one output at a time, in this order: packets of SAL itself, events, then the streams that are in
-// line, one batch each in turn. Events go before streams so that what the application writes in answer leaves with the
+// Egress: `poll` answers one output at a time, in this order: packets of SAL itself, events, probes of hosts, then the
+// streams that are in line, one batch each in turn. Events go before streams so that what the application writes in answer leaves with the
 // acknowledgement. A stream's segments are written straight into the caller's send buffer; those that the transport wants
 // to be trusted get a tag; all do until the peer knows that the opening is complete, with the ACK of the opening, and while
 // somebody forges data for the peer.
@@ -52,6 +52,12 @@ export function poll(stack: StackState, output: Output): OutputKind {
     noteDispatched(stack, event);
     output.event = event;
     return 'event';
+  }
+  const question = shift(stack.hostProbes);
+  if (question !== undefined) {
+    output.remote = question.remote;
+    output.link = question.link;
+    return 'probe';
   }
   if (pollStreams(stack, output)) return 'transmit';
   output.deadlineUs = Math.min(nextDeadlineUs(stack.timers), stack.controlPlaneUs, stack.pressureUs);

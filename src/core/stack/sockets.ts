@@ -24,6 +24,7 @@ import {
 import { forgetAssociation } from './association-table.ts';
 import type { Opening } from './half-open.ts';
 import { uncountPeer } from './limits.ts';
+import { createLiveness, expectPeer } from './owed.ts';
 import { synBytes, taggedHeaderBytes } from './packets.ts';
 import { push } from './queue.ts';
 import { leaveRendezvous } from './rendezvous.ts';
@@ -184,6 +185,8 @@ export function makeConnection(
     distrustUntilUs: 0,
     tagAllUntilUs: 0,
     peerAddress: undefined,
+    liveness: createLiveness(),
+    awaitsReply: false,
     ready: false,
     touched: false,
     packetsIn: 0,
@@ -293,12 +296,14 @@ export function timerHandle(stack: StackState, connection: Connection): number {
   return (connection.localFlow.lo & stack.flows.indexMask) >>> 0;
 }
 
-/** One deadline per connection: the transport's or a control packet's, whichever is first. */
+/** One deadline per connection: the transport's, a control packet's or that of what the peer owes, whichever is first. */
 export function arm(stack: StackState, connection: Connection): void {
   const transportUs = connection.tcb === undefined ? Number.POSITIVE_INFINITY : nextDeadlineUs(connection.tcb);
-  const { controlDeadlineUs, recordDeadlineUs, shedDeadlineUs, migration } = connection;
+  expectPeer(connection, stack.nowUs);
+  const { controlDeadlineUs, recordDeadlineUs, shedDeadlineUs, migration, liveness } = connection;
   const movesUs = migration === undefined ? Number.POSITIVE_INFINITY : Math.min(migration.dueUs, migration.askUs);
-  const deadlineUs = Math.min(transportUs, controlDeadlineUs, recordDeadlineUs, shedDeadlineUs, movesUs);
+  const streamUs = Math.min(transportUs, recordDeadlineUs, liveness.dueUs);
+  const deadlineUs = Math.min(streamUs, controlDeadlineUs, shedDeadlineUs, movesUs);
   schedule(stack.timers, timerHandle(stack, connection), deadlineUs);
 }
 
@@ -360,6 +365,7 @@ export function releaseTransport(connection: Connection): void {
   connection.writer = undefined;
   connection.reader = undefined;
   connection.recordDeadlineUs = Number.POSITIVE_INFINITY;
+  connection.liveness.dueUs = Number.POSITIVE_INFINITY;
 }
 
 /** Frees the flowID: packets that name it are strangers from now on. */

@@ -5,6 +5,7 @@ import { Reason, randomId } from '../base/index.ts';
 import {
   bootNow,
   createDiscovery,
+  createHeartbeat,
   createRegistrar,
   createRegistry,
   createRouterSearch,
@@ -30,7 +31,7 @@ import {
   nextDeadlineUs,
   popExpired,
 } from '../tables/index.ts';
-import { createBlockPool } from '../transport/index.ts';
+import { createBlockPool, nextDeadlineUs as transportDeadlineUs } from '../transport/index.ts';
 import { retrySynAck } from './accept.ts';
 import { followAddresses } from './addresses.ts';
 import { createAssociations } from './association-table.ts';
@@ -41,6 +42,7 @@ import { createCounters } from './counters.ts';
 import { sendDatagram } from './datagrams.ts';
 import { hasDirectory, inspect, type StackInfo, usesLink } from './inspect.ts';
 import { defaultLimits } from './limits.ts';
+import { checkLiveness, handleUnreachable } from './liveness.ts';
 import { migrate, pollMoves } from './migrate.ts';
 import { announceAll, closeBinding, listen, openDatagramSocket, renewRegistration } from './names.ts';
 import { connect, retrySyn } from './open.ts';
@@ -56,6 +58,8 @@ import type { Connection, StackState } from './state.ts';
 import { discardRecord, handleStreamTimeout, tooBig, write } from './stream.ts';
 import { type Input, type Output, type OutputKind, Protocol, type StackOptions } from './types.ts';
 import { createWorkspace } from './workspace.ts';
+
+const defaultHeartbeatUs = 1_000_000;
 
 export interface Stack {
   /** What the input asked to know: a SocketId, bytes taken, or 0. */
@@ -125,6 +129,7 @@ function createState(options: StackOptions): StackState {
     starved: new Set(),
     pressureUs: Number.POSITIVE_INFINITY,
     registrar: createRegistrar({ instance, boot, leaseUs: options.leaseUs, primitives }),
+    heartbeat: createHeartbeat(options.heartbeatUs ?? defaultHeartbeatUs),
     registry: options.controller
       ? createRegistry({
           primitives,
@@ -168,6 +173,10 @@ function createState(options: StackOptions): StackState {
     lower: createFlowLower(),
     events: createQueue(),
     outbox: createQueue(),
+    hostProbes: createQueue(),
+    asked: createExpiringMap(1024, 'evict'),
+    inquiries: createExpiringMap(1024, 'evict'),
+    unreachable: createExpiringMap(1024, 'evict'),
     ready: createQueue(),
     touched: [],
     counters: createCounters(),
@@ -207,6 +216,9 @@ function dispatch(stack: StackState, input: Input): number {
       return migrate(stack, input);
     case 'rule':
       return changeRule(stack, input);
+    case 'unreachable':
+      handleUnreachable(stack, input.remote);
+      return 0;
     case 'too-big':
       tooBig(stack, input.remote, input.packetBytes);
       return 0;
@@ -287,14 +299,21 @@ function handleTick(stack: StackState): void {
   }
 }
 
-/** A flow's deadline: the control packet's, the transport's, or both. */
+/** A flow's deadline: the control packet's, the transport's, that of what its peer owes, or several. */
 function handleTimer(stack: StackState, connection: Connection): void {
+  const due = isStreamDue(stack, connection);
   if (connection.controlDeadlineUs <= stack.nowUs) handleControlTimer(stack, connection);
+  if (connection.liveness.dueUs <= stack.nowUs) checkLiveness(stack, connection);
   if (connection.recordDeadlineUs <= stack.nowUs) discardRecord(stack, connection);
   if (connection.shedDeadlineUs <= stack.nowUs) retryShed(stack, connection);
   pollMoves(stack, connection);
-  if (connection.state === 'ESTABLISHED' || connection.state === 'FIN-SENT') handleStreamTimeout(stack, connection);
+  if (due && (connection.state === 'ESTABLISHED' || connection.state === 'FIN-SENT'))
+    handleStreamTimeout(stack, connection);
   if (connection.state !== 'CLOSED') arm(stack, connection);
+}
+
+function isStreamDue({ nowUs }: StackState, { tcb, recordDeadlineUs }: Connection): boolean {
+  return tcb !== undefined && Math.min(recordDeadlineUs, transportDeadlineUs(tcb)) <= nowUs;
 }
 
 function handleControlTimer(stack: StackState, connection: Connection): void {

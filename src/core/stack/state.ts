@@ -3,7 +3,7 @@
 // finds nothing and does nothing.
 
 import type { FlowId, Locator, Prefix, Random, Reason, ServiceId } from '../base/index.ts';
-import type { Discovery, Registrar, Registry, RouterSearch } from '../control/index.ts';
+import type { Discovery, Heartbeat, Registrar, Registry, RouterSearch } from '../control/index.ts';
 import type {
   CookieSecret,
   CredentialCache,
@@ -21,6 +21,7 @@ import type { BlockPool, Tcb } from '../transport/index.ts';
 import type { Association, Associations } from './association-table.ts';
 import type { Counters } from './counters.ts';
 import type { Moves } from './moves.ts';
+import type { Liveness } from './owed.ts';
 import type { FlowLower } from './poll.ts';
 import type { Queue } from './queue.ts';
 import type { Search } from './search.ts';
@@ -267,6 +268,9 @@ export interface Connection {
   tagAllUntilUs: number;
   /** Counted under this address (`flowsPerPeer`); undefined: not counted. */
   peerAddress: string | undefined;
+  /** What is known of whether the peer is still there. The application wrote last, and nothing has come since. */
+  readonly liveness: Liveness;
+  awaitsReply: boolean;
   /** In the ready queue; in the list of flows touched by the batch under way. */
   ready: boolean;
   touched: boolean;
@@ -282,6 +286,12 @@ export type Flow = Connection | HalfOpen;
 /** What holds a name and takes SYNs for it. */
 export type Binding = Listener | DatagramSocket;
 export type Socket = Binding | Connection;
+
+/** Whether a program has the port at `remote` is to be found out by the driver. */
+export interface HostProbe {
+  readonly remote: Locator;
+  readonly link: number;
+}
 
 export interface OutgoingPacket {
   readonly bytes: Uint8Array;
@@ -315,6 +325,7 @@ export interface StackState {
   pressureUs: number;
 
   readonly registrar: Registrar;
+  readonly heartbeat: Heartbeat;
   readonly registry: Registry | undefined;
   /** Until then a name that the registry does not know may only not have registered again yet. */
   learningUntilUs: number;
@@ -361,6 +372,12 @@ export interface StackState {
   readonly lower: FlowLower;
   readonly events: Queue<Event>;
   readonly outbox: Queue<OutgoingPacket>;
+  readonly hostProbes: Queue<HostProbe>;
+  /** Hosts, and the router about remotes, that were asked a moment ago; questions to the router by transaction. */
+  readonly asked: ExpiringMap<string, true>;
+  readonly inquiries: ExpiringMap<number, Locator>;
+  /** Where nobody listens any more, as its host said at that time. */
+  readonly unreachable: ExpiringMap<string, number>;
   readonly ready: Queue<Connection>;
   readonly touched: Connection[];
   readonly counters: Counters;

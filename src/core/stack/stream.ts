@@ -41,6 +41,7 @@ export function write(stack: StackState, connection: Connection, bytes: Uint8Arr
   const bodyBytes = Math.min(recordBytesFor(tcb.congestion.cwndBytes), Math.max(4096, tcb.maxSndWnd >> 1));
   const taken = writeRecords(writer, bytes, offset, bodyBytes, space, pointSink(stack.work, connection));
   connection.bytesOut += taken;
+  if (taken > 0) connection.awaitsReply = true;
   if (offset + taken < bytes.length) {
     connection.writeBlocked = true;
     awaitSpace(tcb);
@@ -103,7 +104,9 @@ function readRecords(stack: StackState, connection: Connection, tcb: Tcb): void 
     }
     consumeBytes(tcb, stack.nowUs, result.bytes - result.plain.length);
     connection.bytesIn += result.plain.length;
-    if (result.plain.length > 0) keepUnread(stack, connection, result.plain);
+    if (result.plain.length === 0) continue;
+    connection.awaitsReply = false;
+    keepUnread(stack, connection, result.plain);
   }
 }
 

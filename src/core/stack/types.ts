@@ -133,6 +133,8 @@ export type Input =
   | { kind: 'datagram'; socket: SocketId; bytes: Uint8Array; to?: ServiceId; expects?: ServiceId }
   /** Static rules of an operator; answers 1 if there was something to change. */
   | { kind: 'rule'; change: RuleChange }
+  /** A probe that was asked for has found that no program has the port at `remote` (ECONNREFUSED). */
+  | { kind: 'unreachable'; remote: Locator }
   /** The link learned that packets of more than `packetBytes` cannot go to `remote` (EMSGSIZE, ICMP). */
   | { kind: 'too-big'; remote: Locator; packetBytes: number };
 
@@ -192,8 +194,12 @@ export interface Output {
   deadlineUs: number;
 }
 
-/** `transmit`: send `batch` to `remote`. `event`: dispatch `event`. `idle`: nothing left; wait until `deadlineUs`. */
-export type OutputKind = 'transmit' | 'event' | 'idle';
+/**
+ * `transmit`: send `batch` to `remote`. `event`: dispatch `event`. `probe`: find out whether a program has the port at
+ * `remote`, from a socket of its own; `unreachable` is given if not, and nothing otherwise. `idle`: nothing left; wait until
+ * `deadlineUs`.
+ */
+export type OutputKind = 'transmit' | 'event' | 'probe' | 'idle';
 
 /** What strangers and peers may make a stack hold. */
 export interface Limits {
@@ -228,6 +234,8 @@ export interface StackOptions {
   readonly controller: boolean;
   /** Lease asked for (instances) or granted at most (controller). */
   readonly leaseUs: number;
+  /** How often the router hears of an instance whose names it holds; 1 s if absent, 0: never. */
+  readonly heartbeatUs?: number;
   /** Keys of service systems, and of labels that are pinned. */
   readonly trust?: Trust;
   /** Refuse to send data in the clear, whatever an application asks for. */

@@ -14,6 +14,10 @@ export function freeze(tcb: Tcb, nowUs: number): void {
   if (tcb.frozenAtUs < 0) tcb.frozenAtUs = nowUs;
 }
 
+export function isFrozen({ frozenAtUs }: Tcb): boolean {
+  return frozenAtUs >= 0;
+}
+
 export function resume(tcb: Tcb, nowUs: number): void {
   if (tcb.frozenAtUs < 0) return;
   const lostUs = nowUs - tcb.frozenAtUs;

@@ -10,12 +10,12 @@ export {
   type Stretch,
   type TransportState,
 } from './export.ts';
-export { freeze, pathChanged, peerReturned, resume } from './freeze.ts';
+export { freeze, isFrozen, pathChanged, peerReturned, resume } from './freeze.ts';
 export { endBatch, handleSegment } from './ingress.ts';
 export { connect, emitSyn, listen } from './opening.ts';
 export { setOptions, type TcbChanges } from './options.ts';
 export { setPathLimit, tooBig } from './path-mtu.ts';
-export { requestProbe } from './probe.ts';
+export { awaitsPeer, lastHeardUs, movedBytes, noteHeard, requestProbe } from './probe.ts';
 export {
   acceptBytes,
   consumeBytes,

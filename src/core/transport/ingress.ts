@@ -10,6 +10,7 @@ import { blockBytes, missingBlocks, poolLoad, writeBlocks } from './blocks.ts';
 import { enterTimeWait, receivedFin } from './closing.ts';
 import { handleAck } from './delivery.ts';
 import { acknowledgesSyn, establish, handlePassive, handleSynSent } from './opening.ts';
+import { noteHeard } from './probe.ts';
 import { advanceThrough, heldBytes, holdsInterval, insertInterval } from './reassembly.ts';
 import { digestAcks } from './recovery.ts';
 import { signalSpace } from './send.ts';
@@ -94,6 +95,7 @@ function handleSynchronized(
   if (!isAcceptable(tcb, seq, length)) return handleUnacceptable(tcb, nowUs, seq, length, trusted);
   if (flags & TcpFlag.SYN) return refuse(tcb, nowUs, Reason.TCP_FLAG);
   if ((flags & TcpFlag.ACK) === 0) return Reason.BAD_SEGMENT;
+  // The peer is alive: only what it has vouched for says so.
   if (trusted) noteHeard(tcb, nowUs);
   if (trusted) noteTimestamp(tcb, nowUs, seq, length);
   if (tcb.state === 'SYN-RECEIVED') {
@@ -127,12 +129,6 @@ function handleUnacceptable(tcb: Tcb, nowUs: number, seq: number, length: number
   if (length > 0 || (trusted && (fin || seq === left - 1))) tcb.ackNow = true;
   else challenge(tcb, nowUs);
   return length > 0 && end <= left ? Reason.DUPLICATE : Reason.STALE;
-}
-
-/** The peer is alive: only what it has vouched for says so. */
-function noteHeard(tcb: Tcb, nowUs: number): void {
-  tcb.lastReceivedUs = nowUs;
-  tcb.unanswered = 0;
 }
 
 /**

@@ -16,6 +16,27 @@ export function waitsForPeer(tcb: Tcb): boolean {
   return tcb.sndUna < tcb.scoreboard.end || tcb.windowBlocked;
 }
 
+/** Whether something was sent that the peer has yet to answer. */
+export function awaitsPeer(tcb: Tcb): boolean {
+  return undeliveredBytes(tcb) > 0 || waitsForPeer(tcb);
+}
+
+/** When the peer last gave a sign of life that nobody else could give. */
+export function lastHeardUs(tcb: Tcb): number {
+  return tcb.lastReceivedUs;
+}
+
+/** The layer above has such a sign: a record that verified, an answer to its challenge. */
+export function noteHeard(tcb: Tcb, nowUs: number): void {
+  tcb.lastReceivedUs = nowUs;
+  tcb.unanswered = 0;
+}
+
+/** Grows with whatever the two ends get done. */
+export function movedBytes({ counters }: Tcb): number {
+  return counters.bytesAcked + counters.bytesReceived;
+}
+
 export function armProbe(tcb: Tcb, nowUs: number): void {
   const { timers, rtt } = tcb;
   if (!waitsForPeer(tcb)) {

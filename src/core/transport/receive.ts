@@ -6,6 +6,7 @@
 import { updateWindowIfDue } from './ack.ts';
 import { copyBlocks, type Piece, pieceAt, releaseBlocks, truncateBlocks } from './blocks.ts';
 import { receivedFin } from './closing.ts';
+import { noteHeard } from './probe.ts';
 import { dropReassembly, heldBytes, insertInterval } from './reassembly.ts';
 import type { Tcb } from './tcb.ts';
 import { tuneReceiveBuffer } from './window.ts';
@@ -28,6 +29,7 @@ export function readablePiece(tcb: Tcb, at: number, length: number, out: Piece):
 /** The first `bytes` readable bytes are authentic, and taken: their memory goes, their ACK is scheduled by `endBatch`. */
 export function acceptBytes(tcb: Tcb, nowUs: number, bytes: number): void {
   tcb.rcvAcked += Math.min(bytes, readableBytes(tcb));
+  noteHeard(tcb, nowUs);
   releaseBlocks(tcb.pool, tcb.receiveBuffer, tcb.rcvAcked);
   if (tcb.rcvAcked === tcb.rcvFinAt && !tcb.finReceived) receivedFin(tcb, nowUs);
 }

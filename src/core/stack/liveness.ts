@@ -1,0 +1,163 @@
+// Finding out that the other end of a stream is gone (docs/protocol.md, "Liveness"). Who owes something and is silent is
+// asked by a tagged probe; who does not answer that is suspect, and then its host (by a probe of the driver's) and the
+// router are asked, too. Their words are hints that anybody can forge, so none of them ends a flow by itself: the peer is
+// asked once more, and if it answers, no more is believed of that. Where nobody knows anything, the transport's own
+// patience is the last resort. Questions to third parties are counted by remote, however many flows lead there.
+
+import { formatLocator, type Locator, Reason, sameLocator } from '../base/index.ts';
+import { type ControlMessage, MessageType, PeerState } from '../control/index.ts';
+import { deleteExpiring, getExpiring, setExpiring } from '../tables/index.ts';
+import { lastHeardUs, movedBytes, requestProbe } from '../transport/index.ts';
+import { abort } from './close.ts';
+import { sendControlMessage } from './control-egress.ts';
+import { Informant, lastQuestionUs, lastWordUs, type Owed, owed, patienceUs, quietSinceUs } from './owed.ts';
+import { push } from './queue.ts';
+import { arm, connectionsOf, markReady } from './sockets.ts';
+import type { Connection, StackState } from './state.ts';
+
+/** A host, and the router about a remote, are asked no more often than this. */
+const askIntervalUs = 240_000;
+const inquiryUs = 2_000_000;
+/** What a host said counts so long for flows that become suspect later. */
+const wordUs = 1_000_000;
+/** Unanswered probes that make a peer suspect. */
+const suspectProbes = 2;
+/** The router knows of silence only: its word counts once the flow itself has seen so much of it. */
+const routerProbes = 5;
+const routerSilenceUs = 1_000_000;
+/** Where nothing of ours is outstanding, no retransmission gives up. */
+const lastResortUs = 300_000_000;
+
+/** The deadline of what is owed has come. */
+export function checkLiveness(stack: StackState, connection: Connection): void {
+  const { liveness, tcb } = connection;
+  const kind = owed(connection);
+  if (tcb === undefined || kind === undefined) return rest(connection);
+  const moved = movedBytes(tcb);
+  if (moved !== liveness.movedBytes) liveness.probes = 0;
+  liveness.movedBytes = moved;
+  if (liveness.unanswered > 0 && lastHeardUs(tcb) >= liveness.probedUs) acquit(connection, lastHeardUs(tcb));
+  if (stack.nowUs >= lastWordUs(connection)) return giveUp(stack, connection);
+  if (stack.nowUs >= questionUs(connection, kind)) question(stack, connection);
+  if (connection.over === undefined) lookAgain(connection, kind);
+}
+
+function questionUs(connection: Connection, kind: Owed): number {
+  if (connection.liveness.hintUs !== Number.POSITIVE_INFINITY) return lastQuestionUs(connection);
+  return quietSinceUs(connection) + patienceUs(connection, kind);
+}
+
+function lookAgain(connection: Connection, kind: Owed): void {
+  connection.liveness.dueUs = Math.min(questionUs(connection, kind), lastWordUs(connection));
+}
+
+/** Nothing is owed: silence means nothing. */
+function rest(connection: Connection): void {
+  const { liveness } = connection;
+  liveness.dueUs = Number.POSITIVE_INFINITY;
+  liveness.hintUs = Number.POSITIVE_INFINITY;
+  liveness.unanswered = 0;
+}
+
+/** The peer was heard after it was asked. What it sent a round trip after a hint, it sent although it was said to be gone. */
+function acquit(connection: Connection, heardUs: number): void {
+  const { liveness } = connection;
+  if (heardUs >= liveness.hintUs + (connection.tcb?.rtt.minRttUs ?? 0)) liveness.refuted |= liveness.hintBy;
+  liveness.hintUs = Number.POSITIVE_INFINITY;
+  liveness.unanswered = 0;
+}
+
+function question(stack: StackState, connection: Connection): void {
+  const { liveness, tcb, peer } = connection;
+  probe(stack, connection);
+  if (!isSuspect(connection) || liveness.hintUs !== Number.POSITIVE_INFINITY || tcb === undefined) return;
+  if (stack.nowUs - liveness.silentUs >= lastResortUs) {
+    abort(stack, connection, Reason.TIMED_OUT, 'the peer stopped answering');
+    return;
+  }
+  const saidUs = getExpiring(stack.unreachable, formatLocator(peer), stack.nowUs);
+  if (saidUs !== undefined && saidUs > lastHeardUs(tcb)) takeHint(stack, connection, Informant.HOST, hostWords);
+  else askHost(stack, connection);
+  askRouter(stack, peer);
+}
+
+function probe(stack: StackState, connection: Connection): void {
+  const { liveness, tcb } = connection;
+  if (tcb !== undefined) requestProbe(tcb);
+  if (liveness.unanswered === 0) liveness.silentUs = stack.nowUs;
+  liveness.unanswered++;
+  liveness.probes++;
+  liveness.probedUs = stack.nowUs;
+  markReady(stack, connection);
+}
+
+function isSuspect({ liveness }: Connection): boolean {
+  return liveness.unanswered >= suspectProbes;
+}
+
+function askHost(stack: StackState, { peer, link }: Connection): void {
+  if (!askedLately(stack, 'host', peer)) push(stack.hostProbes, { remote: peer, link });
+}
+
+function askRouter(stack: StackState, peer: Locator): void {
+  const { router } = stack.registrar;
+  if (router === undefined || askedLately(stack, 'router', peer)) return;
+  const { answer } = stack.work;
+  const transaction = stack.random.uint32();
+  setExpiring(stack.inquiries, transaction, peer, stack.nowUs + inquiryUs);
+  Object.assign(answer, { type: MessageType.LIVENESS_QUERY, transaction, observed: peer });
+  sendControlMessage(stack, answer, router);
+}
+
+/** Notes the question, too. */
+function askedLately(stack: StackState, whom: 'host' | 'router', about: Locator): boolean {
+  const key = `${whom} ${formatLocator(about)}`;
+  if (getExpiring(stack.asked, key, stack.nowUs) !== undefined) return true;
+  setExpiring(stack.asked, key, true, stack.nowUs + askIntervalUs);
+  return false;
+}
+
+const hostWords = 'its host says that nobody listens there any more';
+
+/** The host at `remote` answered the driver's probe: no program has that port. */
+export function handleUnreachable(stack: StackState, remote: Locator): void {
+  setExpiring(stack.unreachable, formatLocator(remote), stack.nowUs, stack.nowUs + wordUs);
+  for (const connection of connectionsOf(stack))
+    if (isSuspect(connection) && sameLocator(connection.peer, remote))
+      takeHint(stack, connection, Informant.HOST, hostWords);
+}
+
+/** LIVENESS_ANSWER: what the router knows of a peer. */
+export function takeRouterWord(stack: StackState, message: ControlMessage): Reason {
+  const { nowUs, inquiries } = stack;
+  const peer = getExpiring(inquiries, message.transaction, nowUs);
+  if (peer === undefined) return Reason.STALE;
+  deleteExpiring(inquiries, message.transaction);
+  if (message.peerState !== PeerState.GONE) return Reason.OK;
+  const words = `the router has not heard of its instance for ${message.intervalMs} ms`;
+  for (const connection of connectionsOf(stack)) {
+    const { unanswered, silentUs } = connection.liveness;
+    if (unanswered >= routerProbes && nowUs - silentUs >= routerSilenceUs && sameLocator(connection.peer, peer))
+      takeHint(stack, connection, Informant.ROUTER, words);
+  }
+  return Reason.OK;
+}
+
+/** The peer has a last word. */
+function takeHint(stack: StackState, connection: Connection, by: number, words: string): void {
+  const { liveness, tcb } = connection;
+  if ((liveness.refuted & by) !== 0 || liveness.hintUs !== Number.POSITIVE_INFINITY || tcb === undefined) return;
+  if (lastHeardUs(tcb) >= liveness.probedUs) return;
+  liveness.hintUs = stack.nowUs;
+  liveness.hintBy = by;
+  liveness.hint = words;
+  probe(stack, connection);
+  liveness.dueUs = lastQuestionUs(connection);
+  arm(stack, connection);
+}
+
+function giveUp(stack: StackState, connection: Connection): void {
+  const { liveness, tcb } = connection;
+  const silentMs = Math.round((stack.nowUs - (tcb === undefined ? liveness.silentUs : lastHeardUs(tcb))) / 1000);
+  abort(stack, connection, Reason.PEER_LOST, `${liveness.hint}; it has been silent for ${silentMs} ms`);
+}
