@@ -10,7 +10,7 @@ export {
   type SimHost,
   simulatedEpochSeconds,
 } from './host.ts';
-export { type Account, followBytes, type Ledger } from './ledger.ts';
+export { type Account, followBytes, type Ledger, vouch } from './ledger.ts';
 export {
   carry,
   createLink,

@@ -113,6 +113,12 @@ export function followBytes(network: Network): Ledger {
   return ledger;
 }
 
+/** The host knows by other means than packets that whoever is at `locator` is there: another process told it. */
+export function vouch({ accounts }: Ledger, host: string, locator: Locator): void {
+  const own = accounts.get(host);
+  if (own !== undefined) accountIn(own, formatLocator(locator)).proven = true;
+}
+
 const packet = createPacket();
 const control = createControl();
 const service = createService();
@@ -137,9 +143,9 @@ function credit(book: Book, datagram: Datagram): void {
   let sender = datagram.source;
   let questions = 0;
   eachPacket(datagram, (view) => {
+    sender = clientOf(view) ?? sender;
     if (isNamed(packet)) {
       book.namedIn++;
-      sender = clientOf(view) ?? sender;
       noteCookie(book, view, sender);
     } else noteProof(book, view, datagram.source);
     if (!isErrorPacket(packet, control)) questions++;
@@ -151,7 +157,7 @@ function credit(book: Book, datagram: Datagram): void {
   account.questionBytes += datagram.bytes.length;
 }
 
-/** Of a first packet that a router passed on: the client as the first router saw it. */
+/** Of a packet that was passed on: its sender as the first to do so saw it. */
 function clientOf(view: DataView): Locator | undefined {
   if (packet.sourceOffset === 0 || parseSource(view, packet.sourceOffset, source) !== Reason.OK) return undefined;
   return readLocator(view, entryOffset(source, 0));
@@ -263,6 +269,10 @@ function accountOf(book: Book, locator: Locator): Account {
 }
 
 function accountAt({ accounts }: Book, address: string): Account {
+  return accountIn(accounts, address);
+}
+
+function accountIn(accounts: Map<string, Account>, address: string): Account {
   let account = accounts.get(address);
   if (account === undefined) {
     account = {

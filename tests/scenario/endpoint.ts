@@ -66,6 +66,21 @@ export function playScript(driver: Driver, clock: Clock, socket: SocketId, scrip
   return play;
 }
 
+/** Another process goes on with this end where it stood, on a socket of its own; `start` once the socket is open. */
+export function continueScript(
+  endpoint: Endpoint,
+  driver: Driver,
+  socket: SocketId,
+): { play: Endpoint; start(): void } {
+  const play: Play = { ...(endpoint as Play), driver, socket, writing: false };
+  return { play, start: () => start(play) };
+}
+
+/** What the socket of a script is told. */
+export function hear(endpoint: Endpoint, event: Event): void {
+  onEvent(endpoint as Play, event);
+}
+
 /** Everything sent was delivered, both ends ended, nothing else. */
 export function isIntact(endpoint: Endpoint): boolean {
   const { script, receivedBytes, wrongAt, remoteEnd, reason } = endpoint;

@@ -3,7 +3,7 @@
 // is special about it.
 
 import assert from 'node:assert/strict';
-import { type Reason, reasonName, type ServiceId } from '../../src/core/base/index.ts';
+import { type Crypto, type Reason, reasonName, type ServiceId } from '../../src/core/base/index.ts';
 import { labelServiceId } from '../../src/core/security/index.ts';
 import {
   createStack,
@@ -55,6 +55,8 @@ export const service = serviceOf('echo');
 export interface WorldOptions {
   /** Makes the client's stack in place of `createStack`. */
   readonly createClient?: (options: StackOptions) => Stack;
+  /** Of all hosts; `crypto` unless given. */
+  readonly primitives?: Crypto;
 }
 
 /** Links to the router take 1 ms and are ideal. */
@@ -63,9 +65,9 @@ export function createWorld(
   seed = 1,
   coalesceUs?: number,
   keepTrace = true,
-  { createClient = createStack }: WorldOptions = {},
+  { createClient = createStack, primitives = crypto }: WorldOptions = {},
 ): World {
-  const simulation = createSimulation({ seed, keepTrace, crypto });
+  const simulation = createSimulation({ seed, keepTrace, crypto: primitives });
   const router = addRouter(simulation);
   const client = addMember(simulation, 'client', '10.0.0.1', coalesceUs, undefined, {}, createClient);
   const server = addMember(simulation, 'server', '10.0.0.2', coalesceUs);

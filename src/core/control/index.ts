@@ -11,6 +11,7 @@ export {
   pollDiscovery,
   resolve,
 } from './discovery.ts';
+export { type Field, id64, locator, prefix, service, u8, u32, u53 } from './fields.ts';
 export {
   createHeartbeat,
   type Heartbeat,

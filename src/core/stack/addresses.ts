@@ -52,7 +52,7 @@ function strand(stack: StackState, connection: Connection, before: readonly Loca
 }
 
 /** The address that packets to `peer` leave from by link 0. */
-function sourceTo({ options, locals }: StackState, peer: Locator): Uint8Array | undefined {
+export function sourceTo({ options, locals }: StackState, peer: Locator): Uint8Array | undefined {
   if (options.sourceOf !== undefined) return options.sourceOf(peer);
   const near = isLoopback(peer);
   const fits = (local: Locator): boolean => isLoopback(local) === near && local.address.length === peer.address.length;

@@ -15,6 +15,8 @@ export interface Counters {
   rebinds: number;
   /** Of peers, committed. */
   moves: number;
+  /** Connections handed to this stack by others. */
+  handedTo: number;
   readonly dropped: Float64Array;
 }
 
@@ -30,6 +32,7 @@ export function createCounters(): Counters {
     connectionsAccepted: 0,
     rebinds: 0,
     moves: 0,
+    handedTo: 0,
     dropped: new Float64Array(256),
   };
 }
@@ -49,6 +52,7 @@ export interface CountersInfo {
   readonly connectionsAccepted: number;
   readonly rebinds: number;
   readonly moves: number;
+  readonly handedTo: number;
   /** Only the reasons that occurred, by name. */
   readonly dropped: Readonly<Record<string, number>>;
 }

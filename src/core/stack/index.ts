@@ -1,4 +1,5 @@
 export type { CountersInfo } from './counters.ts';
+export { encodeHandoff, type HandoffState, parseHandoff } from './handoff-state.ts';
 export type { ListenerInfo, StackInfo } from './inspect.ts';
 export { createStack, type Stack } from './stack.ts';
 export {

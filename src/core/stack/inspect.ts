@@ -64,9 +64,12 @@ export function usesLink(stack: StackState, link: number): boolean {
 }
 
 export function flowInfos(stack: StackState): FlowInfo[] {
-  return [...flowEntries(stack.flows)].map((flow) =>
-    flow.kind === 'connection' ? flowInfo(flow) : halfOpenInfo(flow),
-  );
+  const infos: FlowInfo[] = [];
+  for (const flow of flowEntries(stack.flows)) {
+    if (flow.kind === 'connection') infos.push(flowInfo(flow));
+    else if (flow.kind === 'half-open') infos.push(halfOpenInfo(flow));
+  }
+  return infos;
 }
 
 function halfOpenInfo(half: HalfOpen): FlowInfo {

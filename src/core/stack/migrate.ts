@@ -16,6 +16,7 @@ import {
 } from '../base/index.ts';
 import { pathChanged, peerReturned } from '../transport/index.ts';
 import { ControlOption, parseLineage } from '../wire/index.ts';
+import { arrive } from './arrival.ts';
 import { abort } from './close.ts';
 import { buildRsyn, buildRsynAck, buildSuperseded } from './move-packets.ts';
 import { commitMove, createMoves, currentMove, judgeMove, mintMove, takeEcho } from './moves.ts';
@@ -24,6 +25,7 @@ import { allowFrom, spend } from './path.ts';
 import { callOut, leaveRendezvous } from './rendezvous.ts';
 import { arm, conclude, emitEvent, markReady, releaseFlow, setPeer } from './sockets.ts';
 import type { Connection, Migration, PathChallenge, StackState } from './state.ts';
+import { adoptEpoch } from './tags.ts';
 import type { Input } from './types.ts';
 
 const leastIntervalUs = 50_000;
@@ -135,7 +137,8 @@ function pollMove(stack: StackState, connection: Connection, migration: Migratio
 
 function sendRsyn(stack: StackState, connection: Connection, migration: Migration): void {
   const { tries, intervalUs, target } = migration;
-  const options = target === undefined ? 0 : ControlOption.KEEP;
+  const passedOn = connection.arriving?.passedOn === true ? ControlOption.PASSED_ON : 0;
+  const options = target === undefined ? passedOn : ControlOption.KEEP;
   const bytes = buildRsyn(stack, connection, migration.moves, options, tries);
   const copies = tries === 0 && target === undefined ? firstCopies : 1;
   for (let i = 0; i < copies && spend(connection, connection.peer, bytes.length); i++)
@@ -170,9 +173,11 @@ export function handleRsyn(stack: StackState, connection: Connection, sender: Lo
   const keep = (control.options & ControlOption.KEEP) !== 0;
   if (judgement === 'commit') {
     commitMove(moves, lineage);
+    adoptEpoch(stack, connection);
     connection.remoteFlow = { hi: control.flowHi, lo: control.flowLo };
     stack.counters.moves++;
-    if (!keep) followPeer(stack, connection, migration, sender);
+    const lost = (control.options & ControlOption.PASSED_ON) === 0;
+    if (!keep) followPeer(stack, connection, migration, sender, lost);
   }
   takeAcknowledgment(stack, connection, migration, { hi: control.nonceHi, lo: control.nonceLo });
   answerRsyn(stack, connection, sender);
@@ -180,8 +185,14 @@ export function handleRsyn(stack: StackState, connection: Connection, sender: Lo
   return judgement === 'commit' ? Reason.OK : Reason.DUPLICATE;
 }
 
-/** The peer is at `sender` and nowhere else. */
-function followPeer(stack: StackState, connection: Connection, migration: Migration, sender: Locator): void {
+/** The peer is at `sender` and nowhere else; `lost`: what is on its way to where it was will not reach it. */
+function followPeer(
+  stack: StackState,
+  connection: Connection,
+  migration: Migration,
+  sender: Locator,
+  lost: boolean,
+): void {
   const { peer, tcb } = connection;
   connection.formerPeer = undefined;
   connection.pinned = true;
@@ -196,7 +207,7 @@ function followPeer(stack: StackState, connection: Connection, migration: Migrat
     migration.askUs = stack.nowUs + migration.intervalUs;
     setPeer(stack, connection, sender);
     const elsewhere = !sameBytes(peer.address, sender.address);
-    if (tcb !== undefined) pathChanged(tcb, stack.nowUs, synBytes, elsewhere, true);
+    if (tcb !== undefined) pathChanged(tcb, stack.nowUs, synBytes, elsewhere, lost);
   }
   markReady(stack, connection);
 }
@@ -272,6 +283,7 @@ function takeAcknowledgment(stack: StackState, connection: Connection, migration
 function finishMove(stack: StackState, connection: Connection, migration: Migration): void {
   const { target } = migration;
   migration.target = undefined;
+  arrive(stack, connection);
   if (target !== undefined) {
     connection.link = target;
     if (connection.tcb !== undefined) pathChanged(connection.tcb, stack.nowUs, synBytes, true);

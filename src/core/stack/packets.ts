@@ -177,7 +177,7 @@ export function buildTagged(
   let at = baseHeaderBytes;
   if (values !== undefined) at += putControl(view, at, values);
   put(view, at);
-  emitMac(view, at + extraBytes, 0);
+  emitMac(view, at + extraBytes, connection.keys?.tagEpoch ?? 0);
   emitBase(view, 0, length, 0, length, to.hi, to.lo);
   tagPacket(stack, connection, bytes, 0, length, at + extraBytes);
   return bytes;

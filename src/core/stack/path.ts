@@ -47,14 +47,22 @@ export function noteAllowance(stack: StackState, connection: Connection): void {
  * A copy of the peer that lost still has the keys and knows of nothing: what it sends must not mix with what the winner
  * sends, nor acknowledge what that has not got. It can only tell of a move, and learn from the answer.
  */
-export function isElsewhere({ remote }: StackState, { pinned, peer, challenge }: Connection): boolean {
-  if (!pinned || sameLocator(peer, remote)) return false;
+export function isElsewhere(stack: StackState, connection: Connection): boolean {
+  const { remote } = stack;
+  const { pinned, peer, challenge } = connection;
+  if (!pinned || sameLocator(peer, remote) || isPassedOn(stack, connection)) return false;
   return challenge?.announced !== true || !sameLocator(challenge.locator, remote);
+}
+
+/** The packet at hand comes from the process that had the connection before, which has seen where it was sent from. */
+function isPassedOn({ work }: StackState, { localFlow }: Connection): boolean {
+  return work.packet.flowLo !== localFlow.lo || work.packet.flowHi !== localFlow.hi;
 }
 
 /** The newest packet of the flow, tagged, came from `stack.remote`. */
 export function noteAddress(stack: StackState, connection: Connection): void {
   const { remote, nowUs } = stack;
+  if (isPassedOn(stack, connection)) return;
   if (sameLocator(connection.peer, remote)) {
     if (connection.formerAsked < formerQuestions) askFormerPeer(stack, connection);
     return;

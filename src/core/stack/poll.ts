@@ -38,7 +38,7 @@ export function createFlowLower(): FlowLower {
       if (headerBytes === streamHeaderBytes) return;
       let at = offset + baseHeaderBytes;
       if (!connection.confirmed) at += emitOpeningAck(view, at, connection);
-      emitMac(view, at, 0, stack.nowUs < connection.distrustUntilUs ? MacFlag.TAG_ALL : 0);
+      emitMac(view, at, connection.keys?.tagEpoch ?? 0, stack.nowUs < connection.distrustUntilUs ? MacFlag.TAG_ALL : 0);
       tagPacket(stack, connection, buffer, offset, headerBytes + segmentBytes, at);
     },
   };

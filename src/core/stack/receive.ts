@@ -3,7 +3,16 @@
 // to the transport one by one, and what they changed is settled once per batch. What a packet without a valid tag may do
 // to a flow with keys is to bring payload, which a record will vouch for. Bad packets are counted, never thrown.
 
-import { formatServiceId, isLoopback, type Locator, Reason, type ServiceId, sameBytes } from '../base/index.ts';
+import {
+  formatFlowId,
+  formatServiceId,
+  isLoopback,
+  type Locator,
+  Reason,
+  type ServiceId,
+  sameBytes,
+  sameLocator,
+} from '../base/index.ts';
 import { choose, countDropped, countResolved, find, lookup, lookupLocal, type Target } from '../tables/index.ts';
 import { handleSegment, requestChallenge, requestProbe, type Tcb } from '../transport/index.ts';
 import {
@@ -33,13 +42,13 @@ import { admitSyn } from './limits.ts';
 import { handleRsyn, handleRsynAck, handleSuperseded } from './migrate.ts';
 import { wasClosed } from './names.ts';
 import { handleRefusal, handleSynAck } from './open.ts';
-import { sendForStranger } from './packets.ts';
+import { sendForStranger, sendPacket } from './packets.ts';
 import { handleChallenge, isElsewhere, noteAddress, noteAllowance } from './path.ts';
 import { mayGoInClear } from './proof.ts';
 import { chooseTarget, unknownNameReason } from './route.ts';
 import { handleShed, handleShedAck } from './shed.ts';
 import { confirm, distrustUs, markReady, touch } from './sockets.ts';
-import type { Connection, HalfOpen, StackState } from './state.ts';
+import type { Connection, Forwarding, HalfOpen, StackState } from './state.ts';
 import { settle } from './stream.ts';
 import { isTagged, isTaggedBehindSource } from './tags.ts';
 import { Protocol } from './types.ts';
@@ -94,8 +103,9 @@ function dispatch(stack: StackState, at: number, length: number): Reason {
   const { packet } = stack.work;
   if ((packet.flowHi | packet.flowLo) === 0) return receiveNamed(stack, at, length);
   const flow = find(stack.flows, packet.flowHi, packet.flowLo);
-  if (flow === undefined) return Reason.UNKNOWN_FLOW;
+  if (flow === undefined) return stack.formerFlows.size === 0 ? Reason.UNKNOWN_FLOW : receivePassedOn(stack);
   if (flow.kind === 'half-open') return receiveHalfOpen(stack, flow);
+  if (flow.kind === 'forwarding') return passOn(stack, flow, at, length);
   return receiveFlow(stack, flow);
 }
 
@@ -109,6 +119,34 @@ function receiveFlow(stack: StackState, connection: Connection): Reason {
     if (stack.work.control.flags === openingAnswer) return repeatedAnswer(stack, connection);
   }
   return receiveKeyed(stack, connection);
+}
+
+/** For a flow that another process goes on with. A move is told with the place that it came from, which is what it is about. */
+function passOn(stack: StackState, { to, from }: Forwarding, at: number, length: number): Reason {
+  const { packet, view, bytes, control } = stack.work;
+  const move =
+    packet.controlOffset !== 0 &&
+    parseControl(view, packet.controlOffset, control) === Reason.OK &&
+    control.flags === ControlFlag.RSYN;
+  if (move && packet.sourceOffset === 0) return forward(stack, to, stack.remote, at, length);
+  if (from !== undefined && !sameLocator(from, stack.remote)) return Reason.SUPERSEDED;
+  stack.counters.forwarded++;
+  sendPacket(stack, bytes.slice(at, at + packet.totalBytes), to);
+  return Reason.OK;
+}
+
+/** By the flowID that a connection had in the process that handed it over, which passes on what still comes there. */
+function receivePassedOn(stack: StackState): Reason {
+  const { packet, view, control, source } = stack.work;
+  const connection = stack.formerFlows.get(formatFlowId({ hi: packet.flowHi, lo: packet.flowLo }));
+  if (connection === undefined || stack.nowUs > connection.passedOnUntilUs) return Reason.UNKNOWN_FLOW;
+  if (packet.sourceOffset === 0) return receiveFlow(stack, connection);
+  if (packet.controlOffset === 0 || parseControl(view, packet.controlOffset, control) !== Reason.OK)
+    return Reason.BAD_STATE;
+  const parsed = parseSource(view, packet.sourceOffset, source);
+  if (parsed !== Reason.OK) return parsed;
+  if (control.flags !== ControlFlag.RSYN || !isTaggedBehindSource(stack, connection)) return Reason.NOT_AUTHENTIC;
+  return handleRsyn(stack, connection, readLocator(view, entryOffset(source, 0)));
 }
 
 const openingAnswer = ControlFlag.SYN | ControlFlag.ACK;
@@ -304,7 +342,7 @@ function receiveSyn(
   }
   countResolved(rule, target, length - at);
   if (target.action === 'demux') return acceptSyn(stack, target, syn);
-  return forward(stack, target, client, at, length);
+  return forward(stack, target.locator, client, at, length);
 }
 
 function refusalOf(target: Target | undefined): Reason {
@@ -323,7 +361,7 @@ function receiveNamedMove(stack: StackState, to: ServiceId, sender: Locator, at:
   const rule = lookup(stack.services, Protocol.TCP, to, 0);
   const target = rule && choose(rule, Protocol.TCP, 0, 0, 0);
   if (target?.action !== 'forward') return Reason.NO_SUCH_SERVICE;
-  return forward(stack, target, sender, at, length);
+  return forward(stack, target.locator, sender, at, length);
 }
 
 /** An RSYN by name, with its sender as the first router saw it. */
@@ -357,7 +395,7 @@ function receiveDatagram(
   if (rule !== undefined) countResolved(rule, target, packet.totalBytes);
   if (target.action === 'forward') {
     const allowed = target.locator === undefined || mayGoInClear(stack, to, target.locator);
-    return allowed ? forward(stack, target, sender, at, length) : Reason.UNTRUSTED;
+    return allowed ? forward(stack, target.locator, sender, at, length) : Reason.UNTRUSTED;
   }
   const payload = bytes.slice(packet.payloadOffset, packet.payloadOffset + packet.payloadBytes);
   return receiveUnbound(stack, target, to, from, sender, payload);
@@ -368,9 +406,8 @@ function spread(from: ServiceId | undefined): number {
 }
 
 /** Sends a first packet on, with SOURCE grown by the sender as seen here (at the first router) and by this router. */
-function forward(stack: StackState, target: Target, sender: Locator, at: number, length: number): Reason {
+function forward(stack: StackState, locator: Locator | undefined, sender: Locator, at: number, length: number): Reason {
   const { packet, view, source } = stack.work;
-  const { locator } = target;
   const self = stack.locals[0];
   if (locator === undefined || self === undefined) return Reason.UNREACHABLE;
   if (packet.sourceOffset !== 0 && sourceHasRouter(view, source, self)) return Reason.LOOP;

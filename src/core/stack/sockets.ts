@@ -1,7 +1,7 @@
 // Socket records: creation, look-up, events owed to the application, and the end of each. `closed` is always a
 // socket's last event, and a connection's comes only after everything verified was delivered.
 
-import { type FlowId, type Locator, noFlow, Reason, randomId, type ServiceId } from '../base/index.ts';
+import { type FlowId, formatFlowId, type Locator, noFlow, Reason, randomId, type ServiceId } from '../base/index.ts';
 import {
   createRecordCipher,
   createRecordReader,
@@ -15,6 +15,7 @@ import {
   createTcb,
   destroyTcb,
   endBatch,
+  type ImportOptions,
   type KeepAlive,
   nextDeadlineUs,
   setOptions,
@@ -92,8 +93,12 @@ export interface ConnectionSeed {
 }
 
 /** A connection with a flowID of its own, in no state yet; undefined when the flow table is full. */
-export function createConnection(stack: StackState, seed: ConnectionSeed): Connection | undefined {
-  const connection: Connection & { localFlow: FlowId } = makeConnection(stack, noFlow, randomId(stack.random), seed);
+export function createConnection(
+  stack: StackState,
+  seed: ConnectionSeed,
+  localNonce = randomId(stack.random),
+): Connection | undefined {
+  const connection: Connection & { localFlow: FlowId } = makeConnection(stack, noFlow, localNonce, seed);
   const flow = allocate(stack.flows, stack.random, connection);
   if (flow === undefined) return undefined;
   connection.localFlow = flow;
@@ -137,6 +142,10 @@ export function makeConnection(
     migration: undefined,
     source: undefined,
     strandedFrom: undefined,
+    leaving: undefined,
+    arriving: undefined,
+    formerFlow: undefined,
+    passedOnUntilUs: 0,
     formerPeer: undefined,
     formerAsked: 0,
     returnedUntilUs: 0,
@@ -208,24 +217,25 @@ export function attachTransport(stack: StackState, connection: Connection, start
 
 /** A transport in CLOSED. */
 export function makeTransport(stack: StackState, stream: StreamOptions, start: Start | undefined): Tcb {
+  const options = transportOptions(stack, stream, basePacketBytes);
+  const { iss, tsOffset } = start ?? { iss: stack.random.uint32() };
+  return createTcb({ ...options, iss, ...(tsOffset === undefined ? {} : { tsOffset }) }, stack.blocks, stack.random);
+}
+
+/** But for what is drawn for each connection anew. */
+export function transportOptions(stack: StackState, stream: StreamOptions, maxPacketBytes: number): ImportOptions {
   const keepAlive = keepAliveOf(stream);
-  return createTcb(
-    {
-      opening: 'lower',
-      iss: start?.iss ?? stack.random.uint32(),
-      ...(start === undefined ? {} : { tsOffset: start.tsOffset }),
-      packetBytes: basePacketBytes,
-      maxPacketBytes: basePacketBytes,
-      headerBytes: taggedHeaderBytes,
-      sendBufferBytes: stream.sendBufferBytes ?? defaultSendBufferBytes,
-      receiveBufferBytes: Math.max(leastReceiveBytes, stream.receiveBufferBytes ?? defaultReceiveBufferBytes),
-      stallUs: stack.limits.stallUs,
-      nagle: stream.nagle ?? false,
-      ...(keepAlive === undefined ? {} : { keepAlive }),
-    },
-    stack.blocks,
-    stack.random,
-  );
+  return {
+    opening: 'lower',
+    packetBytes: basePacketBytes,
+    maxPacketBytes,
+    headerBytes: taggedHeaderBytes,
+    sendBufferBytes: stream.sendBufferBytes ?? defaultSendBufferBytes,
+    receiveBufferBytes: Math.max(leastReceiveBytes, stream.receiveBufferBytes ?? defaultReceiveBufferBytes),
+    stallUs: stack.limits.stallUs,
+    nagle: stream.nagle ?? false,
+    ...(keepAlive === undefined ? {} : { keepAlive }),
+  };
 }
 
 /** The keys are there: what goes through the transport is sealed from here on, a datagram flow counts what it receives. */
@@ -267,8 +277,12 @@ export function changeStream(stack: StackState, connection: Connection, stream: 
 /** Where the packets go from here on: the link towards it bounds the path MTU search. */
 export function setPeer(stack: StackState, connection: Connection, peer: Locator): void {
   connection.peer = peer;
-  if (connection.tcb === undefined) return;
-  setPathLimit(connection.tcb, Math.max(basePacketBytes, stack.options.maxPacketBytes(peer)));
+  if (connection.tcb !== undefined) setPathLimit(connection.tcb, linkBytes(stack, peer));
+}
+
+/** The largest packet that the link towards `peer` carries. */
+export function linkBytes({ options }: StackState, peer: Locator): number {
+  return Math.max(basePacketBytes, options.maxPacketBytes(peer));
 }
 
 /** The peer has shown, by a tag or a seal, that it knows the opening to be complete. */
@@ -310,6 +324,7 @@ export function arm(stack: StackState, connection: Connection): void {
 /** Delivers verified plaintext as far as the application asked for it, then the end, then `closed`. */
 export function deliver(stack: StackState, connection: Connection): void {
   const { unread } = connection;
+  if (connection.leaving !== undefined) return;
   let taken = 0;
   let takenBytes = 0;
   while (taken < unread.length && connection.demandBytes > 0) {
@@ -370,11 +385,18 @@ export function releaseTransport(connection: Connection): void {
 
 /** Frees the flowID: packets that name it are strangers from now on. */
 export function releaseFlow(stack: StackState, connection: Connection): void {
+  abandonFlow(stack, connection);
+  free(stack.flows, connection.localFlow);
+}
+
+/** Lets go of all that the connection has but its place in the flow table. */
+export function abandonFlow(stack: StackState, connection: Connection): void {
+  const { formerFlow } = connection;
   connection.state = 'CLOSED';
   connection.controlPacket = undefined;
   connection.controlDeadlineUs = Number.POSITIVE_INFINITY;
   cancel(stack.timers, timerHandle(stack, connection));
-  free(stack.flows, connection.localFlow);
+  if (formerFlow !== undefined) stack.formerFlows.delete(formatFlowId(formerFlow));
   releaseTransport(connection);
   connection.exchange = undefined;
   if (connection.migration !== undefined) leaveRendezvous(stack, connection.migration);

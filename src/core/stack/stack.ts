@@ -34,12 +34,15 @@ import {
 import { createBlockPool, nextDeadlineUs as transportDeadlineUs } from '../transport/index.ts';
 import { retrySynAck } from './accept.ts';
 import { followAddresses } from './addresses.ts';
+import { giveUpArrival } from './arrival.ts';
 import { createAssociations } from './association-table.ts';
 import { pollAssociation } from './associations.ts';
 import { abort, endLocal, retryFin } from './close.ts';
 import { pollControlPlane } from './control-plane.ts';
 import { createCounters } from './counters.ts';
 import { sendDatagram } from './datagrams.ts';
+import { endForwarding, exportConnection, leave, retake } from './handoff-export.ts';
+import { importConnection } from './handoff-import.ts';
 import { hasDirectory, inspect, type StackInfo, usesLink } from './inspect.ts';
 import { defaultLimits } from './limits.ts';
 import { checkLiveness, handleUnreachable } from './liveness.ts';
@@ -118,6 +121,7 @@ function createState(options: StackOptions): StackState {
     locals: [],
     links: [],
     rendezvous: new Map(),
+    formerFlows: new Map(),
     nextSocket: 1,
     sockets: new Map(),
     flows: createFlowTable(limits.flows),
@@ -214,6 +218,10 @@ function dispatch(stack: StackState, input: Input): number {
       return shed(stack, input.socket);
     case 'migrate':
       return migrate(stack, input);
+    case 'export':
+      return exportConnection(stack, input);
+    case 'import':
+      return importConnection(stack, input);
     case 'rule':
       return changeRule(stack, input);
     case 'unreachable':
@@ -227,7 +235,7 @@ function dispatch(stack: StackState, input: Input): number {
   }
 }
 
-type ConnectionInput = Extract<Input, { kind: 'write' | 'read' | 'end' | 'abort' | 'options' }>;
+type ConnectionInput = Extract<Input, { kind: 'write' | 'read' | 'end' | 'abort' | 'options' | 'retake' | 'leave' }>;
 
 function handleConnectionInput(stack: StackState, input: ConnectionInput): number {
   const connection = stack.sockets.get(input.socket);
@@ -242,7 +250,13 @@ function handleConnectionInput(stack: StackState, input: ConnectionInput): numbe
     case 'end':
       endLocal(stack, connection);
       return 0;
+    case 'retake':
+      return retake(stack, connection);
+    case 'leave':
+      return leave(stack, connection);
     case 'abort':
+      // What another process may have is not this one's to reset.
+      if (leave(stack, connection) === 1) return 0;
       abort(stack, connection, Reason.ABORTED, 'this side aborted the connection');
       return 0;
     case 'options':
@@ -295,6 +309,7 @@ function handleTick(stack: StackState): void {
     const handle = popExpired(stack.timers, stack.nowUs);
     const flow = handle < 0 ? undefined : stack.flows.values[handle];
     if (flow?.kind === 'half-open') retrySynAck(stack, flow);
+    else if (flow?.kind === 'forwarding') endForwarding(stack, flow);
     else if (flow !== undefined) handleTimer(stack, flow);
   }
 }
@@ -322,6 +337,7 @@ function handleControlTimer(stack: StackState, connection: Connection): void {
     case 'SYN-SENT':
       return retrySyn(stack, connection);
     case 'ESTABLISHED':
+      if (connection.arriving !== undefined) return giveUpArrival(stack, connection);
       return pollAssociation(stack, connection);
     case 'FIN-SENT':
       return retryFin(stack, connection);

@@ -160,6 +160,14 @@ export interface Migration {
   rendezvous: Uint8Array | undefined;
 }
 
+/** A connection that stands still until the peer has committed its move. */
+export interface Arriving {
+  /** Nothing is known of the path from here. */
+  readonly fresh: boolean;
+  /** What the peer has sent to the place before comes here. */
+  readonly passedOn: boolean;
+}
+
 export interface Connection {
   readonly kind: 'connection';
   readonly socket: SocketId;
@@ -194,6 +202,13 @@ export interface Connection {
   source: Uint8Array | undefined;
   /** This machine's addresses when there was no way to the peer any more; undefined: there is one. */
   strandedFrom: readonly Locator[] | undefined;
+  /** Exported, and not known to have left: what it needs to go on here. */
+  leaving: { readonly writer: RecordWriter } | undefined;
+  /** It stands still until the peer has committed its move (arrival.ts). */
+  arriving: Arriving | undefined;
+  /** The flowID that it had in the process that handed it over, which passes on what comes there until then. */
+  formerFlow: FlowId | undefined;
+  passedOnUntilUs: number;
   /** The address before the last change, until it has answered. */
   formerPeer: Locator | undefined;
   formerAsked: number;
@@ -280,8 +295,17 @@ export interface Connection {
   bytesOut: number;
 }
 
+/** A flow that has left this process, or is about to: what comes for it is passed on. */
+export interface Forwarding {
+  readonly kind: 'forwarding';
+  readonly localFlow: FlowId;
+  readonly to: Locator;
+  /** Where alone its peer is listened to, but for moves; undefined: anywhere. */
+  readonly from: Locator | undefined;
+}
+
 /** What a flowID stands for. */
-export type Flow = Connection | HalfOpen;
+export type Flow = Connection | HalfOpen | Forwarding;
 
 /** What holds a name and takes SYNs for it. */
 export type Binding = Listener | DatagramSocket;
@@ -311,6 +335,8 @@ export interface StackState {
   links: readonly LinkInfo[];
   /** Connections by the name that they can be reached at through a router while a move is not answered. */
   readonly rendezvous: Map<string, Connection>;
+  /** Connections that were handed to this stack, by the flowIDs that they had before. */
+  readonly formerFlows: Map<string, Connection>;
   nextSocket: SocketId;
   readonly sockets: Map<SocketId, Socket>;
   readonly flows: FlowTable<Flow>;

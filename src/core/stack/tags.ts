@@ -1,8 +1,10 @@
 // Checking the tag of a packet that belongs to a flow (docs/protocol.md, "MAC"). The tag covers the packet with zeros in
-// its own place, so it is taken out, the packet tagged again, and both compared in constant time.
+// its own place, so it is taken out, the packet tagged again, and both compared in constant time. The epoch says which key
+// made it: an end that goes on in another process is ahead, and shows it by the move that it tells, by nothing else.
 
 import { Reason } from '../base/index.ts';
-import { macTagBytes, parseMac, withoutSource } from '../wire/index.ts';
+import { advanceTagKey, type FlowKeys, nextTagKey } from '../security/index.ts';
+import { ControlFlag, macTagBytes, parseMac, withoutSource } from '../wire/index.ts';
 import type { Connection, StackState } from './state.ts';
 
 /** Whether the packet under way carries a tag that the other end of `connection` made. */
@@ -13,9 +15,9 @@ export function isTagged(stack: StackState, { keys }: Connection): boolean {
   if (packet.sourceOffset !== 0 || parseMac(view, packet.macOffset, mac) !== Reason.OK) return false;
   const start = packet.payloadOffset - packet.headerBytes;
   takeTag(bytes, mac.tagOffset, shownTag);
-  stack.options.primitives.mac.tag(keys.verifyKey, bytes, start, packet.totalBytes, tag, 0);
+  const known = tagAgain(stack, keys, bytes, start, packet.totalBytes);
   putTag(bytes, mac.tagOffset, shownTag);
-  return sameTag(shownTag, tag);
+  return known && sameTag(shownTag, tag);
 }
 
 /** The same for a packet that routers have passed on: their SOURCE is not covered. */
@@ -27,8 +29,42 @@ export function isTaggedBehindSource(stack: StackState, { keys }: Connection): b
   const behind = packet.sourceOffset !== 0 && packet.macOffset > packet.sourceOffset;
   const removed = behind ? packet.totalBytes - bytes.length : 0;
   takeTag(bytes, mac.tagOffset - start - removed, shownTag);
-  stack.options.primitives.mac.tag(keys.verifyKey, bytes, 0, bytes.length, tag, 0);
-  return sameTag(shownTag, tag);
+  return tagAgain(stack, keys, bytes, 0, bytes.length) && sameTag(shownTag, tag);
+}
+
+/** Epochs that a move may be ahead: one for who was given the connection, two for who took it back. */
+const mostAhead = 2;
+
+/** The tag that the packet should have; false: its epoch is none that it may have. */
+function tagAgain(
+  { work, options }: StackState,
+  { verifyKey, verifyEpoch }: FlowKeys,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+): boolean {
+  const { mac } = options.primitives;
+  work.epochsAhead = (work.mac.epoch - verifyEpoch) & 0xff;
+  if (work.epochsAhead === 0) {
+    mac.tag(verifyKey, bytes, offset, length, work.tag, 0);
+    return true;
+  }
+  if (work.epochsAhead > mostAhead || work.packet.controlOffset === 0 || work.control.flags !== ControlFlag.RSYN)
+    return false;
+  let key = mac.importKey(nextTagKey(mac, verifyKey));
+  for (let epoch = 1; epoch < work.epochsAhead; epoch++) key = advanceTagKey(mac, key);
+  mac.tag(key, bytes, offset, length, work.tag, 0);
+  mac.releaseKey(key);
+  return true;
+}
+
+/** The move at hand is committed: its sender's epoch is the only one from here on. */
+export function adoptEpoch({ work, options }: StackState, { keys }: Connection): void {
+  if (keys === undefined) return;
+  for (; work.epochsAhead > 0; work.epochsAhead--) {
+    keys.verifyKey = advanceTagKey(options.primitives.mac, keys.verifyKey);
+    keys.verifyEpoch++;
+  }
 }
 
 /** The same for the tag of a SYN-ACK, by a key that is used once. */

@@ -110,6 +110,20 @@ export type Input =
    * follows, or the end of the connection.
    */
   | { kind: 'migrate'; socket: SocketId; link?: number }
+  /**
+   * The connection is to go on in another process, at `to`: it stops here. Answers a Reason; after OK `exported` follows, and
+   * then the caller says `retake` or `leave`.
+   */
+  | { kind: 'export'; socket: SocketId; to: Locator }
+  /**
+   * Goes on with a connection that another stack exported; `listener`: the socket whose connections it belongs to, if it was
+   * accepted. Answers a new SocketId, and `migrated` or `closed` follows; or a Reason with a minus.
+   */
+  | { kind: 'import'; state: Uint8Array; listener?: SocketId }
+  /** The exported connection is to go on here. Answers 1, and `closed` follows if its importer was quicker. */
+  | { kind: 'retake'; socket: SocketId }
+  /** The exported connection has left; the imported one is not wanted. Nothing is told to the peer. */
+  | { kind: 'leave'; socket: SocketId }
   /** Half-close: end of what this side sends. */
   | { kind: 'end'; socket: SocketId }
   /** Abort a connection (RST), whatever its state. */
@@ -170,6 +184,8 @@ export type Event =
   | { kind: 'data'; socket: SocketId; bytes: Uint8Array }
   /** The peer knows where this end is now. */
   | { kind: 'migrated'; socket: SocketId }
+  /** What `import` takes, with the connection's keys: to be sealed at once, and wiped. */
+  | { kind: 'exported'; socket: SocketId; state: Uint8Array }
   /** Nobody answered from there; the flow is where it was. */
   | { kind: 'migrate-failed'; socket: SocketId; reason: Reason }
   /** `write` would take bytes again. */

@@ -62,6 +62,8 @@ export interface Workspace {
   /** What the packet at hand takes of its datagram, padding behind it included. */
   datagramBytes: number;
   readonly mac: Mac;
+  /** How far the epoch of the tag checked last is ahead of the one in use. */
+  epochsAhead: number;
   /** The tag that a packet carries, and the one that it should. */
   readonly shownTag: Uint8Array;
   readonly tag: Uint8Array;
@@ -95,6 +97,7 @@ export function createWorkspace(): Workspace {
     lineage: createLineage(),
     datagramBytes: 0,
     mac: createMac(),
+    epochsAhead: 0,
     shownTag: new Uint8Array(macTagBytes),
     tag: new Uint8Array(macTagBytes),
     segment,
