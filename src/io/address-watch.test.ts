@@ -43,44 +43,76 @@ function fakeNetlink(errno = 0): { libc: Libc; wake(): Promise<void>; isOpen(): 
   };
 }
 
-function watch(t: TestContext, options: { libc: Libc | string }): { watch: AddressWatch; told: () => number } {
+/** `lookMs`: how long each look takes whoever is told. */
+function watch(
+  t: TestContext,
+  options: { libc: Libc | string },
+  lookMs = 0,
+): { watch: AddressWatch; told: () => number } {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+  let elapsedMs = 0;
+  t.mock.method(performance, 'now', () => elapsedMs);
   let told = 0;
-  const watched = new AddressWatch(() => told++, options);
+  const watched = new AddressWatch(() => {
+    told++;
+    elapsedMs += lookMs;
+  }, options);
   t.after(() => watched.close());
   return { watch: watched, told: () => told };
 }
 
 for (const [what, errno] of [
-  ['notices', 0],
+  ['a notice', 0],
   ['an overflow of notices', Linux.ENOBUFS],
 ] as const)
-  test(`address watch: ${what} within 20 ms are one change`, async (t) => {
+  test(`address watch: ${what} is told at once, further ones every 5 ms, and once more at the end`, async (t) => {
     const netlink = fakeNetlink(errno);
     const { watch: watched, told } = watch(t, { libc: netlink.libc });
     assert.equal(watched.report.kind, 'netlink');
     await netlink.wake();
-    t.mock.timers.tick(10);
-    await netlink.wake();
-    assert.equal(told(), 0);
-    t.mock.timers.tick(10);
-    assert.equal(told(), 1);
-    t.mock.timers.tick(100);
     assert.equal(told(), 1);
     await netlink.wake();
-    t.mock.timers.tick(1_000);
+    await netlink.wake();
+    assert.equal(told(), 1);
+    t.mock.timers.tick(5);
     assert.equal(told(), 2);
+    t.mock.timers.tick(14);
+    assert.equal(told(), 2);
+    t.mock.timers.tick(1);
+    assert.equal(told(), 3);
+    t.mock.timers.tick(1_000);
+    assert.equal(told(), 3);
+    await netlink.wake();
+    assert.equal(told(), 4);
   });
+
+test('address watch: who takes long to look is not told more often than it can bear', async (t) => {
+  const netlink = fakeNetlink();
+  const { told } = watch(t, { libc: netlink.libc }, 100);
+  await netlink.wake();
+  await netlink.wake();
+  t.mock.timers.tick(19);
+  await netlink.wake();
+  t.mock.timers.tick(19);
+  await netlink.wake();
+  assert.equal(told(), 1);
+  for (let ms = 38; ms < 300; ms += 2) {
+    t.mock.timers.tick(2);
+    await netlink.wake();
+  }
+  assert.equal(told(), 2);
+});
 
 test('address watch: after close nothing is told, and the socket is closed', async (t) => {
   const netlink = fakeNetlink();
   const { watch: watched, told } = watch(t, { libc: netlink.libc });
   await netlink.wake();
+  await netlink.wake();
   watched.close();
   assert.equal(netlink.isOpen(), false);
   await netlink.wake();
   t.mock.timers.tick(10_000);
-  assert.equal(told(), 0);
+  assert.equal(told(), 1);
 });
 
 test('address watch: without netlink it asks, says why, and tells nothing while nothing changes', (t) => {

@@ -1,14 +1,16 @@
 // Tells when the machine's addresses or routes change: at once by a netlink socket where there is one, and by asking
 // every three seconds, which is all that other systems have and what finds a notice that got lost. One change comes as
-// several notices (the address, its routes, the interface's state): those of 20 ms are one. Where routes change all the
-// time, looking takes a quarter of it at most.
+// several notices (the address, its routes, the interface's state), and what they tell of may be complete only after them:
+// whoever is told looks at the first, every 5 ms while more come, and when they have ended. Where routes change all the
+// time, that takes a quarter of it at most.
 
 import { usableAddresses } from './interfaces.ts';
 import { type Libc, loadLibc } from './libc.ts';
 import { openRouteSocket } from './route-socket.ts';
 
 const askEveryMs = 3_000;
-const gatherMs = 20;
+const gapMs = 5;
+const settleMs = 20;
 
 export interface AddressWatchOptions {
   readonly askEveryMs?: number;
@@ -28,16 +30,18 @@ export class AddressWatch {
   readonly #asking: NodeJS.Timeout;
   readonly #stopListening: (() => void) | undefined;
   #known = fingerprint();
-  #gathering: NodeJS.Timeout | undefined;
-  #gatherMs = gatherMs;
+  /** Until then nothing more is told; whether there was a notice meanwhile. */
+  #gap: NodeJS.Timeout | undefined;
+  #noticed = false;
+  #settling: NodeJS.Timeout | undefined;
   #closed = false;
 
-  /** `changed` is called after each change, never from here. Keeps no process alive. */
+  /** `changed` is called after each change, and sometimes without one; never from here. Keeps no process alive. */
   constructor(changed: () => void, options: AddressWatchOptions = {}) {
     this.#changed = changed;
     this.#asking = setInterval(() => this.#ask(), options.askEveryMs ?? askEveryMs).unref();
     const libc = options.libc ?? loadLibc();
-    const socket = typeof libc === 'string' ? libc : openRouteSocket(libc, () => this.#gather());
+    const socket = typeof libc === 'string' ? libc : openRouteSocket(libc, () => this.#notice());
     if (typeof socket === 'string') this.report = { kind: 'asking', why: socket };
     else {
       this.#stopListening = socket;
@@ -49,23 +53,35 @@ export class AddressWatch {
     this.#closed = true;
     this.#stopListening?.();
     clearInterval(this.#asking);
-    clearTimeout(this.#gathering);
+    clearTimeout(this.#gap);
+    clearTimeout(this.#settling);
   }
 
-  #gather(): void {
-    if (!this.#closed) this.#gathering ??= setTimeout(() => this.#tell(), this.#gatherMs).unref();
+  #notice(): void {
+    if (this.#closed) return;
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => this.#tell(), settleMs).unref();
+    if (this.#gap === undefined) this.#tell();
+    else this.#noticed = true;
   }
 
   #ask(): void {
-    if (this.#gathering === undefined && fingerprint() !== this.#known) this.#tell();
+    if (fingerprint() !== this.#known) this.#tell();
   }
 
   #tell(): void {
-    this.#gathering = undefined;
     const from = performance.now();
     this.#known = fingerprint();
     this.#changed();
-    this.#gatherMs = Math.max(gatherMs, 3 * (performance.now() - from));
+    clearTimeout(this.#gap);
+    this.#gap = setTimeout(() => this.#endGap(), Math.max(gapMs, 3 * (performance.now() - from))).unref();
+  }
+
+  #endGap(): void {
+    this.#gap = undefined;
+    if (!this.#noticed) return;
+    this.#noticed = false;
+    this.#tell();
   }
 }
 
