@@ -128,6 +128,24 @@ test('move: the server moves, and the router learns it', () => {
   }
 });
 
+test('move: notices that change nothing move nothing, and register nothing again', () => {
+  const session = open(0, 2_000_000);
+  const { world } = session;
+  const notice = (): void => {
+    for (const { driver, station } of [world.client, world.server])
+      driver.handle({ kind: 'bound', locals: [...station.locals] });
+    runFor(world, 20_000);
+  };
+  runFor(world, 300_000);
+  notice();
+  const counters = world.router.stack.state.registry?.counters;
+  const refreshed = counters?.refreshed;
+  for (let i = 0; i < 10; i++) notice();
+  assert.equal(counters?.refreshed, refreshed);
+  assert.equal(world.server.stack.state.counters.moves, 0);
+  finish(session);
+});
+
 test('move: both ends at once, again and again, while the old addresses still lead there', () => {
   const session = open(1_000_000, 1_000_000);
   const { world } = session;

@@ -7,15 +7,24 @@ import { refreshRegistrations } from '../control/index.ts';
 import { freeze, pathChanged, resume } from '../transport/index.ts';
 import { beginMove, isOpen } from './migrate.ts';
 import { synBytes } from './packets.ts';
-import { arm, connectionsOf } from './sockets.ts';
+import { arm, connectionsOf, limitPath } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { settle } from './stream.ts';
 
 /** `stack.locals` and `stack.links` are those of now. */
 export function followAddresses(stack: StackState, before: readonly Locator[]): void {
-  if (stack.locals.length > 0) refreshRegistrations(stack.registrar, stack.nowUs);
-  stack.controlPlaneUs = 0;
+  followRouter(stack);
   for (const connection of connectionsOf(stack)) if (isOpen(connection)) follow(stack, connection, before);
+}
+
+/** Many notices change nothing: names are registered again only where the router sees this stack somewhere else now. */
+function followRouter(stack: StackState): void {
+  const { registrar, seenFrom } = stack;
+  const source = registrar.router === undefined ? undefined : sourceTo(stack, registrar.router);
+  stack.seenFrom = source;
+  stack.controlPlaneUs = 0;
+  if (source === undefined || (seenFrom !== undefined && sameBytes(seenFrom, source))) return;
+  refreshRegistrations(registrar, stack.nowUs);
 }
 
 function follow(stack: StackState, connection: Connection, before: readonly Locator[]): void {
@@ -31,6 +40,7 @@ function follow(stack: StackState, connection: Connection, before: readonly Loca
   const { tcb } = connection;
   if (tcb !== undefined) {
     if (moved) pathChanged(tcb, stack.nowUs, synBytes, true);
+    limitPath(stack, connection);
     resume(tcb, stack.nowUs);
     settle(stack, connection);
   }

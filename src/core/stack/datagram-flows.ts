@@ -25,13 +25,13 @@ export function dropDatagram(stack: StackState, reason: Reason): number {
   return -reason;
 }
 
-export function tooLong(stack: StackState, packetBytes: number, remote: Locator): boolean {
-  return packetBytes > stack.options.maxPacketBytes(remote);
+export function tooLong(stack: StackState, packetBytes: number, remote: Locator, link: number): boolean {
+  return packetBytes > stack.options.maxPacketBytes(remote, link);
 }
 
 /** Answers 1 if the datagram was sent, or as `dropDatagram`. */
 export function sendConnected(stack: StackState, connection: Connection, bytes: Uint8Array): number {
-  const { peer, association } = connection;
+  const { peer, link, association } = connection;
   if (connection.state !== 'ESTABLISHED' || connection.protocol !== Protocol.UDP)
     return dropDatagram(stack, Reason.BAD_STATE);
   // A nonce is never used twice, so a flow ends where its numbers do.
@@ -39,7 +39,7 @@ export function sendConnected(stack: StackState, connection: Connection, bytes: 
     abort(stack, connection, Reason.LIMIT, 'the flow has used up its numbers');
     return dropDatagram(stack, Reason.LIMIT);
   }
-  if (tooLong(stack, connectedDatagramBytes(connection, bytes.length, false), peer))
+  if (tooLong(stack, connectedDatagramBytes(connection, bytes.length, false), peer, link))
     return dropDatagram(stack, Reason.LIMIT);
   sendToPeer(
     stack,
@@ -58,7 +58,8 @@ export function sendConnected(stack: StackState, connection: Connection, bytes: 
 /** Whether the ACK of the opening rides on this datagram; where there is no room for it, it goes ahead. */
 function acknowledges(stack: StackState, connection: Connection, bytes: Uint8Array): boolean {
   if (connection.confirmed) return false;
-  if (!tooLong(stack, connectedDatagramBytes(connection, bytes.length, true), connection.peer)) return true;
+  const { peer, link } = connection;
+  if (!tooLong(stack, connectedDatagramBytes(connection, bytes.length, true), peer, link)) return true;
   sendToPeer(stack, buildAck(stack, connection), connection);
   return false;
 }

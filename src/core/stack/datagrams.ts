@@ -68,7 +68,7 @@ function transmit(
   next: Locator,
 ): number {
   if (!mayGoInClear(stack, to, next) && !isReserved(stack, service)) return dropDatagram(stack, Reason.UNTRUSTED);
-  if (tooLong(stack, packet.length, next)) return dropDatagram(stack, Reason.LIMIT);
+  if (tooLong(stack, packet.length, next, 0)) return dropDatagram(stack, Reason.LIMIT);
   sendPacket(stack, packet, next);
   return 1;
 }

@@ -28,7 +28,7 @@ export function importConnection(stack: StackState, input: Extract<Input, { kind
   if (!state.client && listener?.kind !== 'listener') return -Reason.NO_SUCH_SERVICE;
   if (poolLoad(stack.blocks) >= 1) return -Reason.OVERLOADED;
   const stream = { ...listener?.stream, nagle: state.nagle, keepAliveUs: state.keepAliveUs };
-  const options = transportOptions(stack, stream, linkBytes(stack, state.peer));
+  const options = transportOptions(stack, stream, linkBytes(stack, state.peer, 0));
   const tcb = importTcb(state.transport, options, stack.blocks, stack.random, stack.nowUs);
   if (tcb === undefined) return -Reason.BAD_MESSAGE;
   const connection = revive(stack, state, listener, tcb, stream);

@@ -42,6 +42,7 @@ export function flowInfo(connection: Connection): FlowInfo {
     localFlow: formatFlowId(connection.localFlow),
     remoteFlow: formatFlowId(connection.remoteFlow),
     remote: formatLocator(connection.peer),
+    link: connection.link,
     bytesIn: connection.bytesIn,
     bytesOut: connection.bytesOut,
     packetsIn: connection.packetsIn,
@@ -57,9 +58,10 @@ export function flowInfo(connection: Connection): FlowInfo {
   };
 }
 
-/** A flow's packets leave by this link. */
+/** A flow's packets leave by this link, or will. */
 export function usesLink(stack: StackState, link: number): boolean {
-  for (const flow of flowEntries(stack.flows)) if (flow.kind === 'connection' && flow.link === link) return true;
+  for (const flow of flowEntries(stack.flows))
+    if (flow.kind === 'connection' && (flow.link === link || flow.migration?.target === link)) return true;
   return false;
 }
 
@@ -83,6 +85,7 @@ function halfOpenInfo(half: HalfOpen): FlowInfo {
     localFlow: formatFlowId(localFlow),
     remoteFlow: formatFlowId(remoteFlow),
     remote: formatLocator(peer),
+    link: 0,
     bytesIn: 0,
     bytesOut: 0,
     packetsIn: 1,

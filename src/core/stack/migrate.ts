@@ -23,7 +23,7 @@ import { commitMove, createMoves, currentMove, judgeMove, mintMove, takeEcho } f
 import { sendPacket, synBytes } from './packets.ts';
 import { allowFrom, spend } from './path.ts';
 import { callOut, leaveRendezvous } from './rendezvous.ts';
-import { arm, conclude, emitEvent, markReady, releaseFlow, setPeer } from './sockets.ts';
+import { arm, conclude, emitEvent, limitPath, markReady, releaseFlow, setPeer } from './sockets.ts';
 import type { Connection, Migration, PathChallenge, StackState } from './state.ts';
 import { adoptEpoch } from './tags.ts';
 import type { Input } from './types.ts';
@@ -79,11 +79,16 @@ export function migrate(stack: StackState, input: Extract<Input, { kind: 'migrat
   const connection = stack.sockets.get(input.socket);
   if (connection?.kind !== 'connection' || !isOpen(connection)) return 0;
   const link = input.link ?? connection.link;
-  if (link !== 0 && !stack.links.some((known) => known.link === link)) return 0;
+  if (link !== 0 && !canReach(stack, link, connection.peer)) return 0;
   beginMove(stack, connection, link, link !== connection.link);
   const { migration } = connection;
   if (migration !== undefined) migration.awaited = true;
   return 1;
+}
+
+/** The link stands, and its address is of the peer's IP version. */
+function canReach({ links }: StackState, link: number, peer: Locator): boolean {
+  return links.some((known) => known.link === link && known.local.address.length === peer.address.length);
 }
 
 /** This end is reached by `link` from now on. `keep`: where it was until now, too. */
@@ -286,10 +291,10 @@ function finishMove(stack: StackState, connection: Connection, migration: Migrat
   arrive(stack, connection);
   if (target !== undefined) {
     connection.link = target;
+    limitPath(stack, connection);
     if (connection.tcb !== undefined) pathChanged(connection.tcb, stack.nowUs, synBytes, true);
     markReady(stack, connection);
   }
-  if (!migration.awaited) return;
   migration.awaited = false;
   emitEvent(stack, { kind: 'migrated', socket: connection.socket });
 }

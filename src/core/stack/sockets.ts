@@ -274,15 +274,20 @@ export function changeStream(stack: StackState, connection: Connection, stream: 
   markReady(stack, connection);
 }
 
-/** Where the packets go from here on: the link towards it bounds the path MTU search. */
+/** Where the packets go from here on. */
 export function setPeer(stack: StackState, connection: Connection, peer: Locator): void {
   connection.peer = peer;
-  if (connection.tcb !== undefined) setPathLimit(connection.tcb, linkBytes(stack, peer));
+  limitPath(stack, connection);
 }
 
-/** The largest packet that the link towards `peer` carries. */
-export function linkBytes({ options }: StackState, peer: Locator): number {
-  return Math.max(basePacketBytes, options.maxPacketBytes(peer));
+/** The link towards the peer bounds the path MTU search. */
+export function limitPath(stack: StackState, { tcb, peer, link }: Connection): void {
+  if (tcb !== undefined) setPathLimit(tcb, linkBytes(stack, peer, link));
+}
+
+/** The largest packet that the link carries towards `peer`. */
+export function linkBytes({ options }: StackState, peer: Locator, link: number): number {
+  return Math.max(basePacketBytes, options.maxPacketBytes(peer, link));
 }
 
 /** The peer has shown, by a tag or a seal, that it knows the opening to be complete. */

@@ -120,6 +120,7 @@ function createState(options: StackOptions): StackState {
     bound: false,
     locals: [],
     links: [],
+    seenFrom: undefined,
     rendezvous: new Map(),
     formerFlows: new Map(),
     nextSocket: 1,

@@ -333,6 +333,8 @@ export interface StackState {
   locals: readonly Locator[];
   /** Beside link 0. */
   links: readonly LinkInfo[];
+  /** The own address that packets to the router left from when the machine's addresses changed last. */
+  seenFrom: Uint8Array | undefined;
   /** Connections by the name that they can be reached at through a router while a move is not answered. */
   readonly rendezvous: Map<string, Connection>;
   /** Connections that were handed to this stack, by the flowIDs that they had before. */

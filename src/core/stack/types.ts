@@ -285,7 +285,8 @@ export interface Driver {
   /** Calls back once it is known which router is in use, if any: at once, or when the first search is over. Absent: at once. */
   whenRouterKnown?(callback: () => void): void;
   /**
-   * A link at this local address, opened if there is none; answers its number, and the stack knows it then. Rejects with a
+   * A link at this local address, opened if there is none, link 0 for the unspecified address; answers its number, and the
+   * stack knows it then. Rejects with a
    * system error (EADDRNOTAVAIL: not an address of this machine that is in use). Absent: there is link 0 alone.
    */
   openLink?(address: string): Promise<number>;
@@ -305,6 +306,8 @@ export interface FlowInfo {
   readonly localFlow: string;
   readonly remoteFlow: string;
   readonly remote: string;
+  /** The driver's link that it goes by. */
+  readonly link: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly packetsIn: number;
