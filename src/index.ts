@@ -37,6 +37,7 @@ export {
   defaultDriver,
   type ListenOptions,
   labelId,
+  type MigrateOptions,
   parseAliases,
   parseTarget,
   type RemoteInfo,

@@ -77,12 +77,13 @@ export class Links {
   }
 
   /**
-   * Answers the number of a link at this address, which is open already or opened now. Rejects with a system error:
-   * EADDRNOTAVAIL when this machine does not have the address, or not in use.
+   * Answers the number of a link at this address, which is open already or opened now; 0 for the unspecified address.
+   * Rejects with a system error: EADDRNOTAVAIL when this machine does not have the address, or not in use.
    */
   async open(text: string): Promise<number> {
     const address = parseAddress(text);
     if (address === undefined) throw systemError(Linux.EINVAL, 'bind', `"${text}" is not an IP address`);
+    if (address.every((byte) => byte === 0)) return 0;
     const known = [...this.#others.values()].find((one) => sameBytes(one.address, address));
     if (known !== undefined) {
       known.openedMs = performance.now();

@@ -5,7 +5,7 @@
 import { constants } from 'node:os';
 import { Reason, reasonName } from '../core/base/index.ts';
 
-export type Syscall = 'connect' | 'listen' | 'bind' | 'read' | 'write' | 'send';
+export type Syscall = 'connect' | 'listen' | 'bind' | 'read' | 'write' | 'send' | 'migrate';
 
 /** A failure of a service's flow, listener or name; `retryable`: another attempt may meet a healthy instance. */
 export interface ServiceError extends Error {
@@ -113,6 +113,21 @@ const sending = new Map<number, Row>([
   ],
 ]);
 
+/** Of a connection that goes on all the same, where it was. */
+const migrating = new Map<number, Row>([
+  [Reason.BAD_STATE, { code: 'ENOTCONN', why: 'the connection cannot move', retryable: true }],
+  [Reason.TIMED_OUT, { code: 'ETIMEDOUT', why: 'the other end does not answer there', retryable: true, next: doctor }],
+  [
+    Reason.UNREACHABLE,
+    {
+      code: 'EADDRNOTAVAIL',
+      why: 'not an address of this machine that is in use',
+      retryable: true,
+      next: 'ip -brief address',
+    },
+  ],
+]);
+
 /** The typed error of `reason` in the phase that `syscall` names. `detail` is what the stack adds, for people. */
 export function serviceError(syscall: Syscall, reason: Reason, service: string, detail = ''): ServiceError {
   const row = rowOf(syscall, reason);
@@ -140,6 +155,7 @@ const phases: Partial<Record<Syscall, ReadonlyMap<number, Row>>> = {
   listen: listening,
   bind: listening,
   send: sending,
+  migrate: migrating,
 };
 
 function rowOf(syscall: Syscall, reason: Reason): Row {

@@ -15,8 +15,9 @@ const lingerBytes = 4 * 1024 * 1024;
 const lingerRefMs = 10_000;
 const lingerMs = 60_000;
 
-/** What carries a Socket's bytes. `listener` of whoever opened it hears `connected`, `data`, `writable`, `end`, `closed`. */
+/** What carries a Socket's bytes. `listener` of whoever opened it hears `connected`, `data`, `writable`, `end`, `migrated`, `migrate-failed`, `closed`. */
 export interface Carrier {
+  readonly driver: Driver;
   readonly id: SocketId;
   /** `connected` was there. */
   readonly open: boolean;

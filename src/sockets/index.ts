@@ -19,6 +19,7 @@ export {
   serve,
 } from './http.ts';
 export { labelId } from './labels.ts';
+export type { MigrateOptions } from './migrate.ts';
 export { namesInUse, parseTarget, resolveService, type ServiceName, type Target } from './names.ts';
 export type { ConnectOptions, SocketOptions } from './options.ts';
 export { isInsecureForbidden, type SecurityOptions } from './security.ts';

@@ -14,8 +14,10 @@ import {
   type StreamOptions,
 } from '../core/stack/index.ts';
 import { defaultDriver } from './default-driver.ts';
-import { brokenPipe, misuse, serviceError } from './errors.ts';
+import { misuse, serviceError } from './errors.ts';
 import { type Carrier, type CarrierEvent, type Dial, Flow } from './flow.ts';
+import { onReadableEnd } from './half-close.ts';
+import { type MigrateOptions, Moves } from './migrate.ts';
 import { parseTarget, resolveTarget, type ServiceName, type Target } from './names.ts';
 import {
   type ConnectOptions,
@@ -75,6 +77,7 @@ export class Socket extends Duplex {
   #sending: Sending | undefined;
   #finalCallback: (() => void) | undefined;
   #sentBytes = 0;
+  #moves: Moves | undefined;
   /** `_read` was called before there was anything to read from. */
   #readWanted = false;
   #timer: NodeJS.Timeout | undefined;
@@ -215,6 +218,17 @@ export class Socket extends Duplex {
     return this;
   }
 
+  /**
+   * Moves the connection to another address or interface of this machine, or tells the other end again where this one is.
+   * Resolves once the other end knows, as 'migrate' says; nothing that is under way is lost. Rejects with ETIMEDOUT when it
+   * does not answer there, EADDRNOTAVAIL or ENOTCONN, and the connection goes on where it was. A later call takes the place
+   * of one under way: both end as the later one. Changes of this machine's addresses are followed without it.
+   */
+  async migrate(options: MigrateOptions = {}): Promise<void> {
+    this.#moves ??= new Moves();
+    await this.#moves.begin(this.#flow, this.#serviceName(), options);
+  }
+
   ref(): this {
     this.#unrefd = false;
     this.#flow?.ref();
@@ -287,6 +301,7 @@ export class Socket extends Duplex {
     this.#flow = undefined;
     const sending = this.#sending;
     this.#sending = undefined;
+    this.#moves?.settle(error ?? misuse('ERR_SOCKET_CLOSED', 'Socket is closed', 'state'));
     callback(error);
     sending?.callback(error ?? misuse('ERR_SOCKET_CLOSED', 'Socket is closed', 'state'));
     // A turn later, as net's: whoever awaits 'error' can still wait for 'close'.
@@ -379,6 +394,13 @@ export class Socket extends Duplex {
         this.push(null);
         this.read(0);
         break;
+      case 'migrated':
+        this.#moves?.settle();
+        this.emit('migrate');
+        break;
+      case 'migrate-failed':
+        this.#moves?.settle(serviceError('migrate', event.reason, this.#serviceName()));
+        break;
       case 'closed':
         this.#onClosed(event.reason, event.detail);
         break;
@@ -407,8 +429,13 @@ export class Socket extends Duplex {
     this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
   }
 
+  /** For people. */
+  #serviceName(): string {
+    return this.remoteService ?? this.localService ?? 'unknown';
+  }
+
   #onClosed(reason: Reason, detail: string): void {
-    const service = this.remoteService ?? this.localService ?? 'unknown';
+    const service = this.#serviceName();
     const syscall = this.connecting ? 'connect' : this.#sending ? 'write' : 'read';
     if (reason !== Reason.OK || this.#sending)
       this.destroy(serviceError(syscall, reason === Reason.OK ? Reason.CLOSED : reason, service, detail));
@@ -456,23 +483,4 @@ export class Socket extends Duplex {
     this.#finalCallback = undefined;
     this.#readWanted = false;
   }
-}
-
-function onReadableEnd(this: Socket): void {
-  if (!this.allowHalfOpen) this.write = writeAfterEnd;
-}
-
-/** As net: once the peer's end has made us end too, a write is EPIPE, not "write after end". */
-function writeAfterEnd(
-  this: Socket,
-  chunk: unknown,
-  encoding?: BufferEncoding | ((error: Error | null | undefined) => void),
-  callback?: (error: Error | null | undefined) => void,
-): boolean {
-  if (!this.writableEnded) return Duplex.prototype.write.call(this, chunk, encoding as BufferEncoding, callback);
-  const done = typeof encoding === 'function' ? encoding : callback;
-  const error = brokenPipe(this.remoteService ?? this.localService ?? 'unknown');
-  if (done) process.nextTick(done, error);
-  this.destroy(error);
-  return false;
 }

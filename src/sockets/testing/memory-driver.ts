@@ -4,6 +4,9 @@
 import { formatServiceId, type Prefix, prefixContains, Reason, type ServiceId } from '../../core/base/index.ts';
 import { type Driver, type Event, type Input, Protocol, type SocketId } from '../../core/stack/index.ts';
 
+/** Where links can be opened: 1, whose peer answers there; 2, where nobody answers; 3, of the wrong IP version; 4, silence. */
+export const linkAddresses = ['192.0.2.1', '192.0.2.2', '2001:db8::3', '192.0.2.4'];
+
 /** First byte of names to which nothing may be sent in the clear. */
 export const distantSystem = 0xff;
 
@@ -190,6 +193,12 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
     new DataView(id.buffer).setUint32(10, ++lastId);
     return id;
   };
+  const migrate = (endpoint: Endpoint, link: number): number => {
+    if (endpoint.kind !== 'stream' || link === 3) return 0;
+    if (link < 2) emit({ kind: 'migrated', socket: endpoint.id });
+    if (link === 2) emit({ kind: 'migrate-failed', socket: endpoint.id, reason: Reason.TIMED_OUT });
+    return 1;
+  };
   const onSocket = (input: Extract<Input, { socket: SocketId }>): number => {
     const endpoint = endpoints.get(input.socket);
     if (!endpoint) return 0;
@@ -211,6 +220,8 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
         return 0;
       case 'shed':
         return shed(endpoint);
+      case 'migrate':
+        return migrate(endpoint, input.link ?? 0);
       case 'close':
         if (endpoint.peer) finish(endpoint.peer, Reason.OK);
         finish(endpoint, Reason.OK);
@@ -253,6 +264,11 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
     unref(socket) {
       refs.delete(socket);
       update();
+    },
+    async openLink(address) {
+      const link = linkAddresses.indexOf(address) + 1;
+      if (link > 0 || address === '::') return link;
+      throw Object.assign(new Error('bind EADDRNOTAVAIL'), { code: 'EADDRNOTAVAIL' });
     },
     async close() {
       for (const endpoint of [...endpoints.values()]) finish(endpoint, Reason.CLOSED);
