@@ -6,7 +6,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -179,6 +179,14 @@ export class Stage {
       CARACAL_ROUTER: this.routerAddress,
       CARACAL_TRUST: undefined,
     };
+  }
+
+  /** What its stack tells `caracal flows` and its like, at once: a command line would take a while to start. */
+  async status<T>({ pid }: Child): Promise<T> {
+    const socket = connect(join(this.folder, 'caracal', `${pid}-0.sock`)).setEncoding('utf8');
+    let text = '';
+    for await (const part of socket) text += part;
+    return JSON.parse(text) as T;
   }
 
   /** A program below tests/e2e/programs. */

@@ -37,6 +37,16 @@ export interface Many {
   readonly open: number;
 }
 
+/** What a connection has shown since `watch`. */
+export interface Watched {
+  /** Longest time between two arrivals of bytes. */
+  readonly longestMs: number;
+  readonly bytes: number;
+  readonly ms: number;
+  /** 'migrate' events, since the first `watch`. */
+  readonly moves: number;
+}
+
 /** What a command failed with, as the application saw it. */
 export class PeerError extends Error {
   readonly code: string | undefined;
@@ -133,6 +143,19 @@ export class Peer {
 
   look(connection: number): Promise<Look> {
     return this.call('look', { connection });
+  }
+
+  /** Resolves once the other end knows; answers how long that took. `to`: an address or an interface. */
+  migrate(connection: number, to: object = {}): Promise<{ ms: number }> {
+    return this.call('migrate', { connection, to });
+  }
+
+  watch(connection: number): Promise<void> {
+    return this.call('watch', { connection });
+  }
+
+  watched(connection: number): Promise<Watched> {
+    return this.call('watched', { connection });
   }
 
   /** Its whole stack: flows, counters. */

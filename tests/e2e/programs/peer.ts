@@ -15,6 +15,7 @@ import {
 } from '../../../src/index.ts';
 import { addToTally, createTally, makeContent, readTally, type Tally } from '../content.ts';
 import { datagramCommands } from './peer-datagrams.ts';
+import { moveCommands } from './peer-moves.ts';
 
 /** What a server does with each connection. */
 export type Mode =
@@ -72,6 +73,11 @@ const commands: Record<string, (args: Arguments) => unknown> = {
   memory,
   inspect: () => driver?.stack.inspect(),
   ...datagramCommands,
+  ...moveCommands(({ connection, server, index }) => {
+    const found = server === undefined ? at(connection) : servers[Number(server)]?.accepted[Number(index)];
+    if (!found) throw new Error('no such connection');
+    return found.socket;
+  }),
 };
 
 let driver: ReturnType<typeof createDriver> | undefined;

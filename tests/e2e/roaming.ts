@@ -1,0 +1,149 @@
+// What moves are shown on: a client with two interfaces and a server, in namespaces, with a router of the kernel's between
+// them that may be a long way (programs/long-way.ts), lose packets and be slow. The Caracal router stands in the middle, at
+// an address that nothing moves.
+//
+//   client  eth 10.1.0.1 ─┐
+//                         ├─ middle (10.9.0.1) ── 10.2.0.1 server
+//   client wifi 10.3.0.1 ─┘
+
+import { execFile } from 'node:child_process';
+import { type Child, type Stage, until } from './harness.ts';
+import { Peer } from './peer.ts';
+import { inside, type Topology } from './topology.ts';
+
+export interface Way {
+  /** Milliseconds there and back; 0: as fast as it comes. */
+  readonly rttMs?: number;
+  /** Of 100 packets, each way. */
+  readonly lossPercent?: number;
+  /** Each of the three links, towards the client and towards the server. */
+  readonly mbits?: number;
+}
+
+/** One interface of a host, with its network's number: its address is 10.NET.0.HOST, the middle is .254. */
+export interface Interface {
+  readonly host: string;
+  readonly name: string;
+  readonly net: number;
+  /** Lower is preferred. */
+  readonly metric: number;
+  /** The middle's end of it. */
+  readonly far: string;
+}
+
+export interface Roaming {
+  readonly topology: Topology;
+  readonly client: string;
+  readonly middle: string;
+  readonly server: string;
+  readonly eth: Interface;
+  readonly wifi: Interface;
+  readonly serverInterface: Interface;
+  readonly router: Child;
+}
+
+export async function buildRoaming(topology: Topology, stage: Stage, way: Way = {}): Promise<Roaming> {
+  const [client, middle, server] = [topology.host('client'), topology.host('middle'), topology.host('server')];
+  inside(middle, 'ip', 'address', 'add', '10.9.0.1/32', 'dev', 'lo');
+  inside(middle, 'sysctl', '-q', '-w', 'net.ipv4.ip_forward=1');
+  const join = (host: string, net: number, metric: number): Interface => {
+    const ends = topology.link(host, `10.${net}.0.1/24`, middle, `10.${net}.0.254/24`);
+    const own = { host, name: ends.a, net, metric, far: ends.b };
+    addRoute(own);
+    if (way.mbits) limit(host, ends.a, way.mbits);
+    if (way.mbits) limit(middle, ends.b, way.mbits);
+    return own;
+  };
+  const eth = join(client, 1, 10);
+  const wifi = join(client, 3, 20);
+  const serverInterface = join(server, 2, 10);
+  await lengthen(stage, middle, [eth.far, wifi.far, serverInterface.far], way);
+  const router = await stage.router([], { namespace: middle, host: '10.9.0.1' });
+  return { topology, client, middle, server, eth, wifi, serverInterface, router };
+}
+
+/** Every packet that passes the middle goes through the device of `long-way` first, which also undoes what GSO joined. */
+async function lengthen(stage: Stage, middle: string, ends: readonly string[], way: Way): Promise<void> {
+  const { rttMs = 0, lossPercent = 0 } = way;
+  if (rttMs === 0 && lossPercent === 0) return;
+  const child = stage.program('long-way', ['long', `${rttMs / 2}`], { namespace: middle });
+  await child.line(/^ready$/m);
+  inside(middle, 'ip', 'link', 'set', 'long', 'up', 'txqueuelen', '10000');
+  inside(middle, 'ip', 'route', 'add', 'default', 'dev', 'long', 'table', '77');
+  for (const end of ends) inside(middle, 'ip', 'rule', 'add', 'iif', end, 'table', '77');
+  if (lossPercent === 0) return;
+  const nft = (text: string): string => inside(middle, 'nft', ...text.split(' '));
+  nft('add table ip lossy');
+  nft('add chain ip lossy out { type filter hook forward priority 0 ; }');
+  nft(`add rule ip lossy out iifname long numgen random mod 1000 < ${lossPercent * 10} drop`);
+}
+
+/** The kernel's queue in front of a link of so many Mbit/s. */
+export function limit(host: string, end: string, mbits: number): void {
+  const rate = ['rate', `${mbits}mbit`, 'burst', '64kb', 'latency', '20ms'];
+  inside(host, 'tc', 'qdisc', 'replace', 'dev', end, 'root', 'tbf', ...rate);
+}
+
+export function addressOf({ net }: Interface, host = 1): string {
+  return `10.${net}.0.${host}`;
+}
+
+/** What a DHCP client does when the lease is gone and there is another. One process, so that little time passes between. */
+export function replaceAddress(own: Interface, from: number, to: number): Promise<void> {
+  const { host, name } = own;
+  const commands = [
+    `address del ${addressOf(own, from)}/24 dev ${name}`,
+    `address add ${addressOf(own, to)}/24 dev ${name}`,
+    `route add ${routeOf(own)}`,
+  ];
+  return new Promise((resolve, reject) => {
+    const child = execFile('ip', ['-netns', host, '-batch', '-'], (error) => (error ? reject(error) : resolve()));
+    child.stdin?.end(`${commands.join('\n')}\n`);
+  });
+}
+
+export function addRoute(own: Interface): void {
+  inside(own.host, 'ip', 'route', 'replace', ...routeOf(own).split(' '));
+}
+
+function routeOf({ net, name, metric }: Interface): string {
+  return `default via 10.${net}.0.254 dev ${name} metric ${metric}`;
+}
+
+/** No more loss. */
+export function mend(middle: string): void {
+  inside(middle, 'nft', 'delete', 'table', 'ip', 'lossy');
+}
+
+export function setLink({ host, name }: Interface, state: 'up' | 'down'): void {
+  inside(host, 'ip', 'link', 'set', name, state);
+}
+
+/** A server that sends `mib` MiB to whoever connects, and a client that has received some of it. */
+export async function startDownload(
+  stage: Stage,
+  { client, server }: Roaming,
+  mib: number,
+  seed: number,
+): Promise<{ client: Peer; server: Peer; connection: number; listener: number }> {
+  const serving = await Peer.start(stage, { namespace: server });
+  const loading = await Peer.start(stage, { namespace: client });
+  const { server: listener } = await serving.listen('roaming', 'source', { bytes: mib * 2 ** 20, seed });
+  const connection = await loading.connect('roaming');
+  await progress(loading, connection, 1 << 20);
+  return { client: loading, server: serving, connection, listener };
+}
+
+/** Waits until so many bytes more have arrived. */
+export async function progress(peer: Peer, connection: number, bytes: number, deadlineMs = 20_000): Promise<number> {
+  const { bytes: before } = await peer.look(connection);
+  return until(
+    `${bytes} bytes more`,
+    async () => {
+      const look = await peer.look(connection);
+      if (look.error !== undefined) throw new Error(`the connection failed: ${look.error}`);
+      return (look.bytes >= before + bytes || look.ended) && look.bytes;
+    },
+    deadlineMs,
+  );
+}
