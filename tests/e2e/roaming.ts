@@ -5,6 +5,8 @@
 //   client  eth 10.1.0.1 ─┐
 //                         ├─ middle (10.9.0.1) ── 10.2.0.1 server
 //   client wifi 10.3.0.1 ─┘
+//
+// Or the same with fd00:NET::HOST.
 
 import { execFile } from 'node:child_process';
 import { type Child, type Stage, until } from './harness.ts';
@@ -18,10 +20,13 @@ export interface Way {
   readonly lossPercent?: number;
   /** Each of the three links, towards the client and towards the server. */
   readonly mbits?: number;
+  /** Of IP; 4 if absent. */
+  readonly version?: 4 | 6;
 }
 
-/** One interface of a host, with its network's number: its address is 10.NET.0.HOST, the middle is .254. */
+/** One interface of a host, with its network's number. */
 export interface Interface {
+  readonly version: 4 | 6;
   readonly host: string;
   readonly name: string;
   readonly net: number;
@@ -42,40 +47,57 @@ export interface Roaming {
   readonly router: Child;
 }
 
+/** The middle's host number in every network. */
+const middleHost = 254;
+
 export async function buildRoaming(topology: Topology, stage: Stage, way: Way = {}): Promise<Roaming> {
+  const { version = 4, mbits } = way;
   const [client, middle, server] = [topology.host('client'), topology.host('middle'), topology.host('server')];
-  inside(middle, 'ip', 'address', 'add', '10.9.0.1/32', 'dev', 'lo');
-  inside(middle, 'sysctl', '-q', '-w', 'net.ipv4.ip_forward=1');
+  const routerAddress = textOf(version, 9, 1);
+  inside(middle, 'ip', 'address', 'add', routerAddress, 'dev', 'lo');
+  inside(middle, 'sysctl', '-q', '-w', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
   const join = (host: string, net: number, metric: number): Interface => {
-    const ends = topology.link(host, `10.${net}.0.1/24`, middle, `10.${net}.0.254/24`);
-    const own = { host, name: ends.a, net, metric, far: ends.b };
+    const ends = topology.link(host, '', middle, '');
+    const own = { version, host, name: ends.a, net, metric, far: ends.b };
+    addAddress(host, ends.a, textOf(version, net, 1), version);
+    addAddress(middle, ends.b, textOf(version, net, middleHost), version);
     addRoute(own);
-    if (way.mbits) limit(host, ends.a, way.mbits);
-    if (way.mbits) limit(middle, ends.b, way.mbits);
+    if (mbits) limit(host, ends.a, mbits);
+    if (mbits) limit(middle, ends.b, mbits);
     return own;
   };
   const eth = join(client, 1, 10);
   const wifi = join(client, 3, 20);
   const serverInterface = join(server, 2, 10);
   await lengthen(stage, middle, [eth.far, wifi.far, serverInterface.far], way);
-  const router = await stage.router([], { namespace: middle, host: '10.9.0.1' });
+  const router = await stage.router([], { namespace: middle, host: routerAddress });
   return { topology, client, middle, server, eth, wifi, serverInterface, router };
+}
+
+function textOf(version: 4 | 6, net: number, host: number): string {
+  return version === 4 ? `10.${net}.0.${host}` : `fd00:${net}::${host.toString(16)}`;
+}
+
+/** At the start nobody else can have it. */
+function addAddress(host: string, end: string, address: string, version: 4 | 6): void {
+  const [bits, ...flags] = version === 4 ? ['24'] : ['64', 'nodad'];
+  inside(host, 'ip', 'address', 'add', `${address}/${bits}`, 'dev', end, ...flags);
 }
 
 /** Every packet that passes the middle goes through the device of `long-way` first, which also undoes what GSO joined. */
 async function lengthen(stage: Stage, middle: string, ends: readonly string[], way: Way): Promise<void> {
-  const { rttMs = 0, lossPercent = 0 } = way;
+  const { rttMs = 0, lossPercent = 0, version = 4 } = way;
   if (rttMs === 0 && lossPercent === 0) return;
   const child = stage.program('long-way', ['long', `${rttMs / 2}`], { namespace: middle });
   await child.line(/^ready$/m);
   inside(middle, 'ip', 'link', 'set', 'long', 'up', 'txqueuelen', '10000');
-  inside(middle, 'ip', 'route', 'add', 'default', 'dev', 'long', 'table', '77');
-  for (const end of ends) inside(middle, 'ip', 'rule', 'add', 'iif', end, 'table', '77');
+  inside(middle, 'ip', `-${version}`, 'route', 'add', 'default', 'dev', 'long', 'table', '77');
+  for (const end of ends) inside(middle, 'ip', `-${version}`, 'rule', 'add', 'iif', end, 'table', '77');
   if (lossPercent === 0) return;
   const nft = (text: string): string => inside(middle, 'nft', ...text.split(' '));
-  nft('add table ip lossy');
-  nft('add chain ip lossy out { type filter hook forward priority 0 ; }');
-  nft(`add rule ip lossy out iifname long numgen random mod 1000 < ${lossPercent * 10} drop`);
+  nft('add table inet lossy');
+  nft('add chain inet lossy out { type filter hook forward priority 0 ; }');
+  nft(`add rule inet lossy out iifname long numgen random mod 1000 < ${lossPercent * 10} drop`);
 }
 
 /** The kernel's queue in front of a link of so many Mbit/s. */
@@ -84,35 +106,42 @@ export function limit(host: string, end: string, mbits: number): void {
   inside(host, 'tc', 'qdisc', 'replace', 'dev', end, 'root', 'tbf', ...rate);
 }
 
-export function addressOf({ net }: Interface, host = 1): string {
-  return `10.${net}.0.${host}`;
+export function addressOf({ version, net }: Interface, host = 1): string {
+  return textOf(version, net, host);
 }
 
 /** What a DHCP client does when the lease is gone and there is another. One process, so that little time passes between. */
 export function replaceAddress(own: Interface, from: number, to: number): Promise<void> {
-  const { host, name } = own;
+  const { host, name, version } = own;
+  const bits = version === 4 ? 24 : 64;
   const commands = [
-    `address del ${addressOf(own, from)}/24 dev ${name}`,
-    `address add ${addressOf(own, to)}/24 dev ${name}`,
-    `route add ${routeOf(own)}`,
+    `address del ${addressOf(own, from)}/${bits} dev ${name}`,
+    `address add ${addressOf(own, to)}/${bits} dev ${name}`,
+    `route replace ${routeOf(own)}`,
   ];
   return new Promise((resolve, reject) => {
-    const child = execFile('ip', ['-netns', host, '-batch', '-'], (error) => (error ? reject(error) : resolve()));
+    const done = (error: Error | null): void => (error ? reject(error) : resolve());
+    const child = execFile('ip', [`-${version}`, '-netns', host, '-batch', '-'], done);
     child.stdin?.end(`${commands.join('\n')}\n`);
   });
 }
 
 export function addRoute(own: Interface): void {
-  inside(own.host, 'ip', 'route', 'replace', ...routeOf(own).split(' '));
+  inside(own.host, 'ip', `-${own.version}`, 'route', 'replace', ...routeOf(own).split(' '));
 }
 
-function routeOf({ net, name, metric }: Interface): string {
-  return `default via 10.${net}.0.254 dev ${name} metric ${metric}`;
+function routeOf({ version, net, name, metric }: Interface): string {
+  return `default via ${textOf(version, net, middleHost)} dev ${name} metric ${metric}`;
 }
 
 /** No more loss. */
 export function mend(middle: string): void {
-  inside(middle, 'nft', 'delete', 'table', 'ip', 'lossy');
+  inside(middle, 'nft', 'delete', 'table', 'inet', 'lossy');
+}
+
+/** Packets that have left by it. */
+export function packetsOut({ host, name }: Interface): number {
+  return Number(inside(host, 'cat', `/sys/class/net/${name}/statistics/tx_packets`));
 }
 
 export function setLink({ host, name }: Interface, state: 'up' | 'down'): void {
@@ -125,9 +154,10 @@ export async function startDownload(
   { client, server }: Roaming,
   mib: number,
   seed: number,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<{ client: Peer; server: Peer; connection: number; listener: number }> {
-  const serving = await Peer.start(stage, { namespace: server });
-  const loading = await Peer.start(stage, { namespace: client });
+  const serving = await Peer.start(stage, { namespace: server, env });
+  const loading = await Peer.start(stage, { namespace: client, env });
   const { server: listener } = await serving.listen('roaming', 'source', { bytes: mib * 2 ** 20, seed });
   const connection = await loading.connect('roaming');
   await progress(loading, connection, 1 << 20);
