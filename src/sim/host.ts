@@ -73,9 +73,12 @@ export function linkHost(network: Network, host: SimHost, link: number, locator:
   tellAddresses(host);
 }
 
+/** Interfaces are called after the links that they have: `if0`, `if1`. */
 function tellAddresses({ station, driver }: SimHost): void {
   const links = [...(station.links ?? [])].map(([link, local]) => ({ link, local }));
-  driver.handle({ kind: 'bound', locals: station.locals, links });
+  const main = station.locals.map((local) => ({ link: 0, local }));
+  const interfaces = [...main, ...links].map(({ link, local }) => ({ name: `if${link}`, address: local.address }));
+  driver.handle({ kind: 'bound', locals: station.locals, links, interfaces });
 }
 
 /** The virtual clock's zero on the calendar. */

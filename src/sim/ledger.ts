@@ -2,7 +2,7 @@
 // shown that it receives (docs/protocol.md, "Addresses"). It reads packets by the wire format and asks no stack, so that it
 // holds a stack to the rule instead of believing it. At most three bytes go to an unproven address for each that came from
 // there; errors and answers of the control plane weigh at most what they answer, and nothing answers an error.
-// Not charged: what a host begins itself (SYN, requests, multicast, an application's datagrams). Known gap: a client
+// Not charged: what a host begins itself (SYN, of a connection or of one more flow, requests, multicast, an application's datagrams). Known gap: a client
 // believes an authentic SYN-ACK about where it comes from.
 
 import { formatLocator, type Locator, Reason } from '../core/base/index.ts';
@@ -194,7 +194,8 @@ function charge(ledger: Ledger, name: string, book: Book, datagram: Datagram): v
   let isAnswer = false;
   eachPacket(datagram, (view) => {
     if (packet.sourceOffset !== 0) book.forwarded++;
-    else if (isNamed(packet)) isAnswer = noteNamed(book, view, datagram.bytes);
+    else if (control.flags === ControlFlag.SYN) book.ownFlows.add(`${control.flowHi} ${control.flowLo}`);
+    else if (isNamed(packet)) isAnswer = noteNamed(view, datagram.bytes);
     else {
       charged = true;
       isAnswer = isErrorPacket(packet, control);
@@ -212,8 +213,7 @@ function charge(ledger: Ledger, name: string, book: Book, datagram: Datagram): v
 }
 
 /** A named packet that a host sends by itself; true: it answers somebody. */
-function noteNamed(book: Book, view: DataView, bytes: Uint8Array): boolean {
-  if (control.flags === ControlFlag.SYN) book.ownFlows.add(`${control.flowHi} ${control.flowLo}`);
+function noteNamed(view: DataView, bytes: Uint8Array): boolean {
   if (packet.controlOffset !== 0 || packet.serviceOffset === 0) return false;
   if (parseService(view, packet.serviceOffset, service) !== Reason.OK) return false;
   for (let i = 0; i < controlService.length; i++)

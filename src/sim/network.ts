@@ -208,8 +208,19 @@ function sendTo(
   else for (const goesOn of tapped(network, from, to, packet)) hop(network, from, to, goesOn, 0, clock.nowUs);
 }
 
-function sourceOf(from: Station, { address: { length } }: Locator, link: number): Locator | undefined {
-  return link === 0 ? from.seenAs.find(({ address }) => address.length === length) : from.links?.get(link);
+/** By link 0 as routes to one's own networks have it: the address with the longest prefix in common. */
+function sourceOf(from: Station, { address: to }: Locator, link: number): Locator | undefined {
+  if (link !== 0) return from.links?.get(link);
+  let best: Locator | undefined;
+  let bestBytes = -1;
+  for (const candidate of from.seenAs) {
+    const { address } = candidate;
+    if (address.length !== to.length) continue;
+    const differs = address.findIndex((byte, i) => byte !== to[i]);
+    const bytes = differs < 0 ? address.length : differs;
+    if (bytes > bestBytes) [best, bestBytes] = [candidate, bytes];
+  }
+  return best;
 }
 
 function tapped(network: Network, from: Station, to: Station, packet: Packet): readonly Packet[] {

@@ -9,6 +9,7 @@ import {
   createStack,
   type Event,
   Protocol,
+  type SecurityOptions,
   type SocketId,
   type Stack,
   type StackOptions,
@@ -128,11 +129,17 @@ export function scriptsFor(upBytes: number, downBytes: number, both: Partial<Scr
 }
 
 /** Listens on `host` and runs until the listener is announced. */
-export function listenOn(world: World, host: SimHost<Stack>, script: Script, name = service): Listening {
+export function listenOn(
+  world: World,
+  host: SimHost<Stack>,
+  script: Script,
+  name = service,
+  security: SecurityOptions = {},
+): Listening {
   const { driver } = host;
   const { keepAliveUs } = script;
   const stream = { keepAliveUs };
-  const socket = driver.handle({ kind: 'listen', service: name, bits: 256, protocol: Protocol.TCP, stream });
+  const socket = driver.handle({ kind: 'listen', service: name, bits: 256, protocol: Protocol.TCP, stream, security });
   const listening: Listening = { socket, accepted: [], events: [], reason: undefined };
   driver.attach(socket, (event: Event) => {
     listening.events.push(event.kind);

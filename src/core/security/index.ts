@@ -104,6 +104,7 @@ export {
 } from './noise/index.ts';
 export { createRecordCipher, rekey } from './record-cipher.ts';
 export {
+  advanceReader,
   type ByteSink,
   type ByteSource,
   createRecordReader,
@@ -117,10 +118,12 @@ export {
   type RecordResult,
   type RecordVerdict,
   type RecordWriter,
+  readAnyRecord,
   readRecord,
   recordBytesFor,
   takeBack,
   updateKey,
+  writeAddresses,
   writeClose,
   writeRecords,
 } from './records.ts';

@@ -4,7 +4,7 @@
 // Bodies are sealed straight into the send buffer and opened straight out of the receive buffer: no copy of their own.
 // One record per segment was rejected: the calls into the cipher, not the bytes, are what costs (DESIGN section 6).
 
-import { Reason } from '../base/index.ts';
+import { Reason, sameBytes } from '../base/index.ts';
 import {
   createRecordHeader,
   emitRecordHeader,
@@ -82,6 +82,8 @@ const smallestBulkBody = 4096;
 /** A full buffer leaves small gaps; records shorter than this are not made to fill them. */
 const shortestFiller = 1024;
 const mostTagBytes = 16;
+/** The body of ADDRESS: 8 locators. */
+const mostAddressBytes = 160;
 const empty = new Uint8Array(0);
 const zeros = new Uint8Array(4096);
 
@@ -101,6 +103,9 @@ export interface RecordReader {
   cipher: RecordCipher;
   /** Number that the next record must have. */
   expected: number;
+  /** Of the first record under the present key, and the tag of the UPDATE before it where records come by several ways. */
+  keyedFrom: number;
+  readonly updateTag: Uint8Array;
   /** The close record was read: nothing may follow. */
   closed: boolean;
   readonly header: Uint8Array;
@@ -120,7 +125,9 @@ export function createRecordWriter(cipher: RecordCipher, paddingBytes = 0): Reco
 export function createRecordReader(cipher: RecordCipher): RecordReader {
   const header = new Uint8Array(recordHeaderBytes);
   const headerView = new DataView(header.buffer);
-  return { cipher, expected: 0, closed: false, header, headerView, parsed: createRecordHeader() };
+  const updateTag = new Uint8Array(mostTagBytes);
+  const parsed = createRecordHeader();
+  return { cipher, expected: 0, keyedFrom: 0, updateTag, closed: false, header, headerView, parsed };
 }
 
 /**
@@ -167,6 +174,11 @@ export function writeClose(writer: RecordWriter, sink: ByteSink): void {
   writeRecord(writer, RecordType.CLOSE, empty, 0, 0, sink);
 }
 
+/** Where else this end is (wire/address.ts). */
+export function writeAddresses(writer: RecordWriter, body: Uint8Array, sink: ByteSink): void {
+  writeRecord(writer, RecordType.ADDRESS, body, 0, body.length, sink);
+}
+
 /** What follows is sealed under the next key. Answers the bytes written. */
 export function updateKey(writer: RecordWriter, sink: ByteSink): number {
   writeRecord(writer, RecordType.UPDATE, empty, 0, 0, sink);
@@ -196,10 +208,11 @@ export function takeBack(writer: RecordWriter, sink: ByteSink): void {
 
 /**
  * `need`: incomplete; it will be `bytes` long (or `bytes` are needed to learn that). `data`: `plain` is authentic, accept
- * `bytes`. `close`: an authentic end, accept `bytes`. `bad`: discard `bytes`, the peer will send them again.
- * `malformed`: no record that belongs here begins here, so its end is unknown: discard all that is readable.
+ * `bytes`. `address`: the same, but `plain` is a list of addresses. `close`: an authentic end, accept `bytes`. `bad`:
+ * discard `bytes`, the peer will send them again. `malformed`: no record that belongs here begins here, so its end is
+ * unknown: discard all that is readable.
  */
-export type RecordVerdict = 'need' | 'data' | 'close' | 'bad' | 'malformed';
+export type RecordVerdict = 'need' | 'data' | 'address' | 'close' | 'bad' | 'malformed';
 
 export interface RecordResult {
   bytes: number;
@@ -217,28 +230,91 @@ export function readRecord(
   allocate: (bytes: number) => Uint8Array,
   result: RecordResult,
 ): RecordVerdict {
-  const { header, cipher, parsed } = reader;
-  const { readableBytes } = source;
-  result.plain = empty;
-  result.bytes = recordHeaderBytes;
-  if (readableBytes < recordHeaderBytes) return 'need';
-  source.copy(0, header, 0, recordHeaderBytes);
-  result.bytes = readableBytes;
+  const { cipher, parsed } = reader;
+  if (!readHeader(reader, source, result)) return 'need';
   if (!belongsHere(reader)) return 'malformed';
-  const { bodyBytes } = parsed;
-  result.bytes = recordHeaderBytes + bodyBytes + cipher.tagBytes;
-  if (readableBytes < result.bytes) return 'need';
-  const body = bodyBytes === 0 ? empty : allocate(bodyBytes);
-  if (parsed.type === RecordType.BRANCH) return readBranch(reader, source);
-  if (!open(reader, cipher, source, body)) return 'bad';
-  const plain = parsed.type === RecordType.PADDED ? unpadded(body) : body;
-  if (plain === undefined) return 'bad';
+  if (parsed.type === RecordType.BRANCH) {
+    result.bytes = recordHeaderBytes + cipher.tagBytes;
+    return source.readableBytes < result.bytes ? 'need' : readBranch(reader, source);
+  }
+  const verdict = openBody(reader, source, allocate, result);
+  if (verdict !== 'data') return verdict;
   reader.expected++;
-  result.plain = plain;
-  if (parsed.type === RecordType.UPDATE) cipher.nextKey();
+  if (parsed.type === RecordType.UPDATE) advanceReader(reader);
+  if (parsed.type === RecordType.ADDRESS) return 'address';
   if (parsed.type !== RecordType.CLOSE) return 'data';
   reader.closed = true;
   return 'close';
+}
+
+/**
+ * The same where records come by several ways: any number below `endNumber` under the present key is taken, and what it
+ * does to the reader is the caller's business. `data` stands for all types; `reader.parsed` tells which, and the number.
+ */
+export function readAnyRecord(
+  reader: RecordReader,
+  source: ByteSource,
+  allocate: (bytes: number) => Uint8Array,
+  endNumber: number,
+  result: RecordResult,
+): RecordVerdict {
+  const { headerView, parsed } = reader;
+  if (!readHeader(reader, source, result)) return 'need';
+  const known = parseRecordHeader(headerView, 0, recordHeaderBytes, parsed) === Reason.OK && hasItsBody(parsed);
+  if (!known || parsed.type === RecordType.BRANCH) return 'malformed';
+  if (isLastUpdate(reader)) return readUpdateAgain(reader, source, result);
+  if (parsed.recordNumber < reader.keyedFrom || parsed.recordNumber >= endNumber) return 'malformed';
+  const verdict = openBody(reader, source, allocate, result);
+  if (verdict === 'data' && parsed.type === RecordType.UPDATE) reader.updateTag.set(tag);
+  return verdict;
+}
+
+/** Of the records before the present key a writer may repeat only the one that announced it. */
+function isLastUpdate({ parsed, keyedFrom }: RecordReader): boolean {
+  return parsed.type === RecordType.UPDATE && parsed.recordNumber === keyedFrom - 1;
+}
+
+/** Its key is gone; it is what it was if its tag is. */
+function readUpdateAgain({ cipher, updateTag }: RecordReader, source: ByteSource, result: RecordResult): RecordVerdict {
+  result.bytes = recordHeaderBytes + cipher.tagBytes;
+  if (source.readableBytes < result.bytes) return 'need';
+  source.copy(recordHeaderBytes, tag, 0, cipher.tagBytes);
+  return sameBytes(tag, updateTag) ? 'data' : 'bad';
+}
+
+/** False: it is not all there, and as many bytes are needed. */
+function readHeader({ header }: RecordReader, source: ByteSource, result: RecordResult): boolean {
+  result.plain = empty;
+  result.bytes = recordHeaderBytes;
+  if (source.readableBytes < recordHeaderBytes) return false;
+  source.copy(0, header, 0, recordHeaderBytes);
+  result.bytes = source.readableBytes;
+  return true;
+}
+
+/** The record whose header was read: `need`, `bad`, or `data` with its content. */
+function openBody(
+  reader: RecordReader,
+  source: ByteSource,
+  allocate: (bytes: number) => Uint8Array,
+  result: RecordResult,
+): RecordVerdict {
+  const { cipher, parsed } = reader;
+  const { bodyBytes } = parsed;
+  result.bytes = recordHeaderBytes + bodyBytes + cipher.tagBytes;
+  if (source.readableBytes < result.bytes) return 'need';
+  const body = bodyBytes === 0 ? empty : allocate(bodyBytes);
+  if (!open(reader, cipher, source, body)) return 'bad';
+  const plain = parsed.type === RecordType.PADDED ? unpadded(body) : body;
+  if (plain === undefined) return 'bad';
+  result.plain = plain;
+  return 'data';
+}
+
+/** The peer's next record is under the next key. */
+export function advanceReader(reader: RecordReader): void {
+  reader.cipher.nextKey();
+  reader.keyedFrom = reader.expected;
 }
 
 /** The peer had handed the stream over and took it back. */
@@ -249,7 +325,7 @@ function readBranch(reader: RecordReader, source: ByteSource): RecordVerdict {
   (authentic ? cipher : branch).release();
   if (!authentic) return 'bad';
   reader.cipher = branch;
-  reader.expected++;
+  reader.keyedFrom = reader.expected++;
   return 'data';
 }
 
@@ -339,11 +415,15 @@ function writeInto(sink: ByteSink, at: number, bytes: Uint8Array, length: number
   }
 }
 
-/** Whether the header just read is that of this stream's next record. Only those of data have a body. */
+/** Whether the header just read is that of this stream's next record. */
 function belongsHere({ headerView, parsed, expected, closed }: RecordReader): boolean {
   if (parseRecordHeader(headerView, 0, recordHeaderBytes, parsed) !== Reason.OK) return false;
-  if (closed || parsed.recordNumber !== expected) return false;
-  const { type, bodyBytes } = parsed;
+  return !closed && parsed.recordNumber === expected && hasItsBody(parsed);
+}
+
+/** Whether the body is as long as one of this type can be. */
+function hasItsBody({ type, bodyBytes }: RecordHeader): boolean {
   if (type === RecordType.DATA) return bodyBytes >= 1;
+  if (type === RecordType.ADDRESS) return bodyBytes <= mostAddressBytes;
   return type === RecordType.PADDED ? bodyBytes >= paddedLengthBytes : bodyBytes === 0;
 }

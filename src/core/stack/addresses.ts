@@ -2,11 +2,15 @@
 // now move; those that have no way to their peer stand still until there is one, and then go on at once, with what they
 // knew of the path if it is the same. Names are registered again from where this stack is now.
 
-import { isLoopback, type Locator, sameBytes } from '../base/index.ts';
+import { isLoopback, type Locator, Reason, sameBytes } from '../base/index.ts';
 import { refreshRegistrations } from '../control/index.ts';
 import { freeze, pathChanged, resume } from '../transport/index.ts';
+import { abort } from './close.ts';
+import { isJoined } from './flow-group.ts';
+import { leaveGroup } from './leave.ts';
 import { beginMove, isOpen } from './migrate.ts';
 import { synBytes } from './packets.ts';
+import { resumeSending } from './schedule.ts';
 import { arm, connectionsOf, limitPath } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { settle } from './stream.ts';
@@ -31,6 +35,7 @@ function follow(stack: StackState, connection: Connection, before: readonly Loca
   const { link, strandedFrom, migration } = connection;
   if (migration?.target !== undefined && !hasLink(stack, migration.target)) migration.target = undefined;
   if (link !== 0 && hasLink(stack, link)) return;
+  if (link !== 0 && isJoined(connection)) return leave(stack, connection);
   const source = sourceTo(stack, connection.peer);
   if (source === undefined) return strand(stack, connection, before);
   const moved = link !== 0 || hasMoved(stack, connection, source, strandedFrom ?? before);
@@ -51,6 +56,12 @@ function hasLink({ links }: StackState, link: number): boolean {
   return link === 0 || links.some((known) => known.link === link);
 }
 
+/** One flow of several whose address is gone: the others carry on. */
+function leave(stack: StackState, { subflow }: Connection): void {
+  if (subflow === undefined || leaveGroup(stack, subflow, Reason.UNREACHABLE)) return;
+  abort(stack, subflow.group.first, Reason.UNREACHABLE, 'the address of its last flow is gone');
+}
+
 /** No address is usable: time stands still for the transport. */
 function strand(stack: StackState, connection: Connection, before: readonly Locator[]): void {
   connection.strandedFrom ??= before;
@@ -58,6 +69,7 @@ function strand(stack: StackState, connection: Connection, before: readonly Loca
   // The rest of a record cannot come; `settle` gives it its time again.
   connection.recordDeadlineUs = Number.POSITIVE_INFINITY;
   if (connection.tcb !== undefined) freeze(connection.tcb, stack.nowUs);
+  if (connection.subflow !== undefined) resumeSending(stack, connection.subflow.group);
   arm(stack, connection);
 }
 

@@ -6,7 +6,10 @@ import { Reason, reasonName, sameFlow } from '../base/index.ts';
 import { writeClose } from '../security/index.ts';
 import { finish, forgetAck } from '../transport/index.ts';
 import { type Control, ControlFlag, type Final } from '../wire/index.ts';
+import { firstOf, isJoined } from './flow-group.ts';
+import { dropFlow, outlives } from './leave.ts';
 import { buildConnectionReset, buildFin, buildFinAck, sendToPeer } from './packets.ts';
+import { closeGroup } from './schedule.ts';
 import { arm, conclude, deliver, markReady, releaseFlow, releaseTransport } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { dropUnread } from './unread.ts';
@@ -33,6 +36,8 @@ export function queueClose(stack: StackState, connection: Connection): void {
   const { tcb, writer } = connection;
   if (connection.closeQueued || tcb === undefined || writer === undefined) return;
   connection.closeQueued = true;
+  // The transport's FIN would end one flow of several.
+  if (connection.subflow !== undefined) return closeGroup(stack, connection.subflow);
   writeClose(writer, pointSink(stack.work, connection));
   finish(tcb, stack.nowUs);
   markReady(stack, connection);
@@ -91,7 +96,7 @@ function enterTimeWait(stack: StackState, connection: Connection, lastsUs: numbe
   connection.state = 'TIME-WAIT';
   connection.controlPacket = undefined;
   connection.controlDeadlineUs = stack.nowUs + lastsUs;
-  releaseTransport(connection);
+  releaseTransport(stack, connection);
   arm(stack, connection);
   conclude(stack, connection, Reason.OK, '');
 }
@@ -101,8 +106,10 @@ export function echoesNonce({ localNonce }: Pick<Connection, 'localNonce'>, cont
   return sameFlow(localNonce, { hi: control.nonceHi, lo: control.nonceLo });
 }
 
-/** Abort by the application, or because the transport gave up. */
+/** Abort by the application, or because the transport gave up; the failure of one flow of several is no more than that. */
 export function abort(stack: StackState, connection: Connection, reason: Reason, detail: string): void {
+  if (outlives(stack, connection, reason)) return;
+  if (isJoined(connection)) return abort(stack, firstOf(connection), reason, detail);
   const opened = connection.state === 'ESTABLISHED' || connection.state === 'FIN-SENT';
   connection.demandBytes = 0;
   dropUnread(stack, connection);
@@ -120,7 +127,7 @@ function keepForResets(stack: StackState, connection: Connection, reason: Reason
   connection.controlTries = 0;
   connection.controlPacket = undefined;
   connection.controlDeadlineUs = stack.nowUs + (reason === Reason.PEER_LOST ? lostMemoryUs : resetMemoryUs);
-  releaseTransport(connection);
+  releaseTransport(stack, connection);
   arm(stack, connection);
 }
 
@@ -136,9 +143,19 @@ export function handleReset(stack: StackState, connection: Connection, control: 
   if (!echoesNonce(connection, control)) return Reason.BAD_NONCE;
   if (connection.state === 'SYN-SENT') return Reason.BAD_STATE;
   if (connection.state === 'TIME-WAIT') return Reason.OK;
+  if (isJoined(connection)) return loseFlow(stack, connection);
   releaseFlow(stack, connection);
   const why = resetDetail(control.reason);
   conclude(stack, connection, control.reason === Reason.OK ? Reason.ABORTED : (control.reason as Reason), why);
+  return Reason.OK;
+}
+
+/** The other end has left one flow of several. */
+function loseFlow(stack: StackState, connection: Connection): Reason {
+  const { subflow } = connection;
+  const first = firstOf(connection);
+  if (subflow !== undefined && !dropFlow(stack, subflow))
+    abort(stack, first, Reason.TIMED_OUT, 'there is no other flow to go on by');
   return Reason.OK;
 }
 

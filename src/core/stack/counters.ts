@@ -17,6 +17,8 @@ export interface Counters {
   moves: number;
   /** Connections handed to this stack by others. */
   handedTo: number;
+  /** Flows that were opened beside the first of a connection. */
+  joins: number;
   readonly dropped: Float64Array;
 }
 
@@ -33,6 +35,7 @@ export function createCounters(): Counters {
     rebinds: 0,
     moves: 0,
     handedTo: 0,
+    joins: 0,
     dropped: new Float64Array(256),
   };
 }
@@ -53,6 +56,7 @@ export interface CountersInfo {
   readonly rebinds: number;
   readonly moves: number;
   readonly handedTo: number;
+  readonly joins: number;
   /** Only the reasons that occurred, by name. */
   readonly dropped: Readonly<Record<string, number>>;
 }

@@ -9,6 +9,7 @@ import { cancel, free, replace, schedule } from '../tables/index.ts';
 import { exportTcb, freeze, isExportable, type Tcb } from '../transport/index.ts';
 import { sourceTo } from './addresses.ts';
 import { awaitArrival } from './arrival.ts';
+import { isAlone } from './flow-group.ts';
 import { encodeHandoff, type HandoffState } from './handoff-state.ts';
 import { beginMove } from './migrate.ts';
 import { createMoves } from './moves.ts';
@@ -28,6 +29,7 @@ export function exportConnection(stack: StackState, input: Extract<Input, { kind
   if (connection?.kind !== 'connection' || !mayLeave(connection)) return Reason.BAD_STATE;
   const { tcb, writer, localFlow } = connection;
   if (tcb === undefined || writer === undefined) return Reason.BAD_STATE;
+  connection.subflow = undefined;
   freeze(tcb, stack.nowUs);
   const sealKey = handOver(writer, pointSink(stack.work, connection));
   const state = stateOf(stack, connection, tcb, sealKey);
@@ -44,11 +46,12 @@ export function exportConnection(stack: StackState, input: Extract<Input, { kind
   return Reason.OK;
 }
 
-/** Open both ways, and the peer is where it was last heard of. */
+/** Open both ways, with a single flow, and the peer is where it was last heard of. */
 function mayLeave(connection: Connection): boolean {
   const { state, protocol, confirmed, over, tcb, allowanceBytes, strandedFrom } = connection;
   if (state !== 'ESTABLISHED' || protocol !== Protocol.TCP || !confirmed || over !== undefined) return false;
-  const { leaving, arriving, localEnd, remoteEnd, shedding } = connection;
+  const { leaving, arriving, localEnd, remoteEnd, shedding, subflow } = connection;
+  if (subflow !== undefined && !isAlone(subflow)) return false;
   if (leaving !== undefined || arriving !== undefined || localEnd || remoteEnd || shedding) return false;
   if (allowanceBytes !== Number.POSITIVE_INFINITY || strandedFrom !== undefined) return false;
   return tcb !== undefined && isExportable(tcb);

@@ -5,6 +5,7 @@ import { formatFlowId, formatLocator, formatPrefix, formatServiceId } from '../b
 import { AdvertFlag, isRegistered, listRegistry, type RegistrationInfo } from '../control/index.ts';
 import { dump, flowEntries, type RuleInfo } from '../tables/index.ts';
 import { type CountersInfo, countersInfo } from './counters.ts';
+import { firstOf } from './flow-group.ts';
 import { readOpening } from './half-open.ts';
 import type { Connection, HalfOpen, StackState } from './state.ts';
 import { type FlowInfo, Protocol } from './types.ts';
@@ -34,7 +35,7 @@ export interface StackInfo {
 export function flowInfo(connection: Connection): FlowInfo {
   const { tcb } = connection;
   return {
-    socket: connection.socket,
+    socket: firstOf(connection).socket,
     protocol: connection.protocol === Protocol.TCP ? 'stream' : 'datagram',
     role: connection.role,
     state: connection.state === 'ESTABLISHED' && tcb !== undefined ? tcb.state : connection.state,
@@ -50,6 +51,8 @@ export function flowInfo(connection: Connection): FlowInfo {
     retransmits: tcb?.counters.retransmits ?? 0,
     authenticated: connection.peerProof?.authenticated ?? false,
     encrypted: connection.peerProof?.encrypted ?? true,
+    path: connection.subflow?.pathId ?? 0,
+    pathRole: connection.subflow?.role ?? null,
     resumes: connection.resumes,
     shedding: connection.shedding,
     rttUs: Math.round(tcb?.rtt.srttUs ?? 0),
@@ -93,6 +96,8 @@ function halfOpenInfo(half: HalfOpen): FlowInfo {
     retransmits: half.tries,
     authenticated: false,
     encrypted: !half.insecure,
+    path: 0,
+    pathRole: null,
     resumes: half.resumes,
     shedding: false,
     rttUs: 0,

@@ -18,6 +18,7 @@ import { pathChanged, peerReturned } from '../transport/index.ts';
 import { ControlOption, parseLineage } from '../wire/index.ts';
 import { arrive } from './arrival.ts';
 import { abort } from './close.ts';
+import { outlives } from './leave.ts';
 import { buildRsyn, buildRsynAck, buildSuperseded } from './move-packets.ts';
 import { commitMove, createMoves, currentMove, judgeMove, mintMove, takeEcho } from './moves.ts';
 import { sendPacket, synBytes } from './packets.ts';
@@ -306,6 +307,7 @@ export function handleSuperseded(stack: StackState, connection: Connection): Rea
   const rejected = { hi: control.nonceHi, lo: control.nonceLo };
   if (migration === undefined || migration.moves.sent.length === 0) return Reason.STALE;
   if (!sameFlow(currentMove(migration.moves), rejected)) return Reason.STALE;
+  if (outlives(stack, connection, Reason.SUPERSEDED)) return Reason.OK;
   releaseFlow(stack, connection);
   conclude(stack, connection, Reason.SUPERSEDED, 'another copy of this end has gone on with the connection');
   return Reason.OK;

@@ -24,7 +24,9 @@ import { Direction, parseCookie } from '../wire/index.ts';
 import { type Association, enterAssociation } from './association-table.ts';
 import { echoesNonce, queueClose } from './close.ts';
 import { beginAssociation } from './datagram-flows.ts';
+import { createGroup } from './flow-group.ts';
 import { buildAck, buildResetFor, buildSyn, sendPacket, sendToPeer, synBytes } from './packets.ts';
+import { beginPaths } from './paths.ts';
 import { credentialOf, judgeServer, staticKeyOf } from './proof.ts';
 import { type Route, routeFirstPacket, suspectRouter } from './route.ts';
 import { joinSearch } from './search.ts';
@@ -88,6 +90,7 @@ export function openFlow(
   const offer = createOffer(stack.options.primitives, wishes(stack, connection));
   connection.exchange = createExchange(offer, undefined, leadOf(stack, input));
   if (input.protocol === Protocol.TCP) attachTransport(stack, connection, undefined);
+  if (input.protocol === Protocol.TCP && input.paths !== undefined) createGroup(connection, input.paths);
   sendSyn(stack, connection);
   return connection;
 }
@@ -262,6 +265,7 @@ function open(stack: StackState, connection: Connection, proof: PeerProof): void
   connection.controlDeadlineUs = Number.POSITIVE_INFINITY;
   attachRecords(stack, connection);
   setPeer(stack, connection, stack.remote);
+  if (connection.subflow !== undefined) beginPaths(stack, connection.subflow);
   if (connection.association === undefined)
     emitEvent(stack, { kind: 'connected', socket: connection.socket, service: connection.service, peer: proof });
   if (connection.writeBlocked) {

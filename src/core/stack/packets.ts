@@ -31,6 +31,7 @@ import {
   synBytes,
 } from '../wire/index.ts';
 import { countDrop } from './counters.ts';
+import { wayOf } from './flow-group.ts';
 import { push, queueLength } from './queue.ts';
 import type { Connection, StackState } from './state.ts';
 import { Protocol } from './types.ts';
@@ -52,9 +53,9 @@ export function sendPacket(stack: StackState, bytes: Uint8Array, remote: Locator
   queuePacket(stack, bytes, remote, link, maxOutbox);
 }
 
-/** To where the flow's peer is now. */
+/** To where the flow's peer is now, or another flow's of the connection, if that one is silent. */
 export function sendToPeer(stack: StackState, bytes: Uint8Array, connection: Connection): void {
-  const { peer, link } = connection;
+  const { peer, link } = wayOf(connection);
   connection.allowanceBytes -= bytes.length;
   queuePacket(stack, bytes, peer, link, maxOutbox);
 }

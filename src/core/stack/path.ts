@@ -4,7 +4,7 @@
 // dead; if it answers, somebody in between was quicker with copies, and the flow returns (RFC 9000, section 9.3.3).
 
 import { type FlowId, type Locator, Reason, randomId, sameBytes, sameFlow, sameLocator } from '../base/index.ts';
-import { noteHeard as noteAlive, pathChanged } from '../transport/index.ts';
+import { noteHeard as noteAlive, pathChanged, peerReturned } from '../transport/index.ts';
 import { Direction, parseChallenge } from '../wire/index.ts';
 import { noteHeard } from './association-table.ts';
 import { buildChallenge, sendPacket, synBytes } from './packets.ts';
@@ -125,10 +125,11 @@ function takeResponse(stack: StackState, connection: Connection, token: FlowId):
   confirm(connection);
   noteHeard(connection);
   if (connection.tcb !== undefined) noteAlive(connection.tcb, stack.nowUs);
-  const { peer } = connection;
+  const { peer, tcb } = connection;
   if (sameLocator(peer, stack.remote)) {
     // It was announced, or an association was asked only whether it is still there.
     connection.allowanceBytes = Number.POSITIVE_INFINITY;
+    if (connection.subflow !== undefined && tcb !== undefined) peerReturned(tcb, stack.nowUs);
     markReady(stack, connection);
     return Reason.OK;
   }

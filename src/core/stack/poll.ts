@@ -7,7 +7,8 @@
 import type { FlowId } from '../base/index.ts';
 import { nextDeadlineUs } from '../tables/index.ts';
 import { egress, type Lower, type PacketBatch, type Tcb } from '../transport/index.ts';
-import { baseHeaderBytes, emitBase, emitMac, MacFlag } from '../wire/index.ts';
+import { baseHeaderBytes, type DataSeq, dataSeqBytes, emitBase, emitDataSeq, emitMac, MacFlag } from '../wire/index.ts';
+import type { Subflow } from './flow-group.ts';
 import { emitOpeningAck, openingBytes, streamHeaderBytes, taggedHeaderBytes, tagPacket } from './packets.ts';
 import { push, shift } from './queue.ts';
 import { arm, noteDispatched } from './sockets.ts';
@@ -38,10 +39,17 @@ export function createFlowLower(): FlowLower {
       if (headerBytes === streamHeaderBytes) return;
       let at = offset + baseHeaderBytes;
       if (!connection.confirmed) at += emitOpeningAck(view, at, connection);
+      if (connection.subflow !== undefined) at += emitDataSeq(view, at, dataSeqOf(stack, connection.subflow));
       emitMac(view, at, connection.keys?.tagEpoch ?? 0, stack.nowUs < connection.distrustUntilUs ? MacFlag.TAG_ALL : 0);
       tagPacket(stack, connection, buffer, offset, headerBytes + segmentBytes, at);
     },
   };
+}
+
+/** What one end of several flows has received, told on each of them. */
+function dataSeqOf({ work }: StackState, { group }: Subflow): DataSeq {
+  work.dataSeq.recordNumber = group.first.reader?.expected ?? 0;
+  return work.dataSeq;
 }
 
 export function poll(stack: StackState, output: Output): OutputKind {
@@ -90,12 +98,14 @@ function pollStreams(stack: StackState, output: Output): boolean {
     if (connection === undefined) return false;
     connection.ready = false;
     if (!egressStream(stack, connection, batch)) {
-      arm(stack, connection);
+      // Of a flow that is gone the timer may be another's by now.
+      if (connection.state !== 'CLOSED') arm(stack, connection);
       continue;
     }
     connection.ready = true;
     push(stack.ready, connection);
     connection.packetsOut += batch.packets;
+    connection.wireBytes += batch.bytes;
     output.remote = connection.peer;
     output.link = connection.link;
     countOut(stack, batch);
@@ -110,6 +120,7 @@ function egressStream(stack: StackState, connection: Connection, batch: PacketBa
   lower.stack = stack;
   lower.connection = connection;
   lower.trustedHeaderBytes = taggedHeaderBytes + (connection.confirmed ? 0 : openingBytes(connection));
+  if (connection.subflow !== undefined) lower.trustedHeaderBytes += dataSeqBytes;
   const bare = connection.confirmed && stack.nowUs >= connection.tagAllUntilUs;
   lower.headerBytes = bare ? streamHeaderBytes : lower.trustedHeaderBytes;
   batch.bytes = 0;

@@ -34,3 +34,13 @@ export function shift<T>(queue: Queue<T>): T | undefined {
 export function queueLength<T>(queue: Queue<T>): number {
   return queue.items.length - queue.head;
 }
+
+/** The one that `shift` would answer. */
+export function peek<T>(queue: Queue<T>): T | undefined {
+  return queue.items[queue.head];
+}
+
+/** All of them, in order; nothing may be taken out meanwhile. */
+export function* queued<T>(queue: Queue<T>): IterableIterator<T> {
+  for (let at = queue.head; at < queue.items.length; at++) yield queue.items[at] as T;
+}

@@ -23,6 +23,7 @@ import {
   PacketKind,
   Present,
   parseControl,
+  parseDataSeq,
   parseFinal,
   parsePacket,
   parseService,
@@ -38,6 +39,8 @@ import { countDrop } from './counters.ts';
 import { receiveConnected } from './datagram-flows.ts';
 import { receiveUnbound } from './datagrams.ts';
 import { establish, resetOpening } from './establish.ts';
+import { isJoined } from './flow-group.ts';
+import { completeJoin, handleJoin, handleJoinAnswer } from './join.ts';
 import { admitSyn } from './limits.ts';
 import { handleRsyn, handleRsynAck, handleSuperseded } from './migrate.ts';
 import { wasClosed } from './names.ts';
@@ -46,6 +49,7 @@ import { sendForStranger, sendPacket } from './packets.ts';
 import { handleChallenge, isElsewhere, noteAddress, noteAllowance } from './path.ts';
 import { mayGoInClear } from './proof.ts';
 import { chooseTarget, unknownNameReason } from './route.ts';
+import { noteExpected } from './sent-records.ts';
 import { handleShed, handleShedAck } from './shed.ts';
 import { confirm, distrustUs, markReady, touch } from './sockets.ts';
 import type { Connection, Forwarding, HalfOpen, StackState } from './state.ts';
@@ -112,9 +116,11 @@ function dispatch(stack: StackState, at: number, length: number): Reason {
 function receiveFlow(stack: StackState, connection: Connection): Reason {
   const { packet } = stack.work;
   connection.packetsIn++;
+  connection.wireBytes += packet.totalBytes;
   if ((packet.present & Present.CONTROL) !== 0) {
     const verdict = parseControl(stack.work.view, packet.controlOffset, stack.work.control);
     if (verdict !== Reason.OK) return verdict;
+    if (isJoined(connection)) return receiveKeyed(stack, connection);
     if (connection.state === 'SYN-SENT') return receiveOpening(stack, connection);
     if (stack.work.control.flags === openingAnswer) return repeatedAnswer(stack, connection);
   }
@@ -214,6 +220,7 @@ function receiveData(stack: StackState, connection: Connection, tagged: boolean)
   if (tcb === undefined) return receiveConnected(stack, connection, tagged);
   if (!tagged && stack.nowUs < connection.distrustUntilUs) return dropUntagged(stack, connection, tcb);
   if (tagged && (stack.work.mac.flags & MacFlag.TAG_ALL) !== 0) connection.tagAllUntilUs = stack.nowUs + distrustUs;
+  if (tagged && (packet.present & Present.DATASEQ) !== 0) noteDataSeq(stack, connection);
   const { tsNewest } = tcb;
   const verdict = handleSegment(tcb, stack.nowUs, view, bytes, payloadOffset, payloadBytes, tagged);
   touch(stack, connection);
@@ -223,6 +230,13 @@ function receiveData(stack: StackState, connection: Connection, tagged: boolean)
     if (tcb.tsNewest !== tsNewest) noteAddress(stack, connection);
   }
   return verdict;
+}
+
+/** What the peer has received on all flows of the connection. */
+function noteDataSeq({ work }: StackState, { subflow }: Connection): void {
+  const { packet, view, dataSeq } = work;
+  if (subflow !== undefined && parseDataSeq(view, packet.dataSeqOffset, dataSeq) === Reason.OK)
+    noteExpected(subflow.group, dataSeq.recordNumber);
 }
 
 /** Payload that nobody vouches for, while some was forged. Should it be the peer's, it learns by an ACK what is asked. */
@@ -249,7 +263,13 @@ function receiveControl(stack: StackState, connection: Connection): Reason {
   const { packet, view, control, final } = stack.work;
   switch (control.flags) {
     case ControlFlag.ACK:
-      return echoesNonce(connection, control) ? Reason.OK : Reason.BAD_NONCE;
+      if (!echoesNonce(connection, control)) return Reason.BAD_NONCE;
+      if (connection.state === 'SYN-RECEIVED') completeJoin(stack, connection);
+      return Reason.OK;
+    case ControlFlag.SYN:
+      return handleJoin(stack, connection);
+    case openingAnswer:
+      return handleJoinAnswer(stack, connection);
     case ControlFlag.RSYN:
       return handleRsyn(stack, connection, stack.remote);
     case moveAnswer:
@@ -265,7 +285,7 @@ function receiveControl(stack: StackState, connection: Connection): Reason {
       return handleReset(stack, connection, control);
     case ControlFlag.FIN:
     case ControlFlag.FIN | ControlFlag.ACK: {
-      if (packet.finalOffset === 0) return Reason.BAD_STATE;
+      if (packet.finalOffset === 0 || isJoined(connection)) return Reason.BAD_STATE;
       const parsed = parseFinal(view, packet.finalOffset, final);
       return parsed === Reason.OK ? handleFin(stack, connection, control, final) : parsed;
     }

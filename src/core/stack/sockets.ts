@@ -23,6 +23,7 @@ import {
   type Tcb,
 } from '../transport/index.ts';
 import { forgetAssociation } from './association-table.ts';
+import { dropAhead, openWindows, subflowDeadlineUs } from './flow-group.ts';
 import type { Opening } from './half-open.ts';
 import { uncountPeer } from './limits.ts';
 import { createLiveness, expectPeer } from './owed.ts';
@@ -130,6 +131,7 @@ export function makeConnection(
     kind: 'connection',
     socket: nextSocketId(stack),
     ...seed,
+    subflow: undefined,
     association: undefined,
     localFlow,
     localNonce,
@@ -200,6 +202,7 @@ export function makeConnection(
     touched: false,
     packetsIn: 0,
     packetsOut: 0,
+    wireBytes: 0,
     bytesIn: 0,
     bytesOut: 0,
   };
@@ -322,7 +325,8 @@ export function arm(stack: StackState, connection: Connection): void {
   const { controlDeadlineUs, recordDeadlineUs, shedDeadlineUs, migration, liveness } = connection;
   const movesUs = migration === undefined ? Number.POSITIVE_INFINITY : Math.min(migration.dueUs, migration.askUs);
   const streamUs = Math.min(transportUs, recordDeadlineUs, liveness.dueUs);
-  const deadlineUs = Math.min(streamUs, controlDeadlineUs, shedDeadlineUs, movesUs);
+  const pathsUs = subflowDeadlineUs(connection);
+  const deadlineUs = Math.min(streamUs, controlDeadlineUs, shedDeadlineUs, movesUs, pathsUs);
   schedule(stack.timers, timerHandle(stack, connection), deadlineUs);
 }
 
@@ -342,6 +346,7 @@ export function deliver(stack: StackState, connection: Connection): void {
   if (taken > 0) {
     releaseUnread(stack, connection, taken, takenBytes);
     if (connection.tcb !== undefined) markReady(stack, connection);
+    openOthers(stack, connection);
   }
   if (unread.length > 0) return;
   if (connection.remoteEnd && !connection.endTold && !failed(connection)) {
@@ -349,6 +354,12 @@ export function deliver(stack: StackState, connection: Connection): void {
     emitEvent(stack, { kind: 'end', socket: connection.socket });
   }
   if (connection.over !== undefined) forget(stack, connection);
+}
+
+/** What was taken makes room on every flow of the connection. */
+function openOthers(stack: StackState, { subflow }: Connection): void {
+  if (subflow === undefined) return;
+  for (const connection of openWindows(subflow.group, stack.nowUs)) markReady(stack, connection);
 }
 
 /** Over, and not in order: nothing more is told but `closed`. */
@@ -376,8 +387,9 @@ function forget(stack: StackState, connection: Connection): void {
   emitEvent(stack, { kind: 'closed', socket, reason: over ?? Reason.OK, detail: overDetail });
 }
 
-/** Takes the transport away; what it held goes back to the pool. */
-export function releaseTransport(connection: Connection): void {
+/** Takes the transport away, and the flows beside it; what they held goes back to the pool. */
+export function releaseTransport(stack: StackState, connection: Connection): void {
+  disband(stack, connection);
   if (connection.tcb !== undefined) destroyTcb(connection.tcb);
   connection.writer?.cipher.release();
   connection.reader?.cipher.release();
@@ -386,6 +398,22 @@ export function releaseTransport(connection: Connection): void {
   connection.reader = undefined;
   connection.recordDeadlineUs = Number.POSITIVE_INFINITY;
   connection.liveness.dueUs = Number.POSITIVE_INFINITY;
+}
+
+/** The flows beside the first end with it. */
+function disband(stack: StackState, connection: Connection): void {
+  const { subflow } = connection;
+  connection.subflow = undefined;
+  if (subflow === undefined || subflow.pathId !== 0) return;
+  const { group } = subflow;
+  dropAhead(stack, group);
+  for (const other of group.subflows.splice(0)) if (other !== subflow) releaseJoined(stack, other.connection);
+}
+
+/** A flow beside the first: its keys are the connection's. */
+export function releaseJoined(stack: StackState, connection: Connection): void {
+  connection.keys = undefined;
+  releaseFlow(stack, connection);
 }
 
 /** Frees the flowID: packets that name it are strangers from now on. */
@@ -402,7 +430,7 @@ export function abandonFlow(stack: StackState, connection: Connection): void {
   connection.controlDeadlineUs = Number.POSITIVE_INFINITY;
   cancel(stack.timers, timerHandle(stack, connection));
   if (formerFlow !== undefined) stack.formerFlows.delete(formatFlowId(formerFlow));
-  releaseTransport(connection);
+  releaseTransport(stack, connection);
   connection.exchange = undefined;
   if (connection.migration !== undefined) leaveRendezvous(stack, connection.migration);
   releaseKeys(stack, connection);

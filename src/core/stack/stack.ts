@@ -41,14 +41,19 @@ import { abort, endLocal, retryFin } from './close.ts';
 import { pollControlPlane } from './control-plane.ts';
 import { createCounters } from './counters.ts';
 import { sendDatagram } from './datagrams.ts';
+import { discardRecord } from './distrust.ts';
+import { isJoined, type Subflow } from './flow-group.ts';
+import { pollSubflow } from './group-stream.ts';
 import { endForwarding, exportConnection, leave, retake } from './handoff-export.ts';
 import { importConnection } from './handoff-import.ts';
 import { hasDirectory, inspect, type StackInfo, usesLink } from './inspect.ts';
+import { pollJoin } from './join.ts';
 import { defaultLimits } from './limits.ts';
 import { checkLiveness, handleUnreachable } from './liveness.ts';
 import { migrate, pollMoves } from './migrate.ts';
 import { announceAll, closeBinding, listen, openDatagramSocket, renewRegistration } from './names.ts';
 import { connect, retrySyn } from './open.ts';
+import { lookForPaths, lookSoon } from './paths.ts';
 import { createFlowLower, poll } from './poll.ts';
 import { watchMemory } from './pressure.ts';
 import { createQueue } from './queue.ts';
@@ -56,9 +61,9 @@ import { receive } from './receive.ts';
 import { setDefaultRoute } from './route.ts';
 import { changeRule } from './rules.ts';
 import { retryShed, shed } from './shed.ts';
-import { arm, changeStream, deliver, findBinding, noLocator, releaseFlow } from './sockets.ts';
+import { arm, changeStream, connectionsOf, deliver, findBinding, noLocator, releaseFlow } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
-import { discardRecord, handleStreamTimeout, tooBig, write } from './stream.ts';
+import { handleStreamTimeout, tooBig, write } from './stream.ts';
 import { type Input, type Output, type OutputKind, Protocol, type StackOptions } from './types.ts';
 import { createWorkspace } from './workspace.ts';
 
@@ -121,6 +126,7 @@ function createState(options: StackOptions): StackState {
     locals: [],
     links: [],
     seenFrom: undefined,
+    interfaces: [],
     rendezvous: new Map(),
     formerFlows: new Map(),
     nextSocket: 1,
@@ -271,7 +277,11 @@ function handleBound(stack: StackState, input: Extract<Input, { kind: 'bound' }>
   const before = stack.locals;
   stack.locals = input.locals;
   stack.links = input.links ?? [];
-  if (stack.bound) return followAddresses(stack, before);
+  stack.interfaces = input.interfaces ?? [];
+  if (stack.bound) {
+    followAddresses(stack, before);
+    return lookEverywhere(stack);
+  }
   stack.bound = true;
   const { router } = stack.options;
   stack.controlPlaneUs = 0;
@@ -280,6 +290,11 @@ function handleBound(stack: StackState, input: Extract<Input, { kind: 'bound' }>
   if (stack.search !== undefined) restartRouterSearch(stack.search, stack.random, stack.nowUs);
   if (router !== undefined) setRegistrarRouter(stack.registrar, router, undefined, stack.nowUs);
   announceAll(stack);
+}
+
+/** Connections with several flows may have other ones now. */
+function lookEverywhere(stack: StackState): void {
+  for (const { subflow } of connectionsOf(stack)) if (subflow?.pathId === 0) lookSoon(stack, subflow.group);
 }
 
 function handleClose(stack: StackState, input: Extract<Input, { kind: 'close' }>): number {
@@ -323,6 +338,7 @@ function handleTimer(stack: StackState, connection: Connection): void {
   if (connection.recordDeadlineUs <= stack.nowUs) discardRecord(stack, connection);
   if (connection.shedDeadlineUs <= stack.nowUs) retryShed(stack, connection);
   pollMoves(stack, connection);
+  if (connection.subflow !== undefined) handleSubflowTimer(stack, connection, connection.subflow);
   if (due && (connection.state === 'ESTABLISHED' || connection.state === 'FIN-SENT'))
     handleStreamTimeout(stack, connection);
   if (connection.state !== 'CLOSED') arm(stack, connection);
@@ -332,7 +348,13 @@ function isStreamDue({ nowUs }: StackState, { tcb, recordDeadlineUs }: Connectio
   return tcb !== undefined && Math.min(recordDeadlineUs, transportDeadlineUs(tcb)) <= nowUs;
 }
 
+function handleSubflowTimer(stack: StackState, connection: Connection, subflow: Subflow): void {
+  if (subflow.pathId === 0 && subflow.group.lookUs <= stack.nowUs) lookForPaths(stack, subflow.group);
+  if (connection.subflow === subflow) pollSubflow(stack, subflow);
+}
+
 function handleControlTimer(stack: StackState, connection: Connection): void {
+  if (isJoined(connection)) return pollJoin(stack, connection);
   switch (connection.state) {
     case 'RESOLVING':
     case 'SYN-SENT':

@@ -20,6 +20,7 @@ import type { ExpiringMap, FlowTable, ServiceTable, TimerQueue } from '../tables
 import type { BlockPool, Tcb } from '../transport/index.ts';
 import type { Association, Associations } from './association-table.ts';
 import type { Counters } from './counters.ts';
+import type { Subflow } from './flow-group.ts';
 import type { Moves } from './moves.ts';
 import type { Liveness } from './owed.ts';
 import type { FlowLower } from './poll.ts';
@@ -27,6 +28,7 @@ import type { Queue } from './queue.ts';
 import type { Search } from './search.ts';
 import type {
   Event,
+  InterfaceAddress,
   Limits,
   LinkInfo,
   PeerProof,
@@ -186,6 +188,8 @@ export interface Connection {
   readonly security: SecurityOptions;
   /** The client can go on at another instance, and has said so. */
   readonly resumes: boolean;
+  /** One of several flows of a connection, perhaps the first. */
+  subflow: Subflow | undefined;
   /** A flow inside the stack, which serves a datagram socket. */
   association: Association | undefined;
   /** Until the peer has shown that the opening is complete. */
@@ -291,6 +295,8 @@ export interface Connection {
   touched: boolean;
   packetsIn: number;
   packetsOut: number;
+  /** In packets of this flow, both ways. */
+  wireBytes: number;
   bytesIn: number;
   bytesOut: number;
 }
@@ -335,6 +341,7 @@ export interface StackState {
   links: readonly LinkInfo[];
   /** The own address that packets to the router left from when the machine's addresses changed last. */
   seenFrom: Uint8Array | undefined;
+  interfaces: readonly InterfaceAddress[];
   /** Connections by the name that they can be reached at through a router while a move is not answered. */
   readonly rendezvous: Map<string, Connection>;
   /** Connections that were handed to this stack, by the flowIDs that they had before. */

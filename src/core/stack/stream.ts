@@ -19,11 +19,15 @@ import {
   type Tcb,
 } from '../transport/index.ts';
 import { abort, maybeFinish } from './close.ts';
-import { countDrop } from './counters.ts';
+import { awaitRecord, distrust, mostRefusals } from './distrust.ts';
+import { settleSubflow } from './group-stream.ts';
+import { groupOf } from './join.ts';
 import { tellAgain } from './migrate.ts';
 import { askFormerPeer } from './path.ts';
 import { awaitMemory } from './pressure.ts';
-import { connectionsOf, deliver, distrustUs, emitEvent, markReady } from './sockets.ts';
+import { takeAddresses } from './reorder.ts';
+import { writeToGroup } from './schedule.ts';
+import { connectionsOf, deliver, emitEvent, markReady } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { keepUnread } from './unread.ts';
 import { pointSink } from './workspace.ts';
@@ -37,6 +41,7 @@ export function write(stack: StackState, connection: Connection, bytes: Uint8Arr
     if (writer !== undefined) awaitMemory(stack, connection);
     return 0;
   }
+  if (connection.subflow !== undefined) return writeToGroup(stack, connection, connection.subflow, bytes, offset);
   const space = sendSpace(tcb);
   const bodyBytes = Math.min(recordBytesFor(tcb.congestion.cwndBytes), Math.max(4096, tcb.maxSndWnd >> 1));
   const taken = writeRecords(writer, bytes, offset, bodyBytes, space, pointSink(stack.work, connection));
@@ -54,7 +59,8 @@ export function write(stack: StackState, connection: Connection, bytes: Uint8Arr
 export function settle(stack: StackState, connection: Connection): void {
   const { tcb } = connection;
   if (tcb === undefined) return;
-  readRecords(stack, connection, tcb);
+  if (connection.subflow === undefined) readRecords(stack, connection, tcb);
+  if (connection.subflow !== undefined) return settleSubflow(stack, connection, connection.subflow);
   endBatch(tcb, stack.nowUs);
   const { signals } = tcb;
   tcb.signals = 0;
@@ -91,12 +97,19 @@ function readRecords(stack: StackState, connection: Connection, tcb: Tcb): void 
     const verdict = readRecord(reader, received, allocate, result);
     if (verdict === 'need') return awaitRecord(stack, connection, tcb, received.readableBytes, result.bytes);
     if (verdict === 'bad' || verdict === 'malformed') {
-      distrust(stack, connection);
+      distrust(stack, connection, tcb);
       rejectBytes(tcb, stack.nowUs, result.bytes);
       return;
     }
     acceptBytes(tcb, stack.nowUs, result.bytes);
     connection.receivedBytes += result.bytes;
+    if (verdict === 'address') {
+      consumeBytes(tcb, stack.nowUs, result.bytes);
+      const group = groupOf(connection);
+      // From here on records may come by several ways.
+      if (group !== undefined) return takeAddresses(stack, group, result.plain);
+      continue;
+    }
     if (verdict === 'close') {
       consumeBytes(tcb, stack.nowUs, result.bytes);
       connection.remoteEnd = true;
@@ -109,46 +122,6 @@ function readRecords(stack: StackState, connection: Connection, tcb: Tcb): void 
     keepUnread(stack, connection, result.plain);
   }
 }
-
-/**
- * An incomplete record that does not grow while the peer is alive: its header was forged, and what it claims to wait for
- * will never come. It is thrown away, for the peer to send again. While the rest has no room because our
- * application does not read, it may wait.
- */
-function awaitRecord(stack: StackState, connection: Connection, tcb: Tcb, readable: number, recordBytes: number): void {
-  const shut = connection.unreadBytes > 0 && tcb.rcvAcked + recordBytes > tcb.rcvAdv;
-  if (readable === 0 || shut) connection.recordDeadlineUs = Number.POSITIVE_INFINITY;
-  else if (readable !== connection.recordReadable || connection.recordDeadlineUs === Number.POSITIVE_INFINITY)
-    connection.recordDeadlineUs = stack.nowUs + Math.max(recordPatienceUs, 4 * tcb.rtt.rtoUs);
-  connection.recordReadable = readable;
-}
-
-/** A peer that has the rest to send repeats it sooner. */
-const recordPatienceUs = 3_000_000;
-
-/** The patience with an incomplete record is at its end. */
-export function discardRecord(stack: StackState, connection: Connection): void {
-  const { tcb } = connection;
-  connection.recordDeadlineUs = Number.POSITIVE_INFINITY;
-  if (tcb === undefined) return;
-  distrust(stack, connection);
-  rejectBytes(tcb, stack.nowUs, readableBytes(tcb));
-}
-
-/**
- * A record failed: somebody sends data in the peer's name. One such packet for each of the peer's would stop the flow, so
- * for a while only tagged ones count; the ACK that is due tells the peer.
- */
-function distrust(stack: StackState, connection: Connection): void {
-  countDrop(stack.counters, Reason.BAD_RECORD);
-  connection.distrustUntilUs = stack.nowUs + distrustUs;
-  if (connection.refusedOffset !== connection.receivedBytes) connection.refusedTimes = 0;
-  connection.refusedOffset = connection.receivedBytes;
-  connection.refusedTimes++;
-}
-
-/** Forged bytes are gone after two or three refusals, since none but tagged ones come after them. */
-const mostRefusals = 16;
 
 export function handleStreamTimeout(stack: StackState, connection: Connection): void {
   if (connection.tcb === undefined) return;

@@ -52,6 +52,24 @@ export interface PeerProof {
 /** This machine, an address that is not of the public internet, any other. */
 export type Nearness = 'host' | 'network' | 'elsewhere';
 
+/**
+ * Which of this machine's interfaces a client's connection goes by; without one, it has a single flow.
+ */
+export interface PathPolicy {
+  /** `aggregate`: data goes by all at once. `backup`: by the first flow, and by others while that is down. */
+  readonly mode: 'aggregate' | 'backup';
+  /** By name, the best first: data goes by the best that there is, the others are backups, the rest is not used. */
+  readonly prefer?: readonly string[];
+  /** Bytes that may pass an interface, both ways, headers of IP and UDP not counted. */
+  readonly maxBytes?: Readonly<Record<string, number>>;
+}
+
+/** An address of this machine, and what its interface is called. */
+export interface InterfaceAddress {
+  readonly name: string;
+  readonly address: Uint8Array;
+}
+
 /** One of the driver's links. Link 0 is bound to every address; the network layer chooses the source. Numbers are never reused. */
 export interface LinkInfo {
   readonly link: number;
@@ -68,9 +86,14 @@ export type Input =
   | { kind: 'tick' }
   /**
    * The link is bound: where others reach this stack. Given once at start and at each change of the machine's addresses.
-   * `links`: those that stand beside link 0 now, each at one local address.
+   * `links`: those that stand beside link 0 now, each at one local address. `interfaces`: what policies call them.
    */
-  | { kind: 'bound'; locals: readonly Locator[]; links?: readonly LinkInfo[] }
+  | {
+      kind: 'bound';
+      locals: readonly Locator[];
+      links?: readonly LinkInfo[];
+      interfaces?: readonly InterfaceAddress[];
+    }
   /** Answers a new SocketId. `bits` below 256 binds a prefix. */
   | {
       kind: 'listen';
@@ -98,6 +121,8 @@ export type Input =
       security?: SecurityOptions;
       /** The application can go on at another instance: the server may ask for it (`shed`). */
       resumes?: boolean;
+      /** Several flows, as far as this machine has addresses for them. */
+      paths?: PathPolicy;
     }
   /** A renewed credential, for what a listener tells from now on. */
   | { kind: 'identity'; socket: SocketId; identity: Identity }
@@ -316,6 +341,10 @@ export interface FlowInfo {
   /** The other end proved a name. */
   readonly authenticated: boolean;
   readonly encrypted: boolean;
+  /** Number of the flow within its connection; 0: the first, which a connection always has. */
+  readonly path: number;
+  /** What it is to the other flows of its connection; null: there are none. */
+  readonly pathRole: 'preferred' | 'regular' | 'backup' | null;
   /** Its client can go on at another instance; it was asked to. */
   readonly resumes: boolean;
   readonly shedding: boolean;

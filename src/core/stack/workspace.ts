@@ -13,6 +13,7 @@ import {
   createControl,
   createCookie,
   createDatagramHeader,
+  createDataSeq,
   createFinal,
   createHandshake,
   createLineage,
@@ -21,6 +22,7 @@ import {
   createService,
   createSource,
   type DatagramHeader,
+  type DataSeq,
   type Final,
   type Handshake,
   type Lineage,
@@ -59,6 +61,7 @@ export interface Workspace {
   readonly cookie: Cookie;
   readonly challenge: Challenge;
   readonly lineage: Lineage;
+  readonly dataSeq: DataSeq;
   /** What the packet at hand takes of its datagram, padding behind it included. */
   datagramBytes: number;
   readonly mac: Mac;
@@ -95,6 +98,7 @@ export function createWorkspace(): Workspace {
     cookie: createCookie(),
     challenge: createChallenge(),
     lineage: createLineage(),
+    dataSeq: createDataSeq(),
     datagramBytes: 0,
     mac: createMac(),
     epochsAhead: 0,

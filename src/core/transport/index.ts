@@ -14,6 +14,7 @@ export { freeze, isFrozen, pathChanged, peerReturned, resume } from './freeze.ts
 export { endBatch, handleSegment } from './ingress.ts';
 export { connect, emitSyn, listen } from './opening.ts';
 export { setOptions, type TcbChanges } from './options.ts';
+export { deliveryUs, overdueAtUs } from './overdue.ts';
 export { setPathLimit, tooBig } from './path-mtu.ts';
 export { awaitsPeer, lastHeardUs, movedBytes, noteHeard, requestProbe } from './probe.ts';
 export {

@@ -1,5 +1,6 @@
-// DATASEQ, 12 bytes: which record the first one of this flow is, in the order of the whole connection (docs/protocol.md,
-// "DATASEQ"). Needed where a flow does not begin at record 0: after JOIN. Critical: skipping it would misplace data.
+// DATASEQ, 12 bytes: which record its sender expects next, in the order of the whole connection (docs/protocol.md,
+// "DATASEQ"). It acknowledges those below, whichever flow they came by. Critical, so that whoever knows no connections of
+// several flows refuses their packets.
 
 import { Reason } from '../base/index.ts';
 import { readUint53, writeUint53 } from './bytes.ts';

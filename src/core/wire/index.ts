@@ -3,7 +3,9 @@ export {
   AddressFlag,
   addressBytes,
   createAddress,
+  decodeAddresses,
   emitAddress,
+  encodeAddresses,
   maxAddresses,
   parseAddress,
 } from './address.ts';

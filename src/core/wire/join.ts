@@ -6,14 +6,15 @@ import { Extension, emitExtensionHeader, extensionBytes } from './extension.ts';
 
 export const joinBytes = 12;
 
-/** `BACKUP`: carries data only when no other flow can. */
-export const JoinFlag = { BACKUP: 1 } as const;
+/** `BACKUP`: carries data only when no other flow can. `PREFERRED`: others do only when this one cannot. */
+export const JoinFlag = { BACKUP: 1, PREFERRED: 2 } as const;
 
 export interface Join {
   /** Number of the flow within its connection, chosen by who opens it; 0 is the first flow's. */
   pathId: number;
   /** `JoinFlag` bits. */
   flags: number;
+  /** Of the opening: a counter. */
   tokenHi: number;
   tokenLo: number;
 }

@@ -49,14 +49,21 @@ export function emitLocatorList(
 export function parseLocatorList(view: DataView, offset: number, most: number, out: LocatorList): Reason {
   const entriesBytes = extensionBytes(view, offset) - 4;
   const count = entriesBytes / locatorEntryBytes;
-  if (!Number.isInteger(count) || count < 1 || count > most) return Reason.BAD_EXTENSION;
-  for (let i = 0; i < count; i++) {
-    const family = view.getUint8(offset + 4 + i * locatorEntryBytes + 2) & 0x0f;
-    if (family !== 4 && family !== 6) return Reason.BAD_EXTENSION;
-  }
+  if (count < 1 || !areEntries(view, offset + 4, entriesBytes, most)) return Reason.BAD_EXTENSION;
   out.count = count;
   out.entriesOffset = offset + 4;
   return Reason.OK;
+}
+
+/** Whether `bytes` at `offset` are entries, at most `most`, each of a known family. */
+export function areEntries(view: DataView, offset: number, bytes: number, most: number): boolean {
+  const count = bytes / locatorEntryBytes;
+  if (!Number.isInteger(count) || count > most) return false;
+  for (let i = 0; i < count; i++) {
+    const family = view.getUint8(offset + i * locatorEntryBytes + 2) & 0x0f;
+    if (family !== 4 && family !== 6) return false;
+  }
+  return true;
 }
 
 /** `index` is below `list.count`. */
