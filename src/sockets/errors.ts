@@ -143,6 +143,13 @@ export function brokenPipe(service: string): ServiceError {
   return makeError(message, 'EPIPE', 'write', service, 'closed', true);
 }
 
+/** An answer was to be completed by another instance, which has something else under its name. */
+export function entityChanged(service: string, why: string): ServiceError {
+  const code = 'ERR_CARACAL_ENTITY_CHANGED';
+  const message = `read ${code} svc://${service}: the content changed while it was fetched (${why}); try: fetch it again`;
+  return makeError(message, code, 'read', service, 'entity-changed', true);
+}
+
 /** A caller's misuse, with Node's code. */
 export function misuse(code: string, message: string, kind: 'type' | 'range' | 'state' = 'type'): Error {
   const error =

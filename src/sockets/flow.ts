@@ -41,6 +41,11 @@ export type CarrierEvent = Event | { readonly kind: 'failed'; readonly error: Er
 /** Opens a connection to the service that a Socket leads to, `avoid`: at another instance than that one's. Throws as the driver does. */
 export type Dial = (listener: (event: Event) => void, avoid?: SocketId) => Carrier;
 
+/** The same memory. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
 export class Flow implements Carrier {
   readonly driver: Driver;
   readonly id: SocketId;

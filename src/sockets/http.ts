@@ -1,7 +1,7 @@
 // HTTP by service name, with Node's own HTTP code on both sides: `Agent` for node:http, `connector` for undici (and so
 // for global fetch), `serve` for any http.Server (Express, Fastify, ws ride on one). URLs are `http://NAME.svc/`.
 // Servers are fed by emit('connection'), which Node documents; the rejected option, a fake net.Server, would have to
-// follow Node's private fields.
+// follow Node's private fields. Clients go on at another instance when theirs is lost (resuming/), unless told not to.
 
 import { once } from 'node:events';
 import {
@@ -16,32 +16,44 @@ import type { Duplex } from 'node:stream';
 import type { Driver } from '../core/stack/index.ts';
 import { misuse } from './errors.ts';
 import type { ServiceName } from './names.ts';
+import type { ConnectOptions } from './options.ts';
+import { connectResuming } from './resuming/index.ts';
 import type { SecurityOptions } from './security.ts';
 import { type ListenOptions, Server, type ServiceAddress } from './server.ts';
-import { connect } from './socket.ts';
+import { connect, type Socket } from './socket.ts';
 
-export interface ServiceAgentOptions extends AgentOptions, SecurityOptions {
+export interface FailoverOptions {
+  /**
+   * Default true: when an instance is lost, an answer goes on at another one where it has a strong ETag, and what was not
+   * answered is asked again where that is safe; never anything but the same content. False: the error, as it comes.
+   */
+  readonly failover?: boolean | undefined;
+}
+
+export interface ServiceAgentOptions extends AgentOptions, SecurityOptions, FailoverOptions {
   readonly driver?: Driver | undefined;
 }
 
 /** An http.Agent whose connections lead to services: `http.get('http://web.svc/', { agent })`. */
 export class Agent extends HttpAgent {
   readonly #socket: SecurityOptions & { readonly driver: Driver | undefined };
+  readonly #failover: boolean;
 
   constructor(options: ServiceAgentOptions = {}) {
-    const { driver, identity, insecure, unauthenticated, paddingBytes, ...agentOptions } = options;
+    const { driver, identity, insecure, unauthenticated, paddingBytes, failover = true, ...agentOptions } = options;
     super(agentOptions);
+    this.#failover = failover;
     this.#socket = { driver, identity, insecure, unauthenticated, paddingBytes };
   }
 
   override createConnection(options: ClientRequestArgs): Duplex {
     const service = options.hostname ?? options.host;
     if (!service) throw misuse('ERR_MISSING_ARGS', 'an HTTP request needs a host: the name of the service');
-    return connect({ ...this.#socket, service, timeout: options.timeout });
+    return open({ ...this.#socket, service, timeout: options.timeout }, this.#failover);
   }
 }
 
-export interface ConnectorOptions extends SecurityOptions {
+export interface ConnectorOptions extends SecurityOptions, FailoverOptions {
   readonly driver?: Driver | undefined;
   /** Milliseconds until connecting fails with ETIMEDOUT. Default 10,000, as undici's own. */
   readonly timeout?: number | undefined;
@@ -61,7 +73,7 @@ export type Connector = (target: any, callback: (...result: any) => void) => voi
 
 /** `setGlobalDispatcher(new Agent({ connect: connector() }))` makes global fetch reach services. */
 export function connector(options: ConnectorOptions = {}): Connector {
-  const { timeout = 10_000, otherwise, ...socket } = options;
+  const { timeout = 10_000, otherwise, failover = true, ...socket } = options;
   return (target: ConnectorTarget, callback: ConnectorCallback) => {
     if (otherwise && !/\.svc\.?$/i.test(target.hostname)) return otherwise(target, callback);
     // Always later: undici 7 waits for ever when the callback comes before it has noted that it is connecting.
@@ -69,11 +81,15 @@ export function connector(options: ConnectorOptions = {}): Connector {
     try {
       if (target.protocol === 'https:')
         throw misuse('ERR_INVALID_PROTOCOL', `https://${target.hostname}: services are reached by http://NAME.svc`);
-      openFor(connect({ ...socket, service: target.hostname, connectTimeout: timeout }), answer);
+      openFor(open({ ...socket, service: target.hostname, connectTimeout: timeout }, failover), answer);
     } catch (error) {
       answer(error as Error, null);
     }
   };
+}
+
+function open(options: ConnectOptions, failover: boolean): Socket {
+  return failover ? connectResuming(options) : connect(options);
 }
 
 function openFor(socket: Duplex, answer: ConnectorCallback): void {
@@ -116,7 +132,7 @@ export function serve(target: HttpServer | RequestListener, service: ServiceName
   // allowHalfOpen as http.Server's own connections: it is http.Server that ends them.
   const server = new Server({ ...security, driver, allowHalfOpen: true }, (socket) => http.emit('connection', socket));
   const done = new Promise<void>((resolve) => server.once('close', () => resolve()));
-  const ready = open(server, http, { ...listen, service });
+  const ready = bind(server, http, { ...listen, service });
   const begin = drain(server, http);
   const close = (graceMs?: number): Promise<void> => {
     begin();
@@ -129,7 +145,7 @@ export function serve(target: HttpServer | RequestListener, service: ServiceName
   return { server, http, ready, close, [Symbol.asyncDispose]: () => close() };
 }
 
-async function open(server: Server, http: HttpServer, options: ListenOptions): Promise<ServiceAddress> {
+async function bind(server: Server, http: HttpServer, options: ListenOptions): Promise<ServiceAddress> {
   server.listen(options);
   await once(server, 'listening');
   // This event is where http.Server starts to track connections and to check its timeouts.

@@ -22,6 +22,7 @@ export { labelId } from './labels.ts';
 export type { MigrateOptions } from './migrate.ts';
 export { namesInUse, parseTarget, resolveService, type ServiceName, type Target } from './names.ts';
 export type { ConnectOptions, SocketOptions } from './options.ts';
+export { connectResuming, type Resumed, ResumingSocket } from './resuming/index.ts';
 export { isInsecureForbidden, type SecurityOptions } from './security.ts';
 export {
   createServer,

@@ -15,7 +15,7 @@ import {
 } from '../core/stack/index.ts';
 import { defaultDriver } from './default-driver.ts';
 import { misuse, serviceError } from './errors.ts';
-import { type Carrier, type CarrierEvent, type Dial, Flow } from './flow.ts';
+import { asBuffer, type Carrier, type CarrierEvent, type Dial, Flow } from './flow.ts';
 import { onReadableEnd } from './half-close.ts';
 import { type MigrateOptions, Moves } from './migrate.ts';
 import { parseTarget, resolveTarget, type ServiceName, type Target } from './names.ts';
@@ -426,7 +426,7 @@ export class Socket extends Duplex {
   #onData(bytes: Uint8Array): void {
     this.bytesRead += bytes.length;
     this.#timer?.refresh();
-    this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+    this.push(asBuffer(bytes));
   }
 
   /** For people. */

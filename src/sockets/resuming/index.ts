@@ -1,0 +1,2 @@
+export type { Resumed } from './carrier.ts';
+export { connectResuming, ResumingSocket } from './socket.ts';
