@@ -1,6 +1,7 @@
-// A download that survives breaks: each new attempt asks for the rest (Range) of the very same content (If-Range with
-// its strong ETag), from whatever instance answers. Into a file it goes by way of FILE.part, renamed at the end, with the
-// ETag beside it in FILE.part.etag, so that a later run goes on where an earlier one was stopped.
+// A download. That an instance is lost on the way is the connection's business (resuming in sockets): what is left here
+// is to go on where an earlier run was stopped, and to begin again when the content has changed. Into a file it goes by
+// way of FILE.part, renamed at the end, with its strong ETag beside it in FILE.part.etag: a later run asks for the rest
+// (Range) of the very same content (If-Range), from whatever instance answers.
 
 import { createHash, type Hash } from 'node:crypto';
 import { once } from 'node:events';
@@ -9,9 +10,9 @@ import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'no
 import type { IncomingMessage } from 'node:http';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { SecurityOptions } from '../index.ts';
+import type { Resumed, SecurityOptions } from '../index.ts';
 import { parseServiceUrl, type ServiceUrl } from './arguments.ts';
-import { CliError, explain, reasonOf } from './errors.ts';
+import { CliError, codeOf, explain, reasonOf } from './errors.ts';
 import { requestService } from './http.ts';
 import { note } from './output.ts';
 import { createProgress, type Progress } from './progress.ts';
@@ -40,7 +41,8 @@ interface Sink {
   restart(etag: string | undefined): Promise<boolean>;
 }
 
-const maxBreaks = 5;
+/** Versions of the content that are begun, one after the other, while it changes. */
+const maxVersions = 5;
 const maxRedirects = 10;
 
 /** `path` undefined: to `stream` (and nowhere, when that is undefined too). Throws CliError. */
@@ -75,10 +77,9 @@ async function fetchInto(
   started: number,
 ): Promise<DownloadResult> {
   let where = url;
-  for (let breaks = 0, redirects = 0; ; ) {
-    const before = sink.bytes;
+  for (let versions = 1, redirects = 0; ; ) {
     try {
-      const response = await requestService({ ...where, security, headers: requestHeaders(sink) });
+      const response = await requestService({ ...where, security, headers: requestHeaders(sink), onResumed: tell });
       const moved = redirectOf(where, response);
       if (moved !== undefined) {
         response.destroy();
@@ -91,13 +92,17 @@ async function fetchInto(
       const seconds = Math.round(performance.now() - started) / 1000;
       return { status, bytes, resumedBytes, sha256: sink.hash.digest('hex'), etag, seconds };
     } catch (error) {
-      if (error instanceof CliError) throw error;
-      if (sink.bytes > before) breaks = 0;
-      if (sink.bytes === 0 || sink.etag === undefined || ++breaks > maxBreaks)
+      if (codeOf(error) !== 'ERR_CARACAL_ENTITY_CHANGED' || ++versions > maxVersions)
         throw explain(error, `fetch ${label(where)}`, `caracal describe ${where.service}`);
-      note(`caracal: broke off at ${sink.bytes} bytes (${reasonOf(error)}); going on from there`);
+      note(`caracal: ${reasonOf(error)}`);
     }
   }
+}
+
+function tell({ offset, reason, tookMs }: Resumed): void {
+  note(
+    `caracal: went on at another instance, ${offset} bytes into the answer, after ${Math.round(tookMs)} ms (${reason})`,
+  );
 }
 
 function requestHeaders(sink: Sink): Record<string, string> {

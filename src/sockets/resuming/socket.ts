@@ -23,6 +23,6 @@ export class ResumingSocket extends Socket {
 
 /** As `connect`, for clients that speak HTTP/1.1. */
 export function connectResuming(service: ServiceName | ConnectOptions, listener?: () => void): ResumingSocket {
-  const options = connectOptions(service);
+  const options = { ...connectOptions(service), failover: true };
   return new ResumingSocket(options).connect(options, listener);
 }
