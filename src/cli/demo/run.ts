@@ -5,10 +5,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Child, caracalCommand } from '../child.ts';
 import { CliError, explain } from '../errors.ts';
 import { formatBytes } from '../output.ts';
 import { type DemoFile, makeContent } from './content.ts';
-import { type DemoProcess, startCaracal, startClient } from './process.ts';
 import { type ClientReport, parallelRequests } from './report.ts';
 
 export interface InstanceSummary {
@@ -53,7 +53,7 @@ const deadlineMs = 55_000;
 /** Runs it; throws CliError when it cannot even be set up or is aborted. Nothing is left behind. */
 export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
   const folder = await mkdtemp(join(tmpdir(), 'caracal-demo-'));
-  const started: DemoProcess[] = [];
+  const started: Child[] = [];
   try {
     return await withDeadline(play(folder, started, options), options.signal);
   } finally {
@@ -63,7 +63,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
   }
 }
 
-async function play(folder: string, started: DemoProcess[], { say, onProgress }: DemoOptions): Promise<DemoOutcome> {
+async function play(folder: string, started: Child[], { say, onProgress }: DemoOptions): Promise<DemoOutcome> {
   const folders = [join(folder, 'a'), join(folder, 'b')] as const;
   say(`content   ${fileCount} files, ${formatBytes(fileCount * fileBytes)}, the same in two directories of ${folder}`);
   const files = await makeContent(folders, fileCount, fileBytes).catch((error: unknown) => {
@@ -75,23 +75,19 @@ async function play(folder: string, started: DemoProcess[], { say, onProgress }:
   });
   const env: NodeJS.ProcessEnv = { ...process.env, CARACAL_ALIASES: join(folder, 'no-aliases') };
   delete env['CARACAL_ROUTER'];
-  const start = (process: DemoProcess): DemoProcess => {
-    started.push(process);
-    return process;
+  const start = (what: string, command: readonly string[]): Child => {
+    const child = new Child(what, command, { env });
+    started.push(child);
+    return child;
   };
-  const router = start(
-    startCaracal(
-      'router',
-      ['router', '--host', '127.0.0.1', '--port', '0', '--no-discovery', '--no-learning', '--json'],
-      env,
-    ),
-  );
+  const routerArgs = ['router', '--host', '127.0.0.1', '--port', '0', '--no-discovery', '--no-learning', '--json'];
+  const router = start('router', caracalCommand(routerArgs));
   const address = /127\.0\.0\.1:\d+/.exec(await router.ready())?.[0];
   if (address === undefined) throw router.failure('did not say where it is');
   env['CARACAL_ROUTER'] = address;
   say(`router    ${address}, pid ${router.pid}`);
   const instances = ['A', 'B'].map((name, i) =>
-    start(startCaracal(`server ${name}`, ['serve', service, folders[i] ?? '', '--label', name], env)),
+    start(`server ${name}`, caracalCommand(['serve', service, folders[i] ?? '', '--label', name])),
   );
   for (const instance of instances) {
     await instance.ready();
@@ -99,7 +95,7 @@ async function play(folder: string, started: DemoProcess[], { say, onProgress }:
   }
   const manifest = join(folder, 'manifest.json');
   await writeFile(manifest, JSON.stringify(files));
-  const client = start(startClient(service, manifest, env));
+  const client = start('client', [process.execPath, join(import.meta.dirname, 'client.js'), service, manifest]);
   say(`client    pid ${client.pid}: fetches svc://${service}, a new connection for each file`);
   const seen = await watchClient(client, files, instances, say, onProgress);
   return finish(seen, files, router, instances, client);
@@ -110,16 +106,16 @@ interface Seen {
   readonly received: Map<string, Extract<ClientReport, { kind: 'file' }>>;
   readonly failed: Extract<ClientReport, { kind: 'failed' }>[];
   done: Extract<ClientReport, { kind: 'done' }> | undefined;
-  stopped: DemoProcess | undefined;
+  stopped: Child | undefined;
   /** Whether the stopped one has ended, and what is reported from it after that: at most what was under way. */
   stoppedEnded: boolean;
   afterStop: number;
 }
 
 async function watchClient(
-  client: DemoProcess,
+  client: Child,
   files: readonly DemoFile[],
-  instances: readonly DemoProcess[],
+  instances: readonly Child[],
   say: (line: string) => void,
   onProgress: (bytes: number, totalBytes: number) => void,
 ): Promise<Seen> {
@@ -170,12 +166,12 @@ function countsText(counts: ReadonlyMap<string, number>): string {
 async function finish(
   seen: Seen,
   files: readonly DemoFile[],
-  router: DemoProcess,
-  instances: readonly DemoProcess[],
-  client: DemoProcess,
+  router: Child,
+  instances: readonly Child[],
+  client: Child,
 ): Promise<DemoOutcome> {
   for (const instance of instances) if (instance !== seen.stopped) instance.stop();
-  const codes = new Map<DemoProcess, number>([[client, await client.ended]]);
+  const codes = new Map<Child, number>([[client, await client.ended]]);
   for (const instance of instances) codes.set(instance, await instance.ended);
   router.stop();
   codes.set(router, await router.ended);
