@@ -15,6 +15,7 @@ import { registerGet } from './commands/get.ts';
 import { registerGrant } from './commands/grant.ts';
 import { registerId } from './commands/id.ts';
 import { registerKeygen } from './commands/keygen.ts';
+import { registerLab } from './commands/lab.ts';
 import { registerListen } from './commands/listen.ts';
 import { registerLs } from './commands/ls.ts';
 import { registerPing } from './commands/ping.ts';
@@ -51,6 +52,7 @@ const registrations: readonly ((program: Command) => void)[] = [
   registerDoctor,
   registerDemo,
   registerBench,
+  registerLab,
 ];
 
 /** Runs one command line and answers the exit code. Never throws. */

@@ -14,6 +14,7 @@ export { Multicast, type MulticastOptions, type MulticastReport } from './multic
 export { createPrimitives, systemRandom } from './primitives.ts';
 export { addressText, parseAddress } from './socket-address.ts';
 export { readStatuses, runtimeDirectory, type Status, serveStatus } from './status.ts';
+export { openTun, type Tun } from './tun.ts';
 export {
   type LinkCallbacks,
   type LinkCounters,

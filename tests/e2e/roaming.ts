@@ -1,5 +1,5 @@
 // What moves are shown on: a client with two interfaces and a server, in namespaces, with a router of the kernel's between
-// them that may be a long way (programs/long-way.ts), lose packets and be slow. The Caracal router stands in the middle, at
+// them that may be a long way (the lab's delay), lose packets and be slow. The Caracal router stands in the middle, at
 // an address that nothing moves.
 //
 //   client  eth 10.1.0.1 ─┐
@@ -9,7 +9,8 @@
 // Or the same with fd00:NET::HOST.
 
 import { execFile } from 'node:child_process';
-import { type Child, type Stage, until } from './harness.ts';
+import { join } from 'node:path';
+import { type Child, root, type Stage, until } from './harness.ts';
 import { Peer } from './peer.ts';
 import { inside, type Topology } from './topology.ts';
 
@@ -84,12 +85,13 @@ function addAddress(host: string, end: string, address: string, version: 4 | 6):
   inside(host, 'ip', 'address', 'add', `${address}/${bits}`, 'dev', end, ...flags);
 }
 
-/** Every packet that passes the middle goes through the device of `long-way` first, which also undoes what GSO joined. */
+/** Every packet that passes the middle goes through the device of the lab's delay first, which also undoes what GSO joined. */
 async function lengthen(stage: Stage, middle: string, ends: readonly string[], way: Way): Promise<void> {
   const { rttMs = 0, lossPercent = 0, version = 4 } = way;
   if (rttMs === 0 && lossPercent === 0) return;
-  const child = stage.program('long-way', ['long', `${rttMs / 2}`], { namespace: middle });
-  await child.line(/^ready$/m);
+  const delay = join(root, 'dist', 'src', 'cli', 'lab', 'workers', 'delay.js');
+  const child = stage.start(process.execPath, [delay, 'long', `${rttMs / 2}`], { namespace: middle });
+  await child.line(/^ready/m);
   inside(middle, 'ip', 'link', 'set', 'long', 'up', 'txqueuelen', '10000');
   inside(middle, 'ip', `-${version}`, 'route', 'add', 'default', 'dev', 'long', 'table', '77');
   for (const end of ends) inside(middle, 'ip', `-${version}`, 'rule', 'add', 'iif', end, 'table', '77');

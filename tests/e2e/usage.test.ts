@@ -139,6 +139,7 @@ test('usage: every command has help with examples', { timeout: 60_000 }, async (
     'doctor',
     'demo',
     'bench',
+    'lab',
   ];
   const lines = [[], ...commands.map((name) => [name])];
   const pages: Finished[] = [];

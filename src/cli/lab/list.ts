@@ -1,0 +1,6 @@
+// The experiments, in the order of the paper's evaluation.
+
+import type { Experiment } from './experiment.ts';
+import { migrate } from './migrate.ts';
+
+export const experiments: readonly Experiment[] = [migrate];

@@ -1,0 +1,35 @@
+// What the programs of the lab agree on among each other, apart from the programs: importing one would run it.
+
+/** To a source: the stream begins. Every other byte is sent back. */
+export const beginByte = 0x0a;
+
+/** What a source says at the end of one stream. */
+export interface SourceReport {
+  readonly kind: 'sent';
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** What was seen of one move. Times on the clock that all processes share. */
+export interface MoveSeen {
+  readonly fromMs: number;
+  /** From the last byte that came by the old address to the first by the new one. */
+  readonly pauseMs: number;
+  /** Between any two deliveries, from the call until a while after the other end had been told. */
+  readonly longestMs: number;
+  /** Until `migrate` resolved. */
+  readonly resolvedMs: number;
+}
+
+/** The longest time between two deliveries, and when it began. */
+export interface PauseSeen {
+  readonly fromMs: number;
+  readonly pauseMs: number;
+}
+
+export interface DownloadSeen {
+  readonly bytes: number;
+  readonly sha256: string;
+  /** [ms, bytes], in bins. */
+  readonly samples: readonly (readonly [number, number])[];
+}

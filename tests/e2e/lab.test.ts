@@ -1,0 +1,68 @@
+// The experiments of `caracal lab` in their short versions: that they run, measure what they say, and leave nothing behind.
+// Their times are judged where the machine is quiet (docs/lab.md); here it is only asked that nothing is lost.
+
+import { strict as assert } from 'node:assert';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { isRoot, lastLine, needsPrograms, Stage, type StartOptions } from './harness.ts';
+
+const skip = isRoot ? needsPrograms('ip', 'tc') : false;
+const timeout = 120_000;
+
+interface Report {
+  readonly experiment: string;
+  readonly ok: boolean;
+  // biome-ignore lint/suspicious/noExplicitAny: each experiment has figures of its own
+  readonly figures: Readonly<Record<string, any>>;
+}
+
+/** Runs a short version, and checks what all of them promise. */
+async function lab(stage: Stage, name: string, options: StartOptions = {}): Promise<Report['figures']> {
+  const folder = join(stage.folder, 'plots');
+  mkdirSync(folder);
+  chmodSync(folder, 0o777);
+  const child = stage.caracal(['lab', name, '--quick', '--json', '--out', folder], options);
+  const { code } = await child.exit(timeout);
+  const report = JSON.parse(lastLine(child.stdout)) as Report;
+  assert.deepEqual([Object.keys(report), report.experiment], [['experiment', 'ok', 'figures'], name]);
+  assert.equal(code, report.ok ? 0 : 1, child.describe());
+  assert.equal(report.figures['where'], isRoot && !options.nobody ? 'netns' : 'loopback');
+  assert.match(readFileSync(join(folder, `${name}.svg`), 'utf8'), /^<svg[\s\S]*<path class="curve[\s\S]*<\/svg>\n$/);
+  const raw = JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8'));
+  assert.deepEqual(raw.figures, report.figures);
+  assert.ok(Object.keys(raw.series).length > 0);
+  nothingLeft(child.pid);
+  return report.figures;
+}
+
+function nothingLeft(pid: number): void {
+  if (isRoot) assert.ok(!execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' }).includes(`-${pid}-`));
+}
+
+test('lab: a client moves in the middle of a download', { skip, timeout }, async (t) => {
+  const { sha256Ok, moves, pauseMs, addressLostPauseMs } = await lab(new Stage(t), 'migrate');
+  assert.deepEqual([sha256Ok, moves], [true, 20]);
+  assert.ok(pauseMs.median < 1_000, JSON.stringify(pauseMs));
+  t.diagnostic(`pauses ${JSON.stringify(pauseMs)}, address lost ${JSON.stringify(addressLostPauseMs)}`);
+});
+
+test('lab: without root it runs on loopback', { timeout }, async (t) => {
+  const { sha256Ok, moves } = await lab(new Stage(t), 'migrate', { nobody: true });
+  assert.deepEqual([sha256Ok, moves], [true, 20]);
+});
+
+test('lab: wrong usage and interruption', { timeout }, async (t) => {
+  const stage = new Stage(t);
+  const unknown = await stage.caracalOnce(['lab', 'nothing']);
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.stderr, /no experiment "nothing".*migrate/);
+  assert.equal((await stage.caracalOnce(['lab'])).code, 2);
+  const interrupted = stage.caracal(['lab', 'migrate', '--json']);
+  await interrupted.line(/namespaces|loopback/, timeout, 'stderr');
+  interrupted.signal('SIGINT');
+  assert.equal((await interrupted.exit()).code, 1);
+  assert.match(interrupted.stderr, /interrupted/);
+  nothingLeft(interrupted.pid);
+});
