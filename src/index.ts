@@ -74,6 +74,8 @@ export interface DriverOptions {
   readonly address?: string;
   /** Lease asked for registrations, microseconds. Default 5 s. */
   readonly leaseUs?: number;
+  /** How often the router hears of this process while it holds its names, microseconds. Default 1 s; 0: never. */
+  readonly heartbeatUs?: number;
   /** What strangers and peers may make this process hold; what is missing has its default. */
   readonly limits?: Partial<Limits>;
   /** A network of its own: `GROUP:PORT` of discovery, no router on this machine. Default: $CARACAL_DISCOVERY. */
@@ -99,6 +101,7 @@ export function createDriver(options: DriverOptions = {}): IoDriver<Stack> {
       leaseUs: options.leaseUs ?? defaultLeaseUs,
       trust: currentTrust().trust,
       forbidInsecure: isInsecureForbidden(),
+      ...(options.heartbeatUs === undefined ? {} : { heartbeatUs: options.heartbeatUs }),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     },
     link: {

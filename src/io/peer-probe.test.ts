@@ -35,7 +35,7 @@ for (const type of ['udp4', 'udp6'] as const) {
     });
     // Its sockets do not keep a process alive.
     const alive = setTimeout(() => {}, 10_000);
-    // Once a second time while the first is under way: one socket.
+    // A second time while the first is under way: one socket, one answer.
     probe.probe(remote);
     probe.probe(remote);
     await refused;

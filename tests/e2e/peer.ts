@@ -10,6 +10,9 @@ export interface Look {
   readonly bytes: number;
   readonly sha256: string;
   readonly error?: string;
+  readonly reason?: string;
+  readonly dataAt: number;
+  readonly errorAt: number;
   readonly ended: boolean;
   readonly closed: boolean;
   readonly trace: readonly string[];

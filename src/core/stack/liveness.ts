@@ -16,7 +16,7 @@ import { arm, connectionsOf, markReady } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 
 /** A host, and the router about a remote, are asked no more often than this. */
-const askIntervalUs = 240_000;
+const askIntervalsUs = { host: 140_000, router: 240_000 } as const;
 const inquiryUs = 2_000_000;
 /** What a host said counts so long for flows that become suspect later. */
 const wordUs = 1_000_000;
@@ -113,7 +113,7 @@ function askRouter(stack: StackState, peer: Locator): void {
 function askedLately(stack: StackState, whom: 'host' | 'router', about: Locator): boolean {
   const key = `${whom} ${formatLocator(about)}`;
   if (getExpiring(stack.asked, key, stack.nowUs) !== undefined) return true;
-  setExpiring(stack.asked, key, true, stack.nowUs + askIntervalUs);
+  setExpiring(stack.asked, key, true, stack.nowUs + askIntervalsUs[whom]);
   return false;
 }
 

@@ -98,7 +98,7 @@ export function patienceUs(connection: Connection, kind: Owed): number {
     const early = Math.min(insistUs, leastUs * 2 ** (unanswered - 2));
     return Math.max(2 * rtt, early, Math.min(longestInsistUs, (probedUs - silentUs) / 8));
   }
-  const quietUs = Math.max((kind === 'ack' ? 2 : 4) * rtt, leastUs);
+  const quietUs = Math.max((kind === 'reply' ? 4 : 2) * rtt, leastUs);
   if (kind === 'rest') return quietUs * 4 ** Math.min(probes, restProbes);
   return probes > manyProbes ? rareUs : Math.max(quietUs, Math.min(longestUs, quietUs * 2 ** probes));
 }
@@ -120,6 +120,8 @@ export function lastQuestionUs({ liveness }: Connection): number {
   return nextUs <= liveness.hintUs + lastQuestioningUs ? nextUs : Number.POSITIVE_INFINITY;
 }
 
+/** Of an end that only receives, the opening was long ago: it knows better from what arrives. */
 export function rttUs({ tcb }: Connection): number {
-  return tcb === undefined || tcb.rtt.srttUs === 0 ? unknownRttUs : tcb.rtt.srttUs;
+  const sentUs = tcb?.rtt.srttUs || unknownRttUs;
+  return Math.min(sentUs, tcb?.rcvRttUs || unknownRttUs);
 }

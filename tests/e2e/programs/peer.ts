@@ -25,6 +25,8 @@ export type Mode =
   | 'hash'
   /** Sends `bytes` of content made from `seed`, ends. */
   | 'source'
+  /** Sends `bytes` of content each 5 ms, for ever. */
+  | 'drip'
   /** Sends its pid, ends. */
   | 'name'
   /** Reads and keeps the connection. */
@@ -33,7 +35,10 @@ export type Mode =
 interface Connection {
   readonly socket: Socket;
   readonly tally: Tally;
-  error: NodeJS.ErrnoException | undefined;
+  error: (NodeJS.ErrnoException & { reason?: string }) | undefined;
+  /** On the machine's clock, ms: the last data, the error. */
+  dataAt: number;
+  errorAt: number;
   ended: boolean;
   closed: boolean;
   /** Names of the events, in order: the state trace. */
@@ -53,6 +58,7 @@ const commands: Record<string, (args: Arguments) => unknown> = {
   connectMany,
   connectTimed,
   send,
+  drip: ({ connection, bytes }) => drip(at(connection).socket, Number(bytes), 1),
   end: ({ connection }) => void at(connection).socket.end(),
   destroy: ({ connection }) => void at(connection).socket.destroy(),
   reset: ({ connection }) => void at(connection).socket.resetAndDestroy(),
@@ -132,6 +138,8 @@ async function serveConnection(connection: Connection, mode: Mode, bytes: number
     socket.resume();
     await pump(socket, bytes, seed);
     socket.end();
+  } else if (mode === 'drip') {
+    drip(socket.resume(), bytes, seed);
   } else if (mode === 'name') socket.resume().end(`${process.pid}`);
   else {
     socket.resume();
@@ -139,18 +147,29 @@ async function serveConnection(connection: Connection, mode: Mode, bytes: number
   }
 }
 
+function drip(socket: Socket, bytes: number, seed: number): void {
+  const [block = ''] = makeContent(bytes, seed);
+  const timer = setInterval(() => socket.write(block), 5);
+  socket.once('close', () => clearInterval(timer));
+}
+
 function keep(socket: Socket, list: Connection[]): Connection {
   const connection: Connection = {
     socket,
     tally: createTally(),
     error: undefined,
+    dataAt: 0,
+    errorAt: 0,
     ended: false,
     closed: false,
     trace: [],
   };
   list.push(connection);
   const note = (name: string): void => void connection.trace.push(name);
-  socket.on('data', (chunk: Buffer) => addToTally(connection.tally, chunk));
+  socket.on('data', (chunk: Buffer) => {
+    connection.dataAt = performance.timeOrigin + performance.now();
+    addToTally(connection.tally, chunk);
+  });
   socket.on('connect', () => note('connect'));
   socket.on('finish', () => note('finish'));
   socket.on('end', () => {
@@ -159,6 +178,7 @@ function keep(socket: Socket, list: Connection[]): Connection {
   });
   socket.on('error', (error) => {
     connection.error = error;
+    connection.errorAt = performance.timeOrigin + performance.now();
     note('error');
   });
   socket.on('close', () => {
@@ -273,9 +293,10 @@ async function finished(connection: Connection): Promise<unknown> {
   return describe(connection);
 }
 
-function describe({ socket, tally, error, ended, closed, trace }: Connection): unknown {
+function describe({ socket, tally, error, ...seen }: Connection): unknown {
   const { remoteService, localService, readyState } = socket;
-  return { ...readTally(tally), error: error?.code, ended, closed, trace, remoteService, localService, readyState };
+  const names = { remoteService, localService, readyState };
+  return { ...readTally(tally), ...seen, ...names, error: error?.code, reason: error?.reason };
 }
 
 /** Every property of the socket that holds text or a number, however it is inherited: where an address would show. */
