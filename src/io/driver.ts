@@ -9,6 +9,7 @@ import type { Driver, Event, Input, Output, OutputKind, SocketId, StackOptions }
 import { AddressWatch, type AddressWatchReport } from './address-watch.ts';
 import { nowUs } from './clock.ts';
 import { coalesce, isJoinable } from './coalesce.ts';
+import { type Ending, followExit, unfollowExit } from './exit.ts';
 import { isUsable, type UsableAddress, usableAddresses } from './interfaces.ts';
 import { Links, type OpenLinkReport } from './links.ts';
 import { Multicast, type MulticastReport } from './multicast.ts';
@@ -73,6 +74,8 @@ export function createDriver<Stack extends DrivenStack>(options: IoDriverOptions
 const shortWaitUs = 1_000;
 /** Batches sent before received ones get their turn. */
 const transmitsPerPump = 64;
+/** Batches and events after which a process that ends is not kept up any longer. */
+const outputsAtEnd = 10_000;
 /** Super-packets handled before their answers (acknowledgments) are polled. */
 const receivedPerPump = 8;
 /** A router on this machine or network answers well within this; without one every process waits so long, once. */
@@ -83,7 +86,7 @@ const nowhere: Locator = { address: new Uint8Array(0), port: 0 };
 type Listener = (event: Event) => void;
 type PacketsInput = Extract<Input, { kind: 'packets' }>;
 
-export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver {
+export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver, Ending {
   readonly stack: Stack;
   readonly counters: DriverCounters = { polls: 0, ticks: 0, unheard: 0, multicasts: 0, unlinked: 0 };
   /** The port is bound and the stack knows its locators. Rejects with the error of bind; unhandled, that ends the process. */
@@ -147,6 +150,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     if (describe !== undefined) this.#stopStatus = serveStatus(() => ({ ...this.report(), ...describe(this.stack) }));
     this.#addresses = new AddressWatch(() => this.#onAddresses());
     if (options.keepAlive) main.ref();
+    followExit(this);
     this.ready = this.#start();
   }
 
@@ -223,12 +227,31 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     };
   }
 
-  /** Sends what is due, then lets everything go. Events still to come are not dispatched. */
+  /** Sends what is due, resets and unregisters what is left, and dispatches no more events: all of it at once. */
+  endNow(): void {
+    if (this.#closed || !this.#bound) return;
+    this.#listeners.clear();
+    this.#sendRest();
+    this.stack.handle(nowUs(), { kind: 'shutdown' });
+    this.#sendRest();
+  }
+
+  /** Polls whatever else is under way: it may be called from inside of a listener, and then nothing goes on there. */
+  #sendRest(): void {
+    for (let outputs = 0; outputs < outputsAtEnd && !this.#links.blocked; outputs++) {
+      const kind = this.stack.poll(nowUs(), this.#output);
+      if (kind === 'idle') break;
+      if (kind === 'transmit') this.#transmit();
+    }
+    this.#flush();
+  }
+
+  /** As `endNow`, then lets everything go. */
   async close(): Promise<void> {
     if (this.#closed) return;
-    this.#pump();
+    this.endNow();
     this.#closed = true;
-    this.#listeners.clear();
+    unfollowExit(this);
     this.#referenced.clear();
     clearTimeout(this.#timer);
     clearTimeout(this.#searchTimer);

@@ -124,6 +124,10 @@ function expose(state: State): SimDriver {
     receive: (packet) => receive(state, packet),
     kill: (refuses = false) => kill(state, refuses),
     close() {
+      state.listeners.clear();
+      poll(state);
+      handle(state, { kind: 'shutdown' });
+      poll(state);
       kill(state, false);
       return Promise.resolve();
     },

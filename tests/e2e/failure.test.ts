@@ -168,3 +168,28 @@ test('[C4] a link is cut: what stood behind it is purged in three heartbeats, an
   inside(middle, 'ip', 'link', 'set', cut.b, 'up');
   await until('it is back', async () => (await registered()).includes(address.id), 15_000);
 });
+
+test('[F1] a process that ends without closing anything says so: to its clients, its servers and the router', async (t) => {
+  const stage = new Stage(t);
+  await stage.router();
+  for (const link of ['offload', 'dgram']) {
+    const env = { CARACAL_LINK: link };
+    const [a, b] = await Promise.all([Peer.start(stage, { env }), Peer.start(stage, { env })]);
+    const { address } = await a.listen(`stream-${link}`, 'drip', steady);
+    const { server: index } = await b.listen(`inbox-${link}`, 'hold');
+    const up = await b.connect(`stream-${link}`);
+    await a.connect(`inbox-${link}`);
+    await flowing(b, up);
+    // It calls process.exit.
+    a.child.endInput();
+    const look = await b.received(up, 5_000);
+    assert.deepEqual([look.error, look.reason], ['ECONNRESET', 'closed'], link);
+    const [accepted] = await b.accepted(index);
+    assert.equal(accepted?.reason, 'closed', link);
+    const { services } = await stage.caracalJson<Services>(['ls']);
+    assert.ok(
+      services.every(({ id, instances }) => id !== address.id || instances.length === 0),
+      link,
+    );
+  }
+});

@@ -304,3 +304,24 @@ test('heartbeats: a stack that falls silent is out of the table after three inte
   runFor(world, 1_100_000);
   assert.deepEqual(locators(), ['10.0.0.8:40000', '10.0.0.9:40000']);
 });
+
+test('shutdown: a process that ends takes its names back, delivers what it wrote and resets the rest', () => {
+  const pair = open(createWorld({ delayUs: 5_000 }));
+  const { world, client } = pair;
+  const other = blankSide();
+  follow(world, 'client', other, world.client.driver.handle({ kind: 'connect', service, protocol: Protocol.TCP }));
+  runFor(world, 100_000);
+  const { driver } = world.server;
+  // One connection is in the middle of something, the other one was ended just now.
+  const [first, second] = [...driver.listeners.keys()].slice(-2);
+  const bytes = piece.subarray(0, 4_000);
+  for (const socket of [first!, second!]) driver.handle({ kind: 'write', socket, bytes, offset: 0 });
+  driver.handle({ kind: 'end', socket: second! });
+  const startUs = world.simulation.clock.nowUs;
+  void driver.close();
+  assert.ok(runFor(world, 1_000_000, () => client.reason !== undefined && other.ended));
+  assert.ok(client.closedUs - startUs <= 10_000, `${client.closedUs - startUs} us`);
+  assert.deepEqual([reasonOf(client as never), client.receivedBytes], ['closed', bytes.length]);
+  assert.deepEqual([other.reason, other.receivedBytes], [undefined, bytes.length]);
+  assert.deepEqual(world.router.stack.inspect().registrations, []);
+});

@@ -160,7 +160,7 @@ function loseFlow(stack: StackState, connection: Connection): Reason {
 }
 
 function resetDetail(reason: number): string {
-  if (reason === Reason.CLOSED) return 'the listener closed';
+  if (reason === Reason.CLOSED) return 'it has closed';
   if (reason === Reason.NOT_AUTHORIZED) return 'the service refuses whom it does not know';
   return reason === Reason.ABORTED ? 'the peer aborted the connection' : `the peer says: ${reasonName(reason)}`;
 }

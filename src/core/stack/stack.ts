@@ -61,6 +61,7 @@ import { receive } from './receive.ts';
 import { setDefaultRoute } from './route.ts';
 import { changeRule } from './rules.ts';
 import { retryShed, shed } from './shed.ts';
+import { shutDown } from './shutdown.ts';
 import { arm, changeStream, connectionsOf, deliver, findBinding, noLocator, releaseFlow } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { handleStreamTimeout, tooBig, write } from './stream.ts';
@@ -231,6 +232,9 @@ function dispatch(stack: StackState, input: Input): number {
       return importConnection(stack, input);
     case 'rule':
       return changeRule(stack, input);
+    case 'shutdown':
+      shutDown(stack);
+      return 0;
     case 'unreachable':
       handleUnreachable(stack, input.remote);
       return 0;

@@ -172,6 +172,8 @@ export type Input =
   | { kind: 'datagram'; socket: SocketId; bytes: Uint8Array; to?: ServiceId; expects?: ServiceId }
   /** Static rules of an operator; answers 1 if there was something to change. */
   | { kind: 'rule'; change: RuleChange }
+  /** The process ends: names are taken back, flows reset. What is polled after it is the last that can be sent. */
+  | { kind: 'shutdown' }
   /** A probe that was asked for has found that no program has the port at `remote` (ECONNREFUSED). */
   | { kind: 'unreachable'; remote: Locator }
   /** The link learned that packets of more than `packetBytes` cannot go to `remote` (EMSGSIZE, ICMP). */
