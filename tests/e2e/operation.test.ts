@@ -81,12 +81,24 @@ test('operation: npm start shows the main job and says how it went', { timeout: 
   const demo = stage.start('npm', ['start', '--silent', '--', '--json'], { cwd: root });
   const { code } = await demo.exit(100_000);
   assert.equal(code, 0, demo.describe());
-  const summary = JSON.parse(lastLine(demo.stdout)) as Record<string, unknown> & { instances: { bytes?: number }[] };
+  const summary = JSON.parse(lastLine(demo.stdout)) as DemoSummary;
   assert.equal(summary['ok'], true);
   assert.equal(summary['bytes'], 256 << 20);
   assert.equal(summary['sha256Ok'], true);
   assert.ok(Number(summary['seconds']) > 0);
-  assert.ok(Number(summary['directPackets']) > 30 * Number(summary['routerPackets']), JSON.stringify(summary));
-  assert.equal(summary.instances.length, 2);
+  // What the router gets grows with time, by leases and heartbeats, and a busy machine takes its time.
+  assert.ok(Number(summary['directPackets']) > 5 * Number(summary['routerPackets']), JSON.stringify(summary));
+  assert.equal(summary.instances.length, 3);
+  assert.equal(summary.instances.filter(({ stopped, killed }) => stopped !== killed).length, 2);
+  for (const pauses of [summary.migrations, summary.failovers]) {
+    assert.ok(pauses.length > 0, JSON.stringify(summary));
+    for (const { pauseMs } of pauses) assert.ok(pauseMs >= 0 && pauseMs < 10_000, `a pause of ${pauseMs} ms`);
+  }
   assert.ok(Date.now() - started < 60_000, `took ${Date.now() - started} ms`);
 });
+
+interface DemoSummary extends Record<string, unknown> {
+  readonly instances: readonly { readonly stopped: boolean; readonly killed: boolean }[];
+  readonly migrations: readonly { readonly pauseMs: number }[];
+  readonly failovers: readonly { readonly pauseMs: number }[];
+}

@@ -1,6 +1,7 @@
-// The main job, shown whole: a router, two instances of one service and a client, as separate processes; a download by
-// name spreads over both instances; one is stopped politely in the middle and the rest comes from the other, without
-// one failed request. Answers what was seen; whether that is good stands in one place (`judge`).
+// The main job, shown whole: a router, three instances of one service and a client, as separate processes. A download by
+// name spreads over the instances; the client moves to another address, one instance is stopped politely, one is killed in
+// the middle of an answer, and no request fails (watch.ts). Answers what was seen; whether that is good stands in one
+// place (`judge`).
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,13 +11,22 @@ import { CliError, explain } from '../errors.ts';
 import { formatBytes } from '../output.ts';
 import { type DemoFile, makeContent } from './content.ts';
 import { type ClientReport, parallelRequests } from './report.ts';
+import { type Instance, Watch } from './watch.ts';
 
 export interface InstanceSummary {
   readonly name: string;
+  /** Files whose answer it began, and their bytes; the rest of some came from another one. */
   readonly requests: number;
   readonly bytes: number;
   /** Stopped politely on the way. */
   readonly stopped: boolean;
+  /** In the middle of an answer. */
+  readonly killed: boolean;
+}
+
+/** How long no byte came, milliseconds, at one connection or answer. */
+export interface Pause {
+  readonly pauseMs: number;
 }
 
 /** The fields of `caracal demo --json`, in its order. */
@@ -30,6 +40,10 @@ export interface DemoSummary {
   /** Packets between the client and the instances, counted on the wire at the client. */
   readonly directPackets: number;
   readonly instances: readonly InstanceSummary[];
+  /** Connections that moved to another address of the client, in the middle of an answer. */
+  readonly migrations: readonly Pause[];
+  /** Answers that went on at another instance after theirs was killed. */
+  readonly failovers: readonly Pause[];
 }
 
 export interface DemoOutcome {
@@ -41,7 +55,7 @@ export interface DemoOutcome {
 export interface DemoOptions {
   /** Told one line per step. */
   readonly say: (line: string) => void;
-  readonly onProgress: (bytes: number, totalBytes: number) => void;
+  readonly onProgress: (bytes: number) => void;
   readonly signal: AbortSignal;
 }
 
@@ -86,115 +100,85 @@ async function play(folder: string, started: Child[], { say, onProgress }: DemoO
   if (address === undefined) throw router.failure('did not say where it is');
   env['CARACAL_ROUTER'] = address;
   say(`router    ${address}, pid ${router.pid}`);
-  const instances = ['A', 'B'].map((name, i) =>
-    start(`server ${name}`, caracalCommand(['serve', service, folders[i] ?? '', '--label', name])),
-  );
-  for (const instance of instances) {
-    await instance.ready();
-    say(`${instance.what}  pid ${instance.pid}, an instance of svc://${service}`);
+  const instances = ['A', 'B', 'C'].map((name, i): Instance => {
+    const args = ['serve', service, folders[i % folders.length] ?? '', '--label', name];
+    return { name, child: start(`server ${name}`, caracalCommand(args)) };
+  });
+  for (const { child } of instances) {
+    await child.ready();
+    say(`${child.what}  pid ${child.pid}, an instance of svc://${service}`);
   }
   const manifest = join(folder, 'manifest.json');
   await writeFile(manifest, JSON.stringify(files));
   const client = start('client', [process.execPath, join(import.meta.dirname, 'client.js'), service, manifest]);
   say(`client    pid ${client.pid}: fetches svc://${service}, a new connection for each file`);
-  const seen = await watchClient(client, files, instances, say, onProgress);
-  return finish(seen, files, router, instances, client);
-}
-
-/** What the client has reported, and what was done about it. */
-interface Seen {
-  readonly received: Map<string, Extract<ClientReport, { kind: 'file' }>>;
-  readonly failed: Extract<ClientReport, { kind: 'failed' }>[];
-  done: Extract<ClientReport, { kind: 'done' }> | undefined;
-  stopped: Child | undefined;
-  /** Whether the stopped one has ended, and what is reported from it after that: at most what was under way. */
-  stoppedEnded: boolean;
-  afterStop: number;
-}
-
-async function watchClient(
-  client: Child,
-  files: readonly DemoFile[],
-  instances: readonly Child[],
-  say: (line: string) => void,
-  onProgress: (bytes: number, totalBytes: number) => void,
-): Promise<Seen> {
-  const seen: Seen = {
-    received: new Map(),
-    failed: [],
-    done: undefined,
-    stopped: undefined,
-    stoppedEnded: false,
-    afterStop: 0,
-  };
-  const totalBytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  const watch = new Watch(files, instances, client, say);
   client.onLine = (line) => {
     const report = JSON.parse(line) as ClientReport;
-    if (report.kind === 'progress') onProgress(report.bytes, totalBytes);
-    else if (report.kind === 'done') seen.done = report;
-    else if (report.kind === 'failed') seen.failed.push(report);
-    else {
-      seen.received.set(report.name, report);
-      if (seen.stoppedEnded && report.instance === 'A') seen.afterStop++;
-    }
-    const counts = requestCounts(seen);
-    const half = seen.received.size >= files.length / 2;
-    if (seen.stopped !== undefined || !half || counts.size < instances.length) return;
-    seen.stopped = instances[0];
-    say(`half way  ${countsText(counts)}; instance A is stopped politely (SIGTERM)`);
-    instances[0]?.stop();
-    instances[0]?.ended.then(() => {
-      seen.stoppedEnded = true;
-    });
+    watch.take(report);
+    if (report.kind === 'progress') onProgress(report.bytes);
   };
   const code = await client.ended;
-  if (code !== 0 || seen.done === undefined) throw client.failure(`ended with ${code}`);
-  say(`done      ${countsText(requestCounts(seen))}`);
-  return seen;
-}
-
-function requestCounts(seen: Seen): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const { instance } of seen.received.values()) counts.set(instance, (counts.get(instance) ?? 0) + 1);
-  return new Map([...counts].sort());
-}
-
-function countsText(counts: ReadonlyMap<string, number>): string {
-  return [...counts].map(([name, count]) => `${count} files from ${name}`).join(', ');
+  if (code !== 0 || watch.done === undefined) throw client.failure(`ended with ${code}`);
+  say(`done      ${watch.countsText()}`);
+  return finish(watch, files, router, instances);
 }
 
 async function finish(
-  seen: Seen,
+  watch: Watch,
   files: readonly DemoFile[],
   router: Child,
-  instances: readonly Child[],
-  client: Child,
+  instances: readonly Instance[],
 ): Promise<DemoOutcome> {
-  for (const instance of instances) if (instance !== seen.stopped) instance.stop();
-  const codes = new Map<Child, number>([[client, await client.ended]]);
-  for (const instance of instances) codes.set(instance, await instance.ended);
+  for (const instance of instances) if (instance !== watch.stopped) instance.child.stop();
+  const problems: string[] = [];
+  for (const instance of instances) {
+    const code = await instance.child.ended;
+    if (code !== 0 && instance !== watch.killed) problems.push(`the ${instance.child.what} ended with ${code}`);
+  }
   router.stop();
-  codes.set(router, await router.ended);
-  const problems = [...codes]
-    .filter(([, code]) => code !== 0)
-    .map(([{ what }, code]) => `the ${what} ended with ${code}`);
+  const code = await router.ended;
+  if (code !== 0) problems.push(`the router ended with ${code}`);
+  const summary = summarize(watch, files, router, instances);
+  problems.push(...judge(summary, watch, files));
+  return { summary: { ok: problems.length === 0, ...summary }, problems };
+}
+
+function summarize(
+  watch: Watch,
+  files: readonly DemoFile[],
+  router: Child,
+  instances: readonly Instance[],
+): Omit<DemoSummary, 'ok'> {
   const counters = parseCounters(router.lastLine);
-  const received = [...seen.received.values()];
+  const received = [...watch.received.values()];
   const wanted = new Map(files.map((file) => [file.name, file.sha256]));
-  const summary = {
+  const pauses = (reports: readonly Pause[]): Pause[] => reports.map(({ pauseMs }) => ({ pauseMs: rounded(pauseMs) }));
+  return {
     bytes: received.reduce((sum, { bytes }) => sum + bytes, 0),
     sha256Ok: received.length === files.length && received.every(({ name, sha256 }) => wanted.get(name) === sha256),
-    seconds: Math.round((seen.done?.seconds ?? 0) * 1000) / 1000,
+    seconds: rounded(watch.done?.seconds ?? 0),
     routerPackets: counters.packetsIn + counters.packetsOut,
-    directPackets: seen.done?.packets ?? 0,
-    instances: ['A', 'B'].map((name, i) => {
-      const own = received.filter(({ instance }) => instance === name);
+    directPackets: watch.done?.packets ?? 0,
+    instances: instances.map((one) => {
+      const own = received.filter(({ instance }) => instance === one.name);
       const bytes = own.reduce((sum, file) => sum + file.bytes, 0);
-      return { name, requests: own.length, bytes, stopped: instances[i] === seen.stopped };
+      return {
+        name: one.name,
+        requests: own.length,
+        bytes,
+        stopped: one === watch.stopped,
+        killed: one === watch.killed,
+      };
     }),
+    migrations: pauses(watch.moves),
+    failovers: pauses(watch.resumed.filter(({ asked }) => !asked)),
   };
-  problems.push(...judge(summary, seen, files));
-  return { summary: { ok: problems.length === 0, ...summary }, problems };
+}
+
+/** To a thousandth. */
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
 }
 
 function parseCounters(line: string): { packetsIn: number; packetsOut: number } {
@@ -203,15 +187,17 @@ function parseCounters(line: string): { packetsIn: number; packetsOut: number } 
 }
 
 /** What must hold for the demo to have shown what it says. */
-function judge(summary: Omit<DemoSummary, 'ok'>, seen: Seen, files: readonly DemoFile[]): string[] {
-  const problems = seen.failed.map(({ name, error }) => `${name} was not fetched: ${error}`);
+function judge(summary: Omit<DemoSummary, 'ok'>, watch: Watch, files: readonly DemoFile[]): string[] {
+  const problems = watch.failed.map(({ name, error }) => `${name} was not fetched: ${error}`);
   const wantedBytes = files.reduce((sum, file) => sum + file.bytes, 0);
   if (summary.bytes !== wantedBytes) problems.push(`${summary.bytes} bytes came, ${wantedBytes} were asked for`);
   if (!summary.sha256Ok) problems.push('the content is not what was served');
-  if (seen.stopped === undefined) problems.push('no instance could be stopped on the way: one of them got no request');
-  if (summary.instances.some(({ requests }) => requests === 0)) problems.push('an instance served nothing');
-  if (seen.afterStop > parallelRequests) problems.push('the stopped instance was still asked after it had ended');
-  const tags = new Set([...seen.received.values()].map(({ etag }) => etag));
+  if (watch.stopped === undefined) problems.push('no instance was stopped on the way');
+  if (watch.killed === undefined) problems.push('no instance could be killed in the middle of an answer');
+  if (summary.migrations.length === 0) problems.push('no connection moved');
+  if (summary.failovers.length === 0) problems.push('no answer went on at another instance');
+  if (watch.afterStop > parallelRequests) problems.push('the stopped instance was still asked after it had ended');
+  const tags = new Set([...watch.received.values()].map(({ etag }) => etag));
   if (tags.size !== files.length) problems.push('the instances gave different ETags for equal files');
   if (!(summary.routerPackets > 0 && summary.routerPackets < summary.directPackets))
     problems.push('the router carried more than the first packets');
