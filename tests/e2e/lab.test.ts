@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { isRoot, lastLine, needsPrograms, Stage, type StartOptions } from './harness.ts';
 
 const skip = isRoot ? needsPrograms('ip', 'tc') : false;
-const timeout = 120_000;
+const timeout = 240_000;
 
 interface Report {
   readonly experiment: string;
@@ -40,6 +40,16 @@ async function lab(stage: Stage, name: string, options: StartOptions = {}): Prom
 function nothingLeft(pid: number): void {
   if (isRoot) assert.ok(!execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' }).includes(`-${pid}-`));
 }
+
+test('[E5] an instance is killed under a download: its client goes on at the other one', {
+  skip,
+  timeout,
+}, async (t) => {
+  const { sha256Ok, bytes, pauseMs, clients } = await lab(new Stage(t), 'failover');
+  assert.deepEqual([sha256Ok, bytes, clients.length], [true, 40e6, 2]);
+  assert.ok(pauseMs > 0 && pauseMs < 5_000, `${pauseMs} ms`);
+  t.diagnostic(`pause ${pauseMs} ms`);
+});
 
 test('lab: a client moves in the middle of a download', { skip, timeout }, async (t) => {
   const { sha256Ok, moves, pauseMs, addressLostPauseMs } = await lab(new Stage(t), 'migrate');

@@ -1,6 +1,7 @@
 // The experiments, in the order of the paper's evaluation.
 
 import type { Experiment } from './experiment.ts';
+import { failover } from './failover.ts';
 import { migrate } from './migrate.ts';
 
-export const experiments: readonly Experiment[] = [migrate];
+export const experiments: readonly Experiment[] = [migrate, failover];
