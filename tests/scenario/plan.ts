@@ -3,6 +3,7 @@
 
 import { type Random, randomBelow, randomFraction, seededRandom } from '../../src/core/base/index.ts';
 import { idealLink, type LinkOptions } from '../../src/sim/index.ts';
+import { type MovePlan, makeMoves } from './moves.ts';
 
 /** `mild`: TCP must cope, every transfer must be intact. `rough` and `harsh`: intact, or a typed error. */
 export type Level = 'mild' | 'rough' | 'harsh';
@@ -23,6 +24,7 @@ export type Disturbance =
   | { readonly kind: 'mtu'; readonly atUs: number; readonly mtuBytes: number; readonly reported: boolean }
   | { readonly kind: 'outage'; readonly atUs: number; readonly lastsUs: number }
   | { readonly kind: 'rebind'; readonly atUs: number }
+  | MovePlan
   | { readonly kind: 'attack'; readonly atUs: number; readonly lastsUs: number; readonly attack: AttackPlan };
 
 /** What somebody on the path does, each with a chance per packet; `forge` adds packets with the right flowID and no tag. */
@@ -82,7 +84,7 @@ export function makePlan(seed: number): Plan {
   ])
     links[pair] = makeLink(random, level);
   const coalesceUs = { client: pick(random, [undefined, 0, 50]), server: pick(random, [undefined, 0, 50]) };
-  const disturbances = [...makeDisturbances(random, level), ...makeAttacks(seed)];
+  const disturbances = [...makeDisturbances(random, level), ...makeAttacks(seed), ...makeMoves(seed)];
   const count = 1 + randomBelow(random, 3);
   const transfers = Array.from({ length: count }, (_, i) => makeTransfer(random, level, i));
   return { seed, level, links, coalesceUs, disturbances, transfers };

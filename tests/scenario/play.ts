@@ -34,6 +34,7 @@ import {
 } from '../../src/sim/index.ts';
 import { addAttacker, flipBit, forgeLike, spoof, spoofLater, tapAll } from './attackers.ts';
 import { type Endpoint, isIntact, playScript } from './endpoint.ts';
+import { makeMoveHappen } from './moves.ts';
 import {
   type AttackPlan,
   type DialPlan,
@@ -230,6 +231,7 @@ function disturb(play: Play, disturbance: Disturbance): void {
     rebind(network, play.client.station, [makeLocator('198.51.100.1', 7_000)]);
     return;
   }
+  if (disturbance.kind === 'move') return makeMoveHappen(play, disturbance);
   if (disturbance.kind === 'attack') {
     attackPaths(play, disturbance.attack);
     schedule(clock, clock.nowUs + disturbance.lastsUs, () => tapAll(play.simulation, directPaths, undefined));
@@ -296,7 +298,7 @@ function judge(play: Play, faults: string[]): void {
     const { service } = listening.transfer;
     if (listening.reason === undefined) faults.push(`${service}: the listener never closed`);
     if (play.plan.level === 'mild' && !listening.announced) faults.push(`${service}: was not announced`);
-    for (const [i, dial] of listening.dials.entries()) judgeDial(`${service}/${i + 1}`, dial, faults);
+    for (const [i, dial] of listening.dials.entries()) judgeDial(`${service}/${i + 1}`, dial, play.plan, faults);
   }
   faults.push(...play.simulation.ledger.violations);
   for (const { name, stack, driver } of [play.client, play.server, play.router]) {
@@ -307,13 +309,15 @@ function judge(play: Play, faults: string[]): void {
   }
 }
 
-function judgeDial(name: string, dial: Dial, faults: string[]): void {
+function judgeDial(name: string, dial: Dial, plan: Plan, faults: string[]): void {
   const { client, accepted } = dial;
   if (client === undefined) faults.push(`${name}: never dialled`);
   else judgeEndpoint(`${name} client`, client, faults);
   for (const endpoint of accepted) judgeEndpoint(`${name} server`, endpoint, faults);
   if (accepted.filter(({ reason }) => reason === Reason.OK).length > 1) faults.push(`${name}: served twice`);
-  if (!dial.mustBeIntact) return;
+  // Both ends moved between the client's SYN and its ACK: the server has no keys yet to be found by.
+  const missed = accepted.length === 0 && plan.disturbances.some(({ kind }) => kind === 'move');
+  if (!dial.mustBeIntact || missed) return;
   for (const [end, endpoint] of [
     ['client', client],
     ['server', accepted[0]],

@@ -14,8 +14,9 @@ export interface Summary {
   readonly endings: Readonly<Record<string, number>>;
   readonly repeated: number;
   readonly packets: number;
-  /** Simulated and real. */
-  readonly virtualSeconds: number;
+  /** Seeds that failed. */
+  readonly violations: number;
+  readonly simulatedHours: number;
   readonly seconds: number;
 }
 
@@ -47,7 +48,8 @@ export function simulateSeeds(from: number, count: number, onVerdict: (verdict: 
     endings,
     repeated,
     packets,
-    virtualSeconds: Math.round(virtualUs / 1e6),
+    violations: failed.length,
+    simulatedHours: Math.round(virtualUs / 36e6) / 100,
     seconds,
   };
 }

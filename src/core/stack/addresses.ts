@@ -4,16 +4,15 @@
 
 import { isLoopback, type Locator, Reason, sameBytes } from '../base/index.ts';
 import { refreshRegistrations } from '../control/index.ts';
-import { freeze, pathChanged, resume } from '../transport/index.ts';
+import { freeze } from '../transport/index.ts';
 import { abort } from './close.ts';
 import { isJoined } from './flow-group.ts';
 import { leaveGroup } from './leave.ts';
 import { beginMove, isOpen } from './migrate.ts';
-import { synBytes } from './packets.ts';
+import { goBy, sourceTo } from './path.ts';
 import { resumeSending } from './schedule.ts';
-import { arm, connectionsOf, limitPath } from './sockets.ts';
+import { arm, connectionsOf } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
-import { settle } from './stream.ts';
 
 /** `stack.locals` and `stack.links` are those of now. */
 export function followAddresses(stack: StackState, before: readonly Locator[]): void {
@@ -37,18 +36,12 @@ function follow(stack: StackState, connection: Connection, before: readonly Loca
   if (link !== 0 && hasLink(stack, link)) return;
   if (link !== 0 && isJoined(connection)) return leave(stack, connection);
   const source = sourceTo(stack, connection.peer);
+  if (source === undefined && migration?.target !== undefined) return leaveFor(stack, connection, migration.target);
   if (source === undefined) return strand(stack, connection, before);
   const moved = link !== 0 || hasMoved(stack, connection, source, strandedFrom ?? before);
   connection.source = source;
-  connection.strandedFrom = undefined;
   if (!moved && strandedFrom === undefined) return;
-  const { tcb } = connection;
-  if (tcb !== undefined) {
-    if (moved) pathChanged(tcb, stack.nowUs, synBytes, true);
-    limitPath(stack, connection);
-    resume(tcb, stack.nowUs);
-    settle(stack, connection);
-  }
+  goBy(stack, connection, 0, moved);
   beginMove(stack, connection, 0, false);
 }
 
@@ -62,23 +55,21 @@ function leave(stack: StackState, { subflow }: Connection): void {
   abort(stack, subflow.group.first, Reason.UNREACHABLE, 'the address of its last flow is gone');
 }
 
+/** The place that the flow was to leave is gone before the new one has answered. */
+function leaveFor(stack: StackState, connection: Connection, link: number): void {
+  goBy(stack, connection, link, true);
+  beginMove(stack, connection, link, false);
+}
+
 /** No address is usable: time stands still for the transport. */
 function strand(stack: StackState, connection: Connection, before: readonly Locator[]): void {
   connection.strandedFrom ??= before;
   connection.link = 0;
-  // The rest of a record cannot come; `settle` gives it its time again.
+  // The rest of a record cannot come; the next `settle` gives it its time again.
   connection.recordDeadlineUs = Number.POSITIVE_INFINITY;
   if (connection.tcb !== undefined) freeze(connection.tcb, stack.nowUs);
   if (connection.subflow !== undefined) resumeSending(stack, connection.subflow.group);
   arm(stack, connection);
-}
-
-/** The address that packets to `peer` leave from by link 0. */
-export function sourceTo({ options, locals }: StackState, peer: Locator): Uint8Array | undefined {
-  if (options.sourceOf !== undefined) return options.sourceOf(peer);
-  const near = isLoopback(peer);
-  const fits = (local: Locator): boolean => isLoopback(local) === near && local.address.length === peer.address.length;
-  return locals.find(fits)?.address;
 }
 
 /**

@@ -3,7 +3,7 @@
 // The application sends and receives by name as ever and is told nothing of the flow. A sender that proved its name is
 // reported by it; any other by a name that stands for the association alone. Ending one is quiet: an RST, no lingering.
 
-import { Reason, randomId, type ServiceId } from '../base/index.ts';
+import { Reason, type ServiceId } from '../base/index.ts';
 import {
   type Association,
   associationKey,
@@ -142,7 +142,7 @@ export function pollAssociation(stack: StackState, connection: Connection): void
 function probe(stack: StackState, connection: Connection, association: Association): void {
   const { peer, link } = connection;
   if (!connection.confirmed) sendToPeer(stack, buildAck(stack, connection), connection);
-  ask(stack, connection, peer, link, randomId(stack.random));
+  ask(stack, connection, peer, link);
   association.probes++;
   association.probeUs = stack.nowUs + probeIntervalUs;
 }

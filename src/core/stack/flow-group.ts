@@ -3,7 +3,6 @@
 // made when the other end, or the application, wants more than one flow; a connection without knows nothing of it. Here is
 // the record, and what can be said of a flow at a glance; schedule.ts sends, reorder.ts receives, join.ts opens.
 
-import type { Locator } from '../base/index.ts';
 import { sameBytes } from '../base/index.ts';
 import { createReplayWindow, type ReplayWindow } from '../security/index.ts';
 import { consumeBytes, overdueAtUs } from '../transport/index.ts';
@@ -188,7 +187,7 @@ export function subflowDeadlineUs({ subflow }: Connection): number {
 }
 
 /** The way that control packets of `connection` go: its own, unless that is in doubt and another flow's is not. */
-export function wayOf(connection: Connection): { readonly peer: Locator; readonly link: number } {
+export function wayOf(connection: Connection): Connection {
   const { subflow } = connection;
   if (subflow === undefined || !isSuspect(subflow)) return connection;
   const better = subflow.group.subflows.find((other) => !isSuspect(other));

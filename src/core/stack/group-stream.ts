@@ -3,7 +3,7 @@
 // hold goes to the connection in its order. A flow that is silent is suspected within its jitter, long before its engine
 // knows, so that nothing waits for it; and believed again at the first sign of life.
 
-import { Reason, randomId } from '../base/index.ts';
+import { Reason } from '../base/index.ts';
 import { readAnyRecord } from '../security/index.ts';
 import {
   acceptBytes,
@@ -17,7 +17,7 @@ import {
 import { abort, maybeFinish } from './close.ts';
 import { awaitRecord, distrust, mostRefusals } from './distrust.ts';
 import { isLive, openWindows, type Subflow } from './flow-group.ts';
-import { ask } from './path.ts';
+import { ask, isUnproven } from './path.ts';
 import { isSpent, lookForPaths, lookSoon } from './paths.ts';
 import { takeRecord } from './reorder.ts';
 import { maxRecordsAhead, resumeSending } from './schedule.ts';
@@ -130,7 +130,6 @@ export function pollSubflow(stack: StackState, subflow: Subflow): void {
 function probe(stack: StackState, subflow: Subflow): void {
   const { connection, group } = subflow;
   subflow.probeUs = group.subflows.length > 1 ? stack.nowUs + probeIntervalUs : Number.POSITIVE_INFINITY;
-  const { peer, link, allowanceBytes, challenge } = connection;
-  if (allowanceBytes === Number.POSITIVE_INFINITY && challenge?.announced !== true)
-    ask(stack, connection, peer, link, randomId(stack.random));
+  const { peer, link } = connection;
+  if (!isUnproven(connection)) ask(stack, connection, peer, link);
 }

@@ -5,11 +5,11 @@
 
 import { formatFlowId, Reason, sameBytes } from '../base/index.ts';
 import { destroyTcb, importTcb, poolLoad, type Tcb } from '../transport/index.ts';
-import { sourceTo } from './addresses.ts';
 import { awaitArrival } from './arrival.ts';
 import { type HandoffState, parseHandoff } from './handoff-state.ts';
 import { countPeer } from './limits.ts';
 import { beginMove, createMigration } from './migrate.ts';
+import { sourceTo } from './path.ts';
 import { nearness } from './proof.ts';
 import { attachRecords, createConnection, findBinding, linkBytes, releaseFlow, transportOptions } from './sockets.ts';
 import type { Binding, Connection, StackState } from './state.ts';

@@ -69,8 +69,7 @@ const stretchHeadBytes = 12;
 
 export function encodeHandoff(state: HandoffState): Uint8Array {
   const { unacknowledged, received } = state.transport;
-  const { sent, peerAncestors } = state.moves;
-  let bytes = fixedBytes + state.unread.length + unacknowledged.length + 8 * (sent.length + peerAncestors.length);
+  let bytes = fixedBytes + state.unread.length + unacknowledged.length + 8 * state.moves.own.length;
   for (const stretch of received) bytes += stretchHeadBytes + stretch.bytes.length;
   const encoded = new Uint8Array(bytes);
   const view = new DataView(encoded.buffer);
@@ -199,7 +198,7 @@ const layout: Layout<HandoffState> = {
   unread: bytes,
   distrustUs: f64,
   tagAllUs: f64,
-  moves: { record: { committed: id64, sent: list(id64), peerMove: id64, peerAncestors: list(id64) } },
+  moves: { record: { own: list(id64), known: u32, peerMove: id64 } },
   transport: {
     record: {
       iss: u32,

@@ -4,28 +4,19 @@
 // still be reached (KEEP) data stays there until the new one has answered, and a move that is never answered is taken
 // back. Both ends may move at once: what is unacknowledged is told again to wherever the other end is now.
 
-import {
-  type FlowId,
-  type Locator,
-  noFlow,
-  Reason,
-  randomId,
-  sameBytes,
-  sameFlow,
-  sameLocator,
-} from '../base/index.ts';
+import { type FlowId, type Locator, Reason, randomId, sameBytes, sameLocator } from '../base/index.ts';
 import { pathChanged, peerReturned } from '../transport/index.ts';
 import { ControlOption, parseLineage } from '../wire/index.ts';
 import { arrive } from './arrival.ts';
 import { abort } from './close.ts';
 import { outlives } from './leave.ts';
-import { buildRsyn, buildRsynAck, buildSuperseded } from './move-packets.ts';
-import { commitMove, createMoves, currentMove, judgeMove, mintMove, takeEcho } from './moves.ts';
+import { buildRsyn, buildRsynAck, buildSuperseded, totalBytesOf } from './move-packets.ts';
+import { acknowledgeMove, commitMove, createMoves, isSuperseded, judgeMove, mintMove, untoldMoves } from './moves.ts';
 import { sendPacket, synBytes } from './packets.ts';
-import { allowFrom, spend } from './path.ts';
-import { callOut, leaveRendezvous } from './rendezvous.ts';
-import { arm, conclude, emitEvent, limitPath, markReady, releaseFlow, setPeer } from './sockets.ts';
-import type { Connection, Migration, PathChallenge, StackState } from './state.ts';
+import { allowFrom, amplification, answerBy, ask, goBy, sourceTo, spend } from './path.ts';
+import { awaitCall, callOut, leaveRendezvous } from './rendezvous.ts';
+import { arm, conclude, emitEvent, markReady, releaseFlow, setPeer } from './sockets.ts';
+import type { Connection, Migration, StackState } from './state.ts';
 import { adoptEpoch } from './tags.ts';
 import type { Input } from './types.ts';
 
@@ -44,6 +35,10 @@ const mintIntervalUs = 5_000;
 const longestMintIntervalUs = 1_000_000;
 /** Answers to foreign RSYNs are so far apart that they are no use to a flood. */
 const rejectIntervalUs = 10_000;
+/** After so many unanswered questions this end can be found through its router. */
+const asksBeforeCall = 2;
+/** So are questions where the peer is. */
+const whereIntervalUs = 100_000;
 
 export function createMigration(): Migration {
   return {
@@ -54,6 +49,7 @@ export function createMigration(): Migration {
     mintedUs: Number.NEGATIVE_INFINITY,
     unminted: false,
     target: undefined,
+    place: undefined,
     awaited: false,
     askUs: Number.POSITIVE_INFINITY,
     asks: 0,
@@ -65,23 +61,15 @@ export function isOpen({ state }: Connection): boolean {
   return state === 'ESTABLISHED' || state === 'FIN-SENT';
 }
 
-/**
- * Nothing comes back. A peer that was told of a move listens to no other place: should a NAT have made another mapping, it
- * must be told of that as well.
- */
-export function tellAgain(stack: StackState, connection: Connection): void {
-  const { migration } = connection;
-  if (migration === undefined || migration.moves.sent.length > 0 || currentMove(migration.moves) === noFlow) return;
-  beginMove(stack, connection, connection.link, false);
-}
-
 /** The application's wish; answers 1 if a move began. `migrated` or `migrate-failed` follows. */
 export function migrate(stack: StackState, input: Extract<Input, { kind: 'migrate' }>): number {
   const connection = stack.sockets.get(input.socket);
   if (connection?.kind !== 'connection' || !isOpen(connection)) return 0;
   const link = input.link ?? connection.link;
-  if (link !== 0 && !canReach(stack, link, connection.peer)) return 0;
-  beginMove(stack, connection, link, link !== connection.link);
+  const stranded = connection.strandedFrom !== undefined;
+  if (link === 0 ? stranded : !canReach(stack, link, connection.peer)) return 0;
+  if (stranded) goBy(stack, connection, link, true);
+  beginMove(stack, connection, link, !stranded && link !== connection.link);
   const { migration } = connection;
   if (migration !== undefined) migration.awaited = true;
   return 1;
@@ -110,7 +98,7 @@ function clamp(value: number, least: number, most: number): number {
 /** Mints a move and sends its RSYN; later, if the peer has not caught up with those before. */
 function tellMove(stack: StackState, connection: Connection, migration: Migration): void {
   const { moves } = migration;
-  const waiting = moves.sent.length;
+  const waiting = untoldMoves(moves);
   const intervalUs = waiting === 0 ? 0 : Math.min(longestMintIntervalUs, mintIntervalUs * 2 ** waiting);
   migration.unminted = true;
   migration.dueUs = Math.max(stack.nowUs, migration.mintedUs + intervalUs);
@@ -138,6 +126,8 @@ function pollMove(stack: StackState, connection: Connection, migration: Migratio
     migration.tries = 0;
   }
   if (migration.target !== undefined && migration.tries >= softTries) return takeBack(stack, connection, migration);
+  if (migration.tries === softTries && connection.link !== 0 && sourceTo(stack, connection.peer) !== undefined)
+    return leaveLink(stack, connection);
   sendRsyn(stack, connection, migration);
 }
 
@@ -147,11 +137,28 @@ function sendRsyn(stack: StackState, connection: Connection, migration: Migratio
   const options = target === undefined ? passedOn : ControlOption.KEEP;
   const bytes = buildRsyn(stack, connection, migration.moves, options, tries);
   const copies = tries === 0 && target === undefined ? firstCopies : 1;
-  for (let i = 0; i < copies && spend(connection, connection.peer, bytes.length); i++)
-    sendPacket(stack, bytes, connection.peer, target ?? connection.link);
+  for (let i = 0; i < copies; i++) sendRsynTo(stack, connection, bytes, connection.peer);
+  const { place } = migration;
+  // The peer is about to leave for a place that it has told, and may be gone from where data goes.
+  if (place !== undefined && !sameLocator(place.locator, connection.peer))
+    sendRsynTo(stack, connection, bytes, place.locator);
   callOut(stack, connection, migration);
   migration.tries++;
   migration.dueUs = stack.nowUs + Math.min(longestIntervalUs, intervalUs * 2 ** tries);
+}
+
+/** Without the padding, where an unproven address has not earned it. */
+function sendRsynTo(stack: StackState, connection: Connection, padded: Uint8Array, locator: Locator): void {
+  const link = connection.migration?.target ?? connection.link;
+  const bare = padded.subarray(0, totalBytesOf(padded));
+  if (spend(connection, locator, padded.length)) sendPacket(stack, padded, locator, link);
+  else if (spend(connection, locator, bare.length)) sendPacket(stack, bare, locator, link);
+}
+
+/** There was no choice but this link, and nobody answers by it; now there is one. */
+function leaveLink(stack: StackState, connection: Connection): void {
+  goBy(stack, connection, 0, true);
+  beginMove(stack, connection, 0, false);
 }
 
 /** Nobody answers there: the flow, which is still where it was, says so by another move. */
@@ -173,44 +180,54 @@ export function handleRsyn(stack: StackState, connection: Connection, sender: Lo
   connection.migration ??= createMigration();
   const { migration } = connection;
   const { moves } = migration;
-  const judgement = judgeMove(moves, lineage);
-  if (judgement === 'stale') return Reason.STALE;
-  if (judgement === 'foreign') return reject(stack, connection, sender);
+  const echo = { hi: control.nonceHi, lo: control.nonceLo };
+  const judgement = judgeMove(moves, lineage, echo);
+  if (judgement === 'refused') return reject(stack, connection, migration, sender);
   const keep = (control.options & ControlOption.KEEP) !== 0;
   if (judgement === 'commit') {
-    commitMove(moves, lineage);
+    commitMove(moves, lineage, echo);
     adoptEpoch(stack, connection);
     connection.remoteFlow = { hi: control.flowHi, lo: control.flowLo };
     stack.counters.moves++;
     const lost = (control.options & ControlOption.PASSED_ON) === 0;
-    if (!keep) followPeer(stack, connection, migration, sender, lost);
+    notePlace(stack, connection, migration, sender, keep, lost);
   }
-  takeAcknowledgment(stack, connection, migration, { hi: control.nonceHi, lo: control.nonceLo });
-  answerRsyn(stack, connection, sender);
+  takeAcknowledgment(stack, connection, migration, echo, judgement === 'commit');
+  answerRsyn(stack, connection, migration, sender);
   arm(stack, connection);
   return judgement === 'commit' ? Reason.OK : Reason.DUPLICATE;
 }
 
-/** The peer is at `sender` and nowhere else; `lost`: what is on its way to where it was will not reach it. */
-function followPeer(
+/** The peer is at `sender`; `keep`: and where it was, until it has answered from there. */
+function notePlace(
   stack: StackState,
   connection: Connection,
   migration: Migration,
   sender: Locator,
+  keep: boolean,
   lost: boolean,
 ): void {
+  const stays = sameLocator(connection.peer, sender);
+  const proven = stays && connection.allowanceBytes === Number.POSITIVE_INFINITY;
+  const allowanceBytes = amplification * stack.work.datagramBytes;
+  migration.place = proven ? undefined : { locator: sender, token: randomId(stack.random), allowanceBytes };
+  migration.asks = 0;
+  migration.askUs = proven ? Number.POSITIVE_INFINITY : stack.nowUs + migration.intervalUs;
+  if (!keep) followPeer(stack, connection, sender, lost);
+}
+
+/** And nowhere else; `lost`: what is on its way to where it was will not reach it. */
+function followPeer(stack: StackState, connection: Connection, sender: Locator, lost: boolean): void {
   const { peer, tcb } = connection;
   connection.formerPeer = undefined;
   connection.pinned = true;
-  connection.link = stack.link;
+  answerBy(stack, connection, stack.link);
   if (sameLocator(peer, sender)) {
     if (tcb !== undefined) peerReturned(tcb, stack.nowUs);
   } else {
     connection.challenge = undefined;
     connection.allowanceBytes = 0;
     allowFrom(stack, connection);
-    migration.asks = 0;
-    migration.askUs = stack.nowUs + migration.intervalUs;
     setPeer(stack, connection, sender);
     const elsewhere = !sameBytes(peer.address, sender.address);
     if (tcb !== undefined) pathChanged(tcb, stack.nowUs, synBytes, elsewhere, lost);
@@ -219,69 +236,90 @@ function followPeer(
 }
 
 /** The RSYN-ACK, with a challenge where the address has not shown that it receives. */
-function answerRsyn(stack: StackState, connection: Connection, sender: Locator): void {
-  const { migration } = connection;
-  if (migration === undefined) return;
-  const proven = sameLocator(connection.peer, sender) && connection.allowanceBytes === Number.POSITIVE_INFINITY;
-  const challenge = proven ? undefined : challengeFor(stack, connection, sender);
-  const bytes = buildRsynAck(stack, connection, migration.moves.peerMove, challenge?.token);
+function answerRsyn(stack: StackState, connection: Connection, migration: Migration, sender: Locator): void {
+  const { place, moves } = migration;
+  const told = place !== undefined && sameLocator(place.locator, sender);
+  const bytes = buildRsynAck(stack, connection, moves.peerMove, told ? place.token : undefined);
   if (spend(connection, sender, bytes.length)) sendPacket(stack, bytes, sender, stack.link);
+  // A NAT between two repetitions, or somebody's copy: asked as of any other packet.
+  if (!told && !sameLocator(connection.peer, sender)) ask(stack, connection, sender, stack.link);
 }
 
-/** The same question for the same address, so that a late answer counts. */
-function challengeFor(stack: StackState, connection: Connection, locator: Locator): PathChallenge {
-  const { challenge } = connection;
-  const same = challenge?.announced === true && sameLocator(challenge.locator, locator);
-  const token = same ? challenge.token : randomId(stack.random);
-  connection.challenge = { locator, link: stack.link, token, sentUs: stack.nowUs, announced: true };
-  return connection.challenge;
-}
-
-/** The peer is where it has not shown that it receives, and the answer to our question has not come. */
+/** The peer has not answered from where it says that it is. */
 function askAgain(stack: StackState, connection: Connection, migration: Migration): void {
   migration.askUs = Number.POSITIVE_INFINITY;
-  if (connection.allowanceBytes === Number.POSITIVE_INFINITY || !isOpen(connection)) return;
-  const { peer, link } = connection;
-  const token = connection.challenge?.announced === true ? connection.challenge.token : randomId(stack.random);
-  const bytes = buildRsynAck(stack, connection, migration.moves.peerMove, token);
-  connection.challenge = { locator: peer, link, token, sentUs: stack.nowUs, announced: true };
+  const { place } = migration;
+  if (place === undefined || !isOpen(connection)) return;
+  const bytes = buildRsynAck(stack, connection, migration.moves.peerMove, place.token);
   migration.askUs = stack.nowUs + Math.min(longestIntervalUs, migration.intervalUs * 2 ** ++migration.asks);
-  if (spend(connection, peer, bytes.length)) sendPacket(stack, bytes, peer, link);
+  if (migration.asks > asksBeforeCall) awaitCall(stack, connection, migration);
+  if (spend(connection, place.locator, bytes.length)) sendPacket(stack, bytes, place.locator, connection.link);
 }
 
-/** Of a copy of the peer that lost, or somebody who has its keys: it is told which of its moves was not committed. */
-function reject(stack: StackState, connection: Connection, sender: Locator): Reason {
+/**
+ * Older than what is committed, or of a copy that lost, which is told so. An end that does not know whether its own last move
+ * was committed may be the copy that is behind, and tells nobody anything.
+ */
+function reject(stack: StackState, connection: Connection, migration: Migration, sender: Locator): Reason {
+  if (untoldMoves(migration.moves) > 0) return Reason.SUPERSEDED;
   if (stack.nowUs - connection.respondedUs < rejectIntervalUs) return Reason.SUPERSEDED;
   connection.respondedUs = stack.nowUs;
-  const { lineage } = stack.work;
-  sendPacket(stack, buildSuperseded(stack, connection, lineage), sender, stack.link);
+  const bytes = buildSuperseded(stack, connection, migration.moves);
+  if (spend(connection, sender, bytes.length)) sendPacket(stack, bytes, sender, stack.link);
   return Reason.SUPERSEDED;
+}
+
+/**
+ * The packet at hand came from where the peer has not said that it is: a NAT has made another mapping, or it is a copy that
+ * lost. Both are asked to tell, and the answer shows which it is.
+ */
+export function askWhere(stack: StackState, connection: Connection): Reason {
+  const { migration, respondedUs } = connection;
+  if (migration === undefined || stack.nowUs - respondedUs < whereIntervalUs) return Reason.SUPERSEDED;
+  connection.respondedUs = stack.nowUs;
+  const bytes = buildRsynAck(stack, connection, migration.moves.peerMove, undefined, ControlOption.ELSEWHERE);
+  sendPacket(stack, bytes, stack.remote, stack.link);
+  return Reason.SUPERSEDED;
+}
+
+/** The peer hears us from elsewhere. */
+function tellWhere(stack: StackState, connection: Connection): Reason {
+  const { migration } = connection;
+  if (migration === undefined || untoldMoves(migration.moves) === 0)
+    beginMove(stack, connection, connection.link, false);
+  return Reason.OK;
 }
 
 /** An RSYN-ACK with a valid tag: the peer has committed one of our moves. */
 export function handleRsynAck(stack: StackState, connection: Connection): Reason {
   const { control } = stack.work;
   const { migration } = connection;
+  if ((control.options & ControlOption.ELSEWHERE) !== 0 && isOpen(connection)) return tellWhere(stack, connection);
   if (migration === undefined || !isOpen(connection)) return Reason.BAD_STATE;
   const echo = { hi: control.nonceHi, lo: control.nonceLo };
-  if (!migration.moves.sent.some((id) => sameFlow(id, echo))) return Reason.STALE;
-  takeAcknowledgment(stack, connection, migration, echo);
+  takeAcknowledgment(stack, connection, migration, echo, false);
   return Reason.OK;
 }
 
 /** `echo`: which of our moves the peer has committed. What it has not is told again at once, where it is now. */
-function takeAcknowledgment(stack: StackState, connection: Connection, migration: Migration, echo: FlowId): void {
-  const waited = migration.moves.sent.length > 0;
-  const arrived = takeEcho(migration.moves, echo) && !migration.unminted;
-  if (!arrived) {
-    migration.dueUs = Math.min(migration.dueUs, stack.nowUs);
-    if (!migration.unminted) migration.tries = 0;
-    arm(stack, connection);
+function takeAcknowledgment(
+  stack: StackState,
+  connection: Connection,
+  migration: Migration,
+  echo: FlowId,
+  moved: boolean,
+): void {
+  const { moves } = migration;
+  const before = moves.known;
+  const waited = untoldMoves(moves) > 0;
+  acknowledgeMove(moves, echo);
+  if (untoldMoves(moves) > 0 || migration.unminted) {
+    if (moved || moves.known > before) tellAtOnce(stack, connection, migration);
     return;
   }
   migration.dueUs = Number.POSITIVE_INFINITY;
   migration.tries = 0;
-  leaveRendezvous(stack, migration);
+  if (migration.place === undefined) leaveRendezvous(stack, migration);
   if (waited) finishMove(stack, connection, migration);
 }
 
@@ -290,23 +328,28 @@ function finishMove(stack: StackState, connection: Connection, migration: Migrat
   const { target } = migration;
   migration.target = undefined;
   arrive(stack, connection);
-  if (target !== undefined) {
-    connection.link = target;
-    limitPath(stack, connection);
-    if (connection.tcb !== undefined) pathChanged(connection.tcb, stack.nowUs, synBytes, true);
-    markReady(stack, connection);
-  }
+  if (target !== undefined) goBy(stack, connection, target, true);
   migration.awaited = false;
   emitEvent(stack, { kind: 'migrated', socket: connection.socket });
 }
 
-/** FAIL: another copy of this end has moved first. It counts only for the move that nobody has acknowledged. */
+/** What the peer has not committed is told again now, to where it is now. */
+function tellAtOnce(stack: StackState, connection: Connection, migration: Migration): void {
+  migration.dueUs = Math.min(migration.dueUs, stack.nowUs);
+  if (!migration.unminted) migration.tries = 0;
+  arm(stack, connection);
+}
+
+/** FAIL: another copy of this end has moved first. In place of a flowID it tells which move the peer has committed. */
 export function handleSuperseded(stack: StackState, connection: Connection): Reason {
-  const { control } = stack.work;
+  const { packet, view, control, lineage } = stack.work;
   const { migration } = connection;
+  if (migration === undefined || packet.lineageOffset === 0) return Reason.STALE;
+  const verdict = parseLineage(view, packet.lineageOffset, lineage);
+  if (verdict !== Reason.OK) return verdict;
   const rejected = { hi: control.nonceHi, lo: control.nonceLo };
-  if (migration === undefined || migration.moves.sent.length === 0) return Reason.STALE;
-  if (!sameFlow(currentMove(migration.moves), rejected)) return Reason.STALE;
+  const echo = { hi: control.flowHi, lo: control.flowLo };
+  if (!isSuperseded(migration.moves, rejected, lineage, echo)) return Reason.STALE;
   if (outlives(stack, connection, Reason.SUPERSEDED)) return Reason.OK;
   releaseFlow(stack, connection);
   conclude(stack, connection, Reason.SUPERSEDED, 'another copy of this end has gone on with the connection');

@@ -9,10 +9,9 @@ import {
   emitChallenge,
   emitLineage,
   emitService,
-  type Lineage,
   lineageBytes,
-  rsynBytes,
   serviceBytes,
+  synBytes,
 } from '../wire/index.ts';
 import { lineageOf, type Moves, newest } from './moves.ts';
 import { buildTagged } from './packets.ts';
@@ -42,7 +41,12 @@ export function buildRsyn(
   };
   const extraBytes = nameBytes + lineageBytes(lineage.sent.count);
   const to = name === undefined ? connection.remoteFlow : noFlow;
-  return buildTagged(stack, connection, control, extraBytes, put, to, rsynBytes);
+  return buildTagged(stack, connection, control, extraBytes, put, to, synBytes);
+}
+
+/** Of a packet, without the padding behind it. */
+export function totalBytesOf(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint16(4);
 }
 
 /** `token`: of the question whether the peer receives where this goes. */
@@ -51,18 +55,24 @@ export function buildRsynAck(
   connection: Connection,
   committed: FlowId,
   token: FlowId | undefined,
+  options = 0,
 ): Uint8Array {
-  const control = { flags: ControlFlag.RSYN | ControlFlag.ACK, nonce: committed, flow: connection.localFlow };
+  const control = { flags: ControlFlag.RSYN | ControlFlag.ACK, options, nonce: committed, flow: connection.localFlow };
   if (token === undefined) return buildTagged(stack, connection, control);
   return buildTagged(stack, connection, control, challengeBytes, (view, at) => {
     emitChallenge(view, at, { direction: Direction.REQUEST, tokenHi: token.hi, tokenLo: token.lo });
   });
 }
 
-/** To who told a move of a copy that lost: to the flow that it told. */
-export function buildSuperseded(stack: StackState, connection: Connection, lineage: Readonly<Lineage>): Uint8Array {
+/**
+ * To who told a move that is not committed: to the flow that it told. In place of the own flowID, which it knows, stands the
+ * move that is committed.
+ */
+export function buildSuperseded(stack: StackState, connection: Connection, moves: Moves): Uint8Array {
   const { flowHi, flowLo } = stack.work.control;
-  const { localFlow: flow } = connection;
-  const control = { flags: ControlFlag.FAIL, reason: Reason.SUPERSEDED, nonce: newest(lineage), flow };
-  return buildTagged(stack, connection, control, 0, () => {}, { hi: flowHi, lo: flowLo });
+  const own = lineageOf(moves);
+  const rejected = newest(stack.work.lineage);
+  const control = { flags: ControlFlag.FAIL, reason: Reason.SUPERSEDED, nonce: rejected, flow: moves.peerMove };
+  const put = (view: DataView, at: number): void => void emitLineage(view, at, own);
+  return buildTagged(stack, connection, control, lineageBytes(own.sent.count), put, { hi: flowHi, lo: flowLo });
 }

@@ -53,11 +53,15 @@ export function sendPacket(stack: StackState, bytes: Uint8Array, remote: Locator
   queuePacket(stack, bytes, remote, link, maxOutbox);
 }
 
-/** To where the flow's peer is now, or another flow's of the connection, if that one is silent. */
+/**
+ * To where the flow's peer is now, or another flow's of the connection, if that one is silent; not more than an unproven
+ * address has earned: whatever matters is repeated.
+ */
 export function sendToPeer(stack: StackState, bytes: Uint8Array, connection: Connection): void {
-  const { peer, link } = wayOf(connection);
-  connection.allowanceBytes -= bytes.length;
-  queuePacket(stack, bytes, peer, link, maxOutbox);
+  const way = wayOf(connection);
+  if (way.allowanceBytes < bytes.length) return countDrop(stack.counters, Reason.LIMIT);
+  way.allowanceBytes -= bytes.length;
+  queuePacket(stack, bytes, way.peer, way.link, maxOutbox);
 }
 
 /** To who has proven nothing, or on others' behalf: the first to be dropped. */

@@ -3,12 +3,23 @@
 // address but a challenge, until an answer to it has come from there. Then the old address is asked: after a rebinding it is
 // dead; if it answers, somebody in between was quicker with copies, and the flow returns (RFC 9000, section 9.3.3).
 
-import { type FlowId, type Locator, Reason, randomId, sameBytes, sameFlow, sameLocator } from '../base/index.ts';
-import { noteHeard as noteAlive, pathChanged, peerReturned } from '../transport/index.ts';
+import {
+  type FlowId,
+  isLoopback,
+  type Locator,
+  Reason,
+  randomId,
+  sameBytes,
+  sameFlow,
+  sameLocator,
+} from '../base/index.ts';
+import { noteHeard as noteAlive, pathChanged, peerReturned, resume } from '../transport/index.ts';
 import { Direction, parseChallenge } from '../wire/index.ts';
 import { noteHeard } from './association-table.ts';
+import { untoldMoves } from './moves.ts';
 import { buildChallenge, sendPacket, synBytes } from './packets.ts';
-import { confirm, markReady, setPeer } from './sockets.ts';
+import { leaveRendezvous } from './rendezvous.ts';
+import { confirm, limitPath, markReady, setPeer } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 
 /** A challenge that stays unanswered may be followed by another after this long. */
@@ -20,6 +31,32 @@ const returnedUs = 1_000_000;
 /** Answers of one flow: so far apart that they are no use to a flood. */
 const responseIntervalUs = 10_000;
 
+/** The address that packets to `peer` leave from by link 0. */
+export function sourceTo({ options, locals }: StackState, peer: Locator): Uint8Array | undefined {
+  if (options.sourceOf !== undefined) return options.sourceOf(peer);
+  const near = isLoopback(peer);
+  const fits = (local: Locator): boolean => isLoopback(local) === near && local.address.length === peer.address.length;
+  return locals.find(fits)?.address;
+}
+
+/** Its packets leave by `link` from now on, where there is a way. `fresh`: nothing is known of that. */
+export function goBy(stack: StackState, connection: Connection, link: number, fresh: boolean): void {
+  const { tcb } = connection;
+  connection.link = link;
+  connection.strandedFrom = undefined;
+  if (tcb === undefined) return;
+  limitPath(stack, connection);
+  if (fresh) pathChanged(tcb, stack.nowUs, synBytes, true);
+  resume(tcb, stack.nowUs);
+  markReady(stack, connection);
+}
+
+/** The peer reaches us by this link, whatever this end believed. */
+export function answerBy(stack: StackState, connection: Connection, link: number): void {
+  if (connection.strandedFrom !== undefined && link !== 0) goBy(stack, connection, link, true);
+  else connection.link = link;
+}
+
 /** Towards an address that has not shown that it receives: so many bytes for each that came from there. */
 export const amplification = 3;
 
@@ -30,15 +67,25 @@ export function allowFrom(stack: StackState, connection: Connection): void {
 
 /** Whether `bytes` may go to `locator`, which is charged for them. */
 export function spend(connection: Connection, locator: Locator, bytes: number): boolean {
-  if (connection.allowanceBytes === Number.POSITIVE_INFINITY || !sameLocator(connection.peer, locator)) return true;
-  if (connection.allowanceBytes < bytes) return false;
-  connection.allowanceBytes -= bytes;
+  const account = sameLocator(connection.peer, locator) ? connection : connection.migration?.place;
+  if (account === undefined || (account !== connection && !isPlace(connection, locator))) return true;
+  if (account.allowanceBytes < bytes) return false;
+  account.allowanceBytes -= bytes;
   return true;
 }
 
-/** A packet of a flow whose peer's address is not proven. */
+/** It has not shown yet that it receives where it is, or says that it is. */
+export function isUnproven({ allowanceBytes, migration }: Connection): boolean {
+  return allowanceBytes !== Number.POSITIVE_INFINITY || migration?.place !== undefined;
+}
+
+/** A packet of a flow whose peer's address, or the place that it has announced, is not proven. */
 export function noteAllowance(stack: StackState, connection: Connection): void {
-  if (!sameLocator(connection.peer, stack.remote)) return;
+  const { peer, migration } = connection;
+  const place = migration?.place;
+  if (place !== undefined && sameLocator(place.locator, stack.remote))
+    place.allowanceBytes += amplification * stack.work.datagramBytes;
+  if (connection.allowanceBytes === Number.POSITIVE_INFINITY || !sameLocator(peer, stack.remote)) return;
   allowFrom(stack, connection);
   markReady(stack, connection);
 }
@@ -50,8 +97,13 @@ export function noteAllowance(stack: StackState, connection: Connection): void {
 export function isElsewhere(stack: StackState, connection: Connection): boolean {
   const { remote } = stack;
   const { pinned, peer, challenge } = connection;
-  if (!pinned || sameLocator(peer, remote) || isPassedOn(stack, connection)) return false;
-  return challenge?.announced !== true || !sameLocator(challenge.locator, remote);
+  if (!pinned || sameLocator(peer, remote) || isPlace(connection, remote)) return false;
+  if (isPassedOn(stack, connection)) return false;
+  return challenge === undefined || !sameLocator(challenge.locator, remote);
+}
+
+function isPlace({ migration }: Connection, locator: Locator): boolean {
+  return migration?.place !== undefined && sameLocator(migration.place.locator, locator);
 }
 
 /** The packet at hand comes from the process that had the connection before, which has seen where it was sent from. */
@@ -70,23 +122,23 @@ export function noteAddress(stack: StackState, connection: Connection): void {
   if (nowUs < connection.returnedUntilUs) return;
   const { challenge } = connection;
   if (challenge !== undefined && nowUs - challenge.sentUs < challengeIntervalUs) return;
-  const again = challenge !== undefined && sameLocator(challenge.locator, remote) ? challenge : undefined;
-  ask(stack, connection, remote, stack.link, again?.token ?? randomId(stack.random), again?.announced);
+  // What it has said itself is asked by the RSYN's answer.
+  if (isPlace(connection, remote)) return;
+  const again = challenge !== undefined && sameLocator(challenge.locator, remote) ? challenge.token : undefined;
+  ask(stack, connection, remote, stack.link, again);
 }
 
-/** Asks whether the peer receives at `locator`. `announced`: it has said so itself, by a move. */
+/** Asks whether the peer receives at `locator`. */
 export function ask(
   stack: StackState,
   connection: Connection,
   locator: Locator,
   link: number,
-  token: FlowId,
-  announced = false,
+  token: FlowId = randomId(stack.random),
 ): void {
+  connection.challenge = { locator, link, token, sentUs: stack.nowUs };
   const bytes = buildChallenge(stack, connection, Direction.REQUEST, token);
-  if (!spend(connection, locator, bytes.length)) return;
-  connection.challenge = { locator, link, token, sentUs: stack.nowUs, announced };
-  sendPacket(stack, bytes, locator, link);
+  if (spend(connection, locator, bytes.length)) sendPacket(stack, bytes, locator, link);
 }
 
 /** The address has changed, or the new one went silent: perhaps the old one is alive after all. */
@@ -95,7 +147,7 @@ export function askFormerPeer(stack: StackState, connection: Connection): void {
   if (formerPeer === undefined) return;
   if (challenge !== undefined && stack.nowUs - challenge.sentUs < challengeIntervalUs) return;
   connection.formerAsked++;
-  ask(stack, connection, formerPeer, connection.link, randomId(stack.random));
+  ask(stack, connection, formerPeer, connection.link);
 }
 
 /** A tagged CHALLENGE. */
@@ -118,39 +170,43 @@ function respond(stack: StackState, connection: Connection, token: FlowId): Reas
 }
 
 function takeResponse(stack: StackState, connection: Connection, token: FlowId): Reason {
-  const { challenge } = connection;
-  if (challenge === undefined || !sameFlow(challenge.token, token)) return Reason.STALE;
-  if (!sameLocator(challenge.locator, stack.remote)) return Reason.STALE;
-  connection.challenge = undefined;
+  const { challenge, migration } = connection;
+  const { remote } = stack;
+  const place = migration?.place;
+  const announced = place !== undefined && sameFlow(place.token, token) && sameLocator(place.locator, remote);
+  const asked = challenge !== undefined && sameFlow(challenge.token, token) && sameLocator(challenge.locator, remote);
+  if (!announced && !asked) return Reason.STALE;
+  if (asked) connection.challenge = undefined;
+  if (announced && migration !== undefined) {
+    migration.place = undefined;
+    if (untoldMoves(migration.moves) === 0) leaveRendezvous(stack, migration);
+  }
   confirm(connection);
   noteHeard(connection);
   if (connection.tcb !== undefined) noteAlive(connection.tcb, stack.nowUs);
-  const { peer, tcb } = connection;
-  if (sameLocator(peer, stack.remote)) {
-    // It was announced, or an association was asked only whether it is still there.
-    connection.allowanceBytes = Number.POSITIVE_INFINITY;
-    if (connection.subflow !== undefined && tcb !== undefined) peerReturned(tcb, stack.nowUs);
-    markReady(stack, connection);
-    return Reason.OK;
-  }
-  goTo(stack, connection, challenge.announced);
+  const { subflow, tcb } = connection;
+  if (!sameLocator(connection.peer, remote)) goTo(stack, connection, announced);
+  else if (subflow !== undefined && tcb !== undefined) peerReturned(tcb, stack.nowUs);
+  // An association was asked only whether it is still there.
+  connection.allowanceBytes = Number.POSITIVE_INFINITY;
+  markReady(stack, connection);
   return Reason.OK;
 }
 
 /** The peer receives at `stack.remote`. Unless it has said itself that it moved, the old address is asked, too. */
 function goTo(stack: StackState, connection: Connection, announced: boolean): void {
-  const { peer, formerPeer, tcb } = connection;
+  const { peer, formerPeer, tcb, allowanceBytes, migration } = connection;
   const returned = formerPeer !== undefined && sameLocator(formerPeer, stack.remote);
-  connection.formerPeer = returned || announced ? undefined : peer;
+  const proven = allowanceBytes === Number.POSITIVE_INFINITY;
+  if (isPlace(connection, peer) && migration?.place !== undefined) migration.place.allowanceBytes = allowanceBytes;
+  connection.formerPeer = returned || announced || !proven ? undefined : peer;
   connection.formerAsked = 0;
   if (returned) connection.returnedUntilUs = stack.nowUs + returnedUs;
-  connection.allowanceBytes = Number.POSITIVE_INFINITY;
-  connection.link = stack.link;
+  answerBy(stack, connection, stack.link);
   if (announced) connection.pinned = true;
   else stack.counters.rebinds++;
   const elsewhere = !sameBytes(peer.address, stack.remote.address);
   setPeer(stack, connection, stack.remote);
   askFormerPeer(stack, connection);
   if (tcb !== undefined && elsewhere) pathChanged(tcb, stack.nowUs, synBytes, true);
-  markReady(stack, connection);
 }

@@ -131,11 +131,14 @@ function egressStream(stack: StackState, connection: Connection, batch: PacketBa
   return egress(tcb, stack.nowUs, lower, batch) && batch.bytes > 0;
 }
 
+/** Left for packets of SAL: two ends that have moved both would otherwise wait for each other. */
+const controlReserveBytes = 600;
+
 /** The peer's address is not proven: a batch that is no longer than what may go there, or none if no packet fits. */
 function egressWithin({ nowUs, lower }: StackState, connection: Connection, tcb: Tcb, batch: PacketBatch): boolean {
-  const { allowanceBytes } = connection;
-  if (allowanceBytes < tcb.mtu.currentBytes) return false;
-  const buffer = batch.buffer.subarray(0, Math.min(allowanceBytes, batch.buffer.length));
+  const limitBytes = connection.allowanceBytes - controlReserveBytes;
+  if (limitBytes < tcb.mtu.currentBytes) return false;
+  const buffer = batch.buffer.subarray(0, Math.min(limitBytes, batch.buffer.length));
   const short = { buffer, view: batch.view, bytes: 0, packetBytes: 0, packets: 0, probe: false };
   if (!egress(tcb, nowUs, lower, short) || short.bytes === 0) return false;
   const { bytes, packetBytes, packets, probe } = short;

@@ -42,11 +42,11 @@ import { establish, resetOpening } from './establish.ts';
 import { isJoined } from './flow-group.ts';
 import { completeJoin, handleJoin, handleJoinAnswer } from './join.ts';
 import { admitSyn } from './limits.ts';
-import { handleRsyn, handleRsynAck, handleSuperseded } from './migrate.ts';
+import { askWhere, handleRsyn, handleRsynAck, handleSuperseded } from './migrate.ts';
 import { wasClosed } from './names.ts';
 import { handleRefusal, handleSynAck } from './open.ts';
 import { sendForStranger, sendPacket } from './packets.ts';
-import { handleChallenge, isElsewhere, noteAddress, noteAllowance } from './path.ts';
+import { handleChallenge, isElsewhere, isUnproven, noteAddress, noteAllowance } from './path.ts';
 import { mayGoInClear } from './proof.ts';
 import { chooseTarget, unknownNameReason } from './route.ts';
 import { noteExpected } from './sent-records.ts';
@@ -193,9 +193,10 @@ function repeatedAnswer(stack: StackState, connection: Connection): Reason {
 /** A flow with keys: a tag that is wrong condemns the packet; without one it brings payload at most. */
 function receiveKeyed(stack: StackState, connection: Connection): Reason {
   const { present } = stack.work.packet;
-  if (isElsewhere(stack, connection) && !tellsMove(stack)) return Reason.SUPERSEDED;
   const tagged = isTagged(stack, connection);
-  if (connection.allowanceBytes !== Number.POSITIVE_INFINITY) noteAllowance(stack, connection);
+  if (isElsewhere(stack, connection) && !tellsMove(stack))
+    return tagged ? askWhere(stack, connection) : Reason.SUPERSEDED;
+  if (isUnproven(connection)) noteAllowance(stack, connection);
   if (!tagged && (present & Present.MAC) !== 0) return Reason.NOT_AUTHENTIC;
   if ((present & Present.CONTROL) !== 0) {
     const verdict = tagged ? receiveControl(stack, connection) : takeHint(stack, connection);

@@ -22,13 +22,17 @@ export function callOut(stack: StackState, connection: Connection, migration: Mi
   const { router } = stack.registrar;
   const { keys } = connection;
   if (migration.tries < triesBefore || router === undefined || keys === undefined) return;
-  if (migration.rendezvous === undefined) enterRendezvous(stack, connection, migration, nameOf(stack, keys.tagKey));
+  awaitCall(stack, connection, migration);
   const name = nameOf(stack, keys.verifyKey);
   const { target, moves, tries } = migration;
   sendPacket(stack, buildRsyn(stack, connection, moves, 0, tries, name), router, target ?? connection.link);
 }
 
-function enterRendezvous(stack: StackState, connection: Connection, migration: Migration, name: ServiceId): void {
+/** Neither is where the other looks for it, perhaps: this end can be found through its router. */
+export function awaitCall(stack: StackState, connection: Connection, migration: Migration): void {
+  const { keys } = connection;
+  if (migration.rendezvous !== undefined || keys === undefined || stack.registrar.router === undefined) return;
+  const name = nameOf(stack, keys.tagKey);
   migration.rendezvous = name;
   stack.rendezvous.set(formatServiceId(name), connection);
   registerService(stack.registrar, makePrefix(name, 256), Protocol.TCP, 1, 0, stack.nowUs);

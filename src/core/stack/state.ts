@@ -136,11 +136,17 @@ export interface PathChallenge {
   readonly link: number;
   readonly token: FlowId;
   readonly sentUs: number;
-  /** By a move of the peer, not by where its packets come from. */
-  readonly announced: boolean;
 }
 
 /** Of one connection, from its first move, or its peer's, on. */
+/** Where the peer has said that it is, until it has answered from there. */
+export interface AnnouncedPlace {
+  readonly locator: Locator;
+  readonly token: FlowId;
+  /** While data still goes elsewhere: bytes that may go there. */
+  allowanceBytes: number;
+}
+
 export interface Migration {
   readonly moves: Moves;
   /** When the newest move is told, or told again; Infinity: it is acknowledged. And how often it was. */
@@ -155,7 +161,8 @@ export interface Migration {
   target: number | undefined;
   /** The application waits to hear how it ends. */
   awaited: boolean;
-  /** When the peer's unproven address is asked again; Infinity: there is none. */
+  place: AnnouncedPlace | undefined;
+  /** When it is asked again; Infinity: there is none. */
   askUs: number;
   asks: number;
   /** The name that this end is registered by while its peer does not answer. */

@@ -22,7 +22,6 @@ import { abort, maybeFinish } from './close.ts';
 import { awaitRecord, distrust, mostRefusals } from './distrust.ts';
 import { settleSubflow } from './group-stream.ts';
 import { groupOf } from './join.ts';
-import { tellAgain } from './migrate.ts';
 import { askFormerPeer } from './path.ts';
 import { awaitMemory } from './pressure.ts';
 import { takeAddresses } from './reorder.ts';
@@ -127,7 +126,6 @@ export function handleStreamTimeout(stack: StackState, connection: Connection): 
   if (connection.tcb === undefined) return;
   handleTimeout(connection.tcb, stack.nowUs);
   if (connection.tcb.timeouts > 0) askFormerPeer(stack, connection);
-  if (connection.tcb.timeouts > 1) tellAgain(stack, connection);
   settle(stack, connection);
 }
 

@@ -12,9 +12,10 @@ export const ControlFlag = { SYN: 1, RSYN: 2, ACK: 4, FIN: 8, RST: 16, FAIL: 32 
 /**
  * `VIA`: answer along SOURCE as well, for the sake of NATs and stateful firewalls. `KEEP`, in an RSYN: the sender is still
  * reached where it was, so data goes there until the new place has answered. `PASSED_ON`, in an RSYN: what went to where the
- * sender was comes to where it is.
+ * sender was comes to where it is. `ELSEWHERE`, in an RSYN's answer: the receiver is heard from where it has not said that it
+ * is.
  */
-export const ControlOption = { VIA: 1, KEEP: 2, PASSED_ON: 4 } as const;
+export const ControlOption = { VIA: 1, KEEP: 2, PASSED_ON: 4, ELSEWHERE: 8 } as const;
 
 export interface Control {
   /** `ControlFlag` bits. */

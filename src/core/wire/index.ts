@@ -80,7 +80,6 @@ export {
   PacketKind,
   padTo,
   parsePacket,
-  rsynBytes,
   synBytes,
   wireVersion,
 } from './packet.ts';

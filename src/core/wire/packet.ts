@@ -11,10 +11,8 @@ export const baseHeaderBytes = 16;
 /** The header length is one byte of words. */
 export const maxHeaderBytes = 1020;
 export const wireVersion = 1;
-/** A SYN's datagram, padding included: room for SOURCE, and a bound on what an answer may weigh. */
+/** A SYN's or RSYN's datagram, padding included: room for SOURCE, and a bound on what an answer may weigh. */
 export const synBytes = 1100;
-/** Of an RSYN's: what passes nearly everywhere, and three times as much may answer it. */
-export const rsynBytes = 1200;
 
 export const PacketKind = { PADDING: 0, PACKET: 1 } as const;
 
