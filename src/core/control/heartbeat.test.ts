@@ -23,7 +23,17 @@ import {
 } from './registration.ts';
 import { expireRegistry, type Registry, registryDeadlineUs } from './registry.ts';
 import { listRegistry } from './registry-info.ts';
-import { at, deliver, labelPrefix, primitives, register, second, setUp, tcp } from './testing/registering.ts';
+import {
+  at,
+  deliver,
+  labelPrefix,
+  primitives,
+  register,
+  second,
+  setUp,
+  tcp,
+  unregister,
+} from './testing/registering.ts';
 
 const router: Locator = { address: Uint8Array.of(127, 0, 0, 1), port: 54324 };
 const home = at(1);
@@ -111,6 +121,20 @@ describe('heartbeats, the router', () => {
     register(registry, 65 * second, { sequence: 2, leaseMs: 600_000 });
     beat(registry, 65 * second);
     assert.equal(word(65 * second, home).state, PeerState.ALIVE);
+  });
+
+  it('does not take a stack for gone that has only taken its names back: it may be draining', () => {
+    const { registry } = setUp(longLease);
+    register(registry, 0, { sequence: 1, leaseMs: 600_000 });
+    register(registry, 0, { sequence: 2, leaseMs: 600_000, prefix: labelPrefix('mail') });
+    beat(registry, 0);
+    unregister(registry, 0, { sequence: 3 });
+    assert.equal(wordAbout(registry.presences, [home], 0).state, PeerState.ALIVE);
+    unregister(registry, 0, { sequence: 4, prefix: labelPrefix('mail') });
+    for (const nowUs of [0, 2.6 * second, 10 * second]) {
+      assert.equal(names(registry, nowUs), 0);
+      assert.equal(wordAbout(registry.presences, [home], nowUs).state, PeerState.UNKNOWN);
+    }
   });
 });
 

@@ -51,6 +51,11 @@ export function notePresence(
   setExpiring(present, key, { heardUs: nowUs, intervalUs }, nowUs + intervalsOfSilence * intervalUs);
 }
 
+/** The stack there has taken its last name back: it has nothing to say here any more, and may be alive for long. */
+export function forgetPresence({ present }: Presences, remote: Locator): void {
+  deleteExpiring(present, formatLocator(remote));
+}
+
 /** The locator, in text, of a stack that has been silent for too long; call until undefined. */
 export function takeSilent({ present, departed }: Presences, nowUs: number): string | undefined {
   while (takeExpired(departed, nowUs));

@@ -41,7 +41,14 @@ import { type Authority, type AuthorityOptions, authorize, type Signer, signerOf
 import { addClaim, type Claims, createClaims, isWide, maxWideClaims, meet, removeClaim } from './claims.ts';
 import { type ControlMessage, MessageType } from './messages.ts';
 import { createNonceSecret, isNonceOf, longestNonceUs, type NonceSecret, nonceFor } from './nonce.ts';
-import { createPresences, notePresence, type Presences, presencesDeadlineUs, takeSilent } from './presence.ts';
+import {
+  createPresences,
+  forgetPresence,
+  notePresence,
+  type Presences,
+  presencesDeadlineUs,
+  takeSilent,
+} from './presence.ts';
 
 export interface RegistryOptions extends AuthorityOptions {
   readonly primitives: AuthorityOptions['primitives'] & Pick<Primitives, 'hmac' | 'random'>;
@@ -382,6 +389,8 @@ function unregister(registry: Registry, { message, remote, nowUs, key, signer }:
     if (!sameSigner(known.authority?.signer, signer)) return Reason.NOT_AUTHORIZED;
     remove(registry, known, nowUs);
     registry.counters.unregistered++;
+    if (registrationsAt(registry, formatLocator(known.locator)).length === 0)
+      forgetPresence(registry.presences, known.locator);
   }
   bury(registry, tombstoneKey(key, signer, remote), versionOf(message), nowUs);
   return Reason.OK;
