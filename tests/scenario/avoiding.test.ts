@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Protocol, type SocketId, type Stack } from '../../src/core/stack/index.ts';
-import type { SimHost } from '../../src/sim/index.ts';
+import { addLink, type SimHost, setPath } from '../../src/sim/index.ts';
+import { tapAll } from './attackers.ts';
 import { type Endpoint, playScript } from './endpoint.ts';
 import { sentOf } from './packets.ts';
 import {
@@ -96,4 +97,32 @@ test('avoiding: where nobody else serves the name, the error says so', () => {
   assert.equal(reasonOf(second), 'no-instance');
   assert.match(second.detail, /to be avoided/);
   assert.ok(second.closedUs - startUs < 2_000_000);
+});
+
+test('avoiding: the refusal of an instance that closes or sheds costs no time either', () => {
+  for (const kind of ['close', 'shed'] as const)
+    for (let seed = 1; seed <= 10; seed++) {
+      const { world, hosts, listening, first, used } = openedWith(['a', 'b'], seed);
+      const startUs = world.simulation.clock.nowUs;
+      hosts[used]?.driver.handle({ kind, socket: listening[used]!.socket });
+      const second = dial(world, first.socket);
+      assert.ok(runFor(world, 1_000_000, () => second.receivedBytes === 1_000));
+      assert.ok(second.openedUs - startUs <= 1_000 + 2 * delayUs, `seed ${seed}: ${second.openedUs - startUs} us`);
+      assert.equal(listening[1 - used]?.accepted.length, 1);
+    }
+});
+
+test('avoiding: an instance that answers again and again does not speak for the others', () => {
+  const { world, hosts, first, used } = openedWith(['a', 'b'], 5);
+  const { simulation } = world;
+  const [avoided, other] = [hosts[used]!, hosts[1 - used]!];
+  // The other one takes its time, as a busy machine does.
+  const slow = addLink(simulation.network, { delayUs: 700_000 });
+  setPath(simulation.network, other.name, 'client', [slow]);
+  tapAll(simulation, [`${avoided.name}>client`], (packet) => Array.from({ length: 5 }, () => packet));
+  const second = dial(world, first.socket);
+  assert.ok(
+    runFor(world, 5_000_000, () => second.receivedBytes === 1_000),
+    reasonOf(second),
+  );
 });

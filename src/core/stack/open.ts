@@ -54,8 +54,8 @@ const maxRefusals = 3;
 const triesBeforeSuspicion = 2;
 /** The router may ask for a cookie, and then the instance; more is a game played with us. */
 const maxCookieRequests = 4;
-/** Answers of an instance to be avoided, two for each SYN of ours if all ranks lead to it, after which there is no other. */
-const maxAvoided = 6;
+/** Pairs of SYNs of which an instance to be avoided has answered one, after which there is no other. */
+const maxAvoided = 3;
 
 type Request = Extract<Input, { kind: 'connect' }>;
 
@@ -97,7 +97,8 @@ export function openFlow(
 
 /** `segment`: the transport's SYN, once it has said it. */
 export function createExchange(offer: Offer, segment: Uint8Array = new Uint8Array(0), avoid?: Locator): Exchange {
-  return { offer, pattern: 0, proof: undefined, segment, cookie: undefined, cookieRequests: 0, avoid, avoided: 0 };
+  const nothingYet = { pattern: 0, proof: undefined, cookie: undefined, cookieRequests: 0 };
+  return { offer, segment, ...nothingYet, avoid, avoided: 0, avoidedAttempt: -1 };
 }
 
 /** Where the socket to be avoided leads, or led. An offer that was found there ad hoc is forgotten. */
@@ -211,8 +212,7 @@ export function retrySyn(stack: StackState, connection: Connection): void {
 export function handleSynAck(stack: StackState, connection: Connection): Reason {
   if (connection.state !== 'SYN-SENT') return handleLateSynAck(stack, connection);
   const { exchange } = connection;
-  if (exchange?.avoid !== undefined && sameLocator(exchange.avoid, stack.remote))
-    return turnAway(stack, connection, exchange);
+  if (exchange !== undefined && isToBeAvoided(stack, exchange)) return turnAway(stack, connection, exchange);
   const answer = exchange && readServer(stack, connection, exchange);
   if (exchange === undefined || answer === undefined) return Reason.NOT_AUTHENTIC;
   const { state, server } = answer;
@@ -278,11 +278,22 @@ function open(stack: StackState, connection: Connection, proof: PeerProof): void
   touch(stack, connection);
 }
 
-/** The instance to be avoided is alive: it must not keep half a connection, and another one may still answer. */
+function isToBeAvoided({ remote }: StackState, { avoid }: Exchange): boolean {
+  return avoid !== undefined && sameLocator(avoid, remote);
+}
+
+/** The instance to be avoided is alive: it must not keep half a connection. */
 function turnAway(stack: StackState, connection: Connection, exchange: Exchange): Reason {
   sendPacket(stack, buildResetFor(stack.work.control, Reason.DUPLICATE), stack.remote);
-  if (++exchange.avoided >= maxAvoided)
+  return countAvoided(stack, connection, exchange);
+}
+
+/** Another instance may still answer. A pair of SYNs counts once, however often and late it is answered. */
+function countAvoided(stack: StackState, connection: Connection, exchange: Exchange): Reason {
+  const { attempt } = connection;
+  if (exchange.avoidedAttempt !== attempt && ++exchange.avoided >= maxAvoided)
     fail(stack, connection, Reason.NO_INSTANCE, 'only the instance that is to be avoided answers');
+  exchange.avoidedAttempt = attempt;
   return Reason.DUPLICATE;
 }
 
@@ -322,6 +333,7 @@ function acknowledgeOpening(stack: StackState, connection: Connection): void {
 /** FAIL: from the router it is final; from an instance it leads to another one, three times. */
 export function handleRefusal(stack: StackState, connection: Connection): Reason {
   const { control } = stack.work;
+  const { exchange } = connection;
   if (connection.state !== 'SYN-SENT') return Reason.BAD_STATE;
   if (!echoesNonce(connection, control)) return Reason.BAD_NONCE;
   const reason = control.reason as Reason;
@@ -329,6 +341,7 @@ export function handleRefusal(stack: StackState, connection: Connection): Reason
   if (reason === Reason.TRY_LATER) connection.postponed = true;
   else if (reason !== Reason.REFUSED && reason !== Reason.OVERLOADED)
     fail(stack, connection, reason, 'the router refused');
+  else if (exchange !== undefined && isToBeAvoided(stack, exchange)) return countAvoided(stack, connection, exchange);
   else if (++connection.refusals >= maxRefusals) fail(stack, connection, reason, 'three instances refused');
   else avoidInstance(stack, connection);
   return Reason.OK;

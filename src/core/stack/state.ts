@@ -102,9 +102,10 @@ export interface Exchange {
   /** The cookie that was asked for, and how often one was. */
   cookie: Uint8Array | undefined;
   cookieRequests: number;
-  /** The instance that is not wanted, and how often it has answered. */
+  /** The instance that is not wanted, how many pairs of SYNs it has answered, and the attempt of the last. */
   readonly avoid: Locator | undefined;
   avoided: number;
+  avoidedAttempt: number;
 }
 
 /** A server's side of an opening until its ACK comes (half-open.ts). */
