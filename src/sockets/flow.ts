@@ -58,12 +58,15 @@ export class Flow implements Carrier {
   #closed = false;
   #resetOnData = false;
   #timer: NodeJS.Timeout | undefined;
+  readonly #onGone: (() => void) | undefined;
 
-  constructor(driver: Driver, id: SocketId, open: boolean, listener: (event: Event) => void) {
+  /** `onGone`: the stack has let go of it, which may be long after `release`. */
+  constructor(driver: Driver, id: SocketId, open: boolean, listener: (event: Event) => void, onGone?: () => void) {
     this.driver = driver;
     this.id = id;
     this.open = open;
     this.#listener = listener;
+    this.#onGone = onGone;
     driver.attach(id, (event) => this.#onEvent(event));
   }
 
@@ -151,5 +154,6 @@ export class Flow implements Carrier {
         break;
     }
     this.#listener?.(event);
+    if (event.kind === 'closed') this.#onGone?.();
   }
 }

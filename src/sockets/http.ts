@@ -1,25 +1,14 @@
-// HTTP by service name, with Node's own HTTP code on both sides: `Agent` for node:http, `connector` for undici (and so
-// for global fetch), `serve` for any http.Server (Express, Fastify, ws ride on one). URLs are `http://NAME.svc/`.
-// Servers are fed by emit('connection'), which Node documents; the rejected option, a fake net.Server, would have to
-// follow Node's private fields. Clients go on at another instance when theirs is lost (resuming/), unless told not to.
+// HTTP by service name, with Node's own HTTP code: `Agent` for node:http, `connector` for undici (and so for global fetch);
+// the serving side is serve.ts. URLs are `http://NAME.svc/`. Clients go on at another instance when theirs is lost or sends
+// them on (resuming/), unless told not to.
 
-import { once } from 'node:events';
-import {
-  type AgentOptions,
-  type ClientRequestArgs,
-  createServer as createHttpServer,
-  Agent as HttpAgent,
-  type Server as HttpServer,
-  type RequestListener,
-} from 'node:http';
+import { type AgentOptions, type ClientRequestArgs, Agent as HttpAgent } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Driver } from '../core/stack/index.ts';
 import { misuse } from './errors.ts';
-import type { ServiceName } from './names.ts';
 import type { ConnectOptions } from './options.ts';
 import { connectResuming } from './resuming/index.ts';
 import type { SecurityOptions } from './security.ts';
-import { type ListenOptions, Server, type ServiceAddress } from './server.ts';
 import { connect, type Socket } from './socket.ts';
 
 export interface FailoverOptions {
@@ -99,78 +88,4 @@ function openFor(socket: Duplex, answer: ConnectorCallback): void {
     socket.off('error', onError);
     answer(null, socket);
   });
-}
-
-export interface ServeOptions extends Omit<ListenOptions, 'service'>, SecurityOptions {
-  readonly driver?: Driver | undefined;
-  /** Refuse clients that prove no name. */
-  readonly requireKey?: boolean | undefined;
-}
-
-/** An HTTP server at a service's name. */
-export interface Serving {
-  readonly server: Server;
-  readonly http: HttpServer;
-  /** Resolves once the name is bound (and registered, where there is a router); rejects if it cannot be. */
-  readonly ready: Promise<ServiceAddress>;
-  /**
-   * Unregisters, closes idle connections, lets requests in flight finish; resolves when the last connection has
-   * ended. After `graceMs` (default: never) the rest, WebSockets too, is destroyed.
-   */
-  close(graceMs?: number): Promise<void>;
-  [Symbol.asyncDispose](): Promise<void>;
-}
-
-/**
- * Serves `target`, an http.Server or a request listener (an Express app is one), at `service`. The http.Server's own
- * timeouts apply; closing it closes the service too. It may listen on TCP as well.
- */
-export function serve(target: HttpServer | RequestListener, service: ServiceName, options: ServeOptions = {}): Serving {
-  const http = typeof target === 'function' ? createHttpServer(target) : target;
-  const { driver, identity, insecure, paddingBytes, requireKey, ...listen } = options;
-  const security = { identity, insecure, paddingBytes, requireKey };
-  // allowHalfOpen as http.Server's own connections: it is http.Server that ends them.
-  const server = new Server({ ...security, driver, allowHalfOpen: true }, (socket) => http.emit('connection', socket));
-  const done = new Promise<void>((resolve) => server.once('close', () => resolve()));
-  const ready = bind(server, http, { ...listen, service });
-  const begin = drain(server, http);
-  const close = (graceMs?: number): Promise<void> => {
-    begin();
-    if (graceMs !== undefined) {
-      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
-      void done.then(() => clearTimeout(timer));
-    }
-    return done;
-  };
-  return { server, http, ready, close, [Symbol.asyncDispose]: () => close() };
-}
-
-async function bind(server: Server, http: HttpServer, options: ListenOptions): Promise<ServiceAddress> {
-  server.listen(options);
-  await once(server, 'listening');
-  // This event is where http.Server starts to track connections and to check its timeouts.
-  if (!http.listening) http.emit('listening');
-  return server.address()!;
-}
-
-/** Ties the ends of the two servers together; answers what begins the closing. */
-function drain(server: Server, http: HttpServer): () => void {
-  let closing = false;
-  const begin = (): void => {
-    if (closing) return;
-    closing = true;
-    server.close();
-    http.closeIdleConnections();
-  };
-  http.prependListener('request', (_request, response) => {
-    if (closing) response.setHeader('Connection', 'close');
-    else response.once('close', () => closing && setImmediate(() => http.closeIdleConnections()));
-  });
-  http.once('close', begin);
-  server.once('close', () => {
-    closing = true;
-    http.off('close', begin);
-    if (!http.listening) http.close();
-  });
-  return begin;
 }

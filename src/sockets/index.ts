@@ -7,32 +7,22 @@ export {
   type RemoteInfo,
 } from './datagram.ts';
 export { closeDefaultDriver, defaultDriver, setDefaultDriver } from './default-driver.ts';
+export type { DrainOptions, DrainResult, ShedOptions, ShedResult } from './departures.ts';
 export { type ServiceError, serviceError } from './errors.ts';
 export {
   Agent,
   type Connector,
   type ConnectorOptions,
   connector,
-  type ServeOptions,
   type ServiceAgentOptions,
-  type Serving,
-  serve,
 } from './http.ts';
 export { labelId } from './labels.ts';
 export type { MigrateOptions } from './migrate.ts';
 export { namesInUse, parseTarget, resolveService, type ServiceName, type Target } from './names.ts';
+export { type OperateProgress, type OperateRequest, operate } from './operate.ts';
 export type { ConnectOptions, SocketOptions } from './options.ts';
 export { connectResuming, type Resumed, ResumingSocket } from './resuming/index.ts';
 export { isInsecureForbidden, type SecurityOptions } from './security.ts';
-export {
-  createServer,
-  type DrainOptions,
-  type DrainResult,
-  type ListenOptions,
-  Server,
-  type ServerOptions,
-  type ServiceAddress,
-  type ShedOptions,
-  type ShedResult,
-} from './server.ts';
+export { type ServeOptions, type Serving, serve } from './serve.ts';
+export { createServer, type ListenOptions, Server, type ServerOptions, type ServiceAddress } from './server.ts';
 export { connect, Socket } from './socket.ts';

@@ -84,6 +84,10 @@ test('server: nothing to shed is done at once; a fraction that is none throws', 
   assert.deepEqual(await here.server.shed({ fraction: 0 }), { asked: 0, moved: 0 });
   for (const fraction of [-0.1, 1.1, Number.NaN])
     assert.throws(() => here.server.shed({ fraction }), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
+  for (const ms of [-1, Number.NaN]) {
+    assert.throws(() => here.server.shed({ timeoutMs: ms }), { code: 'ERR_OUT_OF_RANGE' });
+    assert.throws(() => here.server.drain({ deadlineMs: ms }), { code: 'ERR_OUT_OF_RANGE' });
+  }
 });
 
 test('server: drain takes the name back before it asks anybody, and tells who moved and who ended', async (t) => {

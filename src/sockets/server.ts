@@ -6,8 +6,10 @@ import { EventEmitter, on } from 'node:events';
 import { formatPrefix, formatServiceId, type Prefix, prefixContains, type Reason } from '../core/base/index.ts';
 import { type Driver, type Event, Protocol, type SocketId } from '../core/stack/index.ts';
 import { defaultDriver } from './default-driver.ts';
+import { Departures, type DrainOptions, type DrainResult, type ShedOptions, type ShedResult } from './departures.ts';
 import { misuse, serviceError } from './errors.ts';
 import { narrow, parseTarget, resolveTarget, type ServiceName } from './names.ts';
+import { noteServer } from './operate.ts';
 import type { SocketOptions } from './options.ts';
 import { checkGranted, followIdentity, readSecurity } from './security.ts';
 import { Socket } from './socket.ts';
@@ -33,34 +35,6 @@ export interface ListenOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface ShedOptions {
-  /** Share of all connections that is to go, 0 to 1. Default: 1. */
-  readonly fraction?: number | undefined;
-  /** How long to wait for those that were asked. Default: 10,000. */
-  readonly timeoutMs?: number | undefined;
-}
-
-export interface ShedResult {
-  /** Connections whose clients were asked to go on elsewhere; those of them that have ended. */
-  readonly asked: number;
-  readonly moved: number;
-}
-
-export interface DrainOptions {
-  /** When connections that are left are reset. Default: 30,000. */
-  readonly deadlineMs?: number | undefined;
-}
-
-/** How the connections of a drained server came to their end. */
-export interface DrainResult {
-  /** Their clients had been asked to go on elsewhere. */
-  readonly moved: number;
-  /** By themselves: their clients can go on nowhere else. */
-  readonly ended: number;
-  /** By the deadline. */
-  readonly reset: number;
-}
-
 export interface ServiceAddress {
   /** As it was given to `listen`. */
   readonly service: string;
@@ -68,14 +42,6 @@ export interface ServiceAddress {
   readonly id: string;
   /** Whether a router holds the name; otherwise it is found ad hoc. */
   readonly registered: boolean;
-}
-
-/** `late`: past the deadline. */
-interface Tally {
-  moved: number;
-  ended: number;
-  reset: number;
-  late: boolean;
 }
 
 type ConnectionListener = (socket: Socket) => void;
@@ -93,6 +59,11 @@ export class Server extends EventEmitter {
   maxConnections: number | undefined;
   readonly #options: ServerOptions;
   readonly #connections = new Set<Socket>();
+  readonly #departures = new Departures({
+    askToGo: (socket) => this.askToGo(socket),
+    isClosed: () => this.#state === 'idle' && !this.#closePending,
+    closeRest: () => this.closeAllConnections(),
+  });
   #driver: Driver | undefined;
   #id: SocketId | undefined;
   #service = '';
@@ -103,9 +74,8 @@ export class Server extends EventEmitter {
   #closePending = false;
   #following: { close(): void } | undefined;
   #unrefd = false;
-  /** Were asked to go on elsewhere. */
-  readonly #asked = new WeakSet<Socket>();
-  #draining: Tally | undefined;
+  /** Takes it out of what operators can reach. */
+  #forget: (() => void) | undefined;
 
   constructor(options?: ServerOptions | ConnectionListener, connectionListener?: ConnectionListener) {
     super();
@@ -168,37 +138,21 @@ export class Server extends EventEmitter {
   shed({ fraction = 1, timeoutMs = 10_000 }: ShedOptions = {}): Promise<ShedResult> {
     if (!(fraction >= 0 && fraction <= 1))
       throw misuse('ERR_OUT_OF_RANGE', `the fraction to shed is from 0 to 1, not ${fraction}`, 'range');
-    const asked = this.#askOldest(Math.round(fraction * this.#connections.size));
-    if (asked.length > 0 && this.#id !== undefined) this.#driver?.handle({ kind: 'shed', socket: this.#id });
-    return new Promise((resolve) => {
-      let moved = 0;
-      const finish = (): void => {
-        clearTimeout(timer);
-        resolve({ asked: asked.length, moved });
-      };
-      const timer = setTimeout(finish, timeoutMs);
-      const onClose = (): void => void (++moved === asked.length && finish());
-      for (const socket of asked) socket.once('close', onClose);
-      if (asked.length === 0) finish();
-    });
+    const waitMs = timerMs(timeoutMs, 'timeoutMs');
+    const asked = this.#departures.ask(fraction);
+    if (asked.size > 0 && this.#id !== undefined) this.#driver?.handle({ kind: 'shed', socket: this.#id });
+    return this.#departures.whenGone(asked, waitMs);
   }
 
   /**
    * Closes, and asks every client that can to go on at another instance; the others may finish. Whoever is left at the
-   * deadline is reset. Resolves when the last connection has ended. May be called again: the nearest deadline counts.
+   * deadline is reset. Resolves when all have gone and have what was written to them. May be called again: the nearest
+   * deadline counts. Throws RangeError ERR_OUT_OF_RANGE.
    */
   drain({ deadlineMs = 30_000 }: DrainOptions = {}): Promise<DrainResult> {
+    const waitMs = timerMs(deadlineMs, 'deadlineMs');
     this.close();
-    const tally = this.#draining ?? this.#beginDraining();
-    const timer = setTimeout(() => this.#resetRest(), deadlineMs);
-    return new Promise((resolve) => {
-      this.once('close', () => {
-        clearTimeout(timer);
-        this.#draining = undefined;
-        const { moved, ended, reset } = tally;
-        resolve({ moved, ended, reset });
-      });
-    });
+    return this.#departures.drain(waitMs);
   }
 
   getConnections(callback: (error: Error | null, count: number) => void): this {
@@ -237,42 +191,18 @@ export class Server extends EventEmitter {
     for await (const [socket] of on(this, 'connection', { close: ['close'] } as object)) yield socket as Socket;
   }
 
-  /** Asks the client of `socket` to go on elsewhere. False: it cannot, or was asked before. */
+  #note(driver: Driver, prefix: string): () => void {
+    return noteServer(driver, {
+      prefix,
+      connections: () => this.#departures.size,
+      drain: (options) => this.drain(options),
+      shed: (options) => this.shed(options),
+    });
+  }
+
+  /** Asks the client of `socket` to go on elsewhere. False: it cannot. */
   protected askToGo(socket: Socket): boolean {
     return socket.shed();
-  }
-
-  #beginDraining(): Tally {
-    this.#draining = { moved: 0, ended: 0, reset: 0, late: false };
-    this.#askOldest(this.#connections.size);
-    return this.#draining;
-  }
-
-  #askOldest(most: number): Socket[] {
-    const asked: Socket[] = [];
-    for (const socket of this.#connections) {
-      if (asked.length === most) break;
-      if (this.#ask(socket)) asked.push(socket);
-    }
-    return asked;
-  }
-
-  #ask(socket: Socket): boolean {
-    if (!this.askToGo(socket)) return false;
-    this.#asked.add(socket);
-    return true;
-  }
-
-  /** The deadline has passed. */
-  #resetRest(): void {
-    if (this.#draining === undefined) return;
-    this.#draining.late = true;
-    for (const socket of this.#connections) this.#resetLate(this.#draining, socket);
-  }
-
-  #resetLate(tally: Tally, socket: Socket): void {
-    tally.reset++;
-    socket.resetAndDestroy();
   }
 
   #openSafely(driver: Driver, prefix: Prefix, options: ListenOptions): void {
@@ -302,6 +232,7 @@ export class Server extends EventEmitter {
       ...(options.priority === undefined ? {} : { priority: options.priority }),
     });
     this.#id = id;
+    this.#forget = this.#note(driver, formatPrefix(prefix));
     driver.attach(id, (event) => this.#onEvent(event));
     this.#following = followIdentity(this.#options, (identity) =>
       driver.handle({ kind: 'identity', socket: id, identity }),
@@ -344,24 +275,19 @@ export class Server extends EventEmitter {
       return;
     }
     const remoteService = event.remoteService && formatServiceId(event.remoteService);
-    const socket = Socket.accept(
-      { driver, id: event.connection, localService, remoteService, peer: event.peer, resumes: event.resumes },
-      this.#options,
-    );
+    const { connection: id, peer, resumes } = event;
+    const onGone = (gone: Socket): void => this.#departures.gone(gone);
+    const socket = Socket.accept({ driver, id, localService, remoteService, peer, resumes, onGone }, this.#options);
     this.#connections.add(socket);
-    socket.once('close', () => this.#onConnectionClosed(socket));
+    this.#departures.arrived(socket);
+    socket.once('close', () => {
+      this.#connections.delete(socket);
+      this.#emitCloseIfDrained();
+    });
     if (this.#options.pauseOnConnect) socket.pause();
     else socket.read(0);
     this.emit('connection', socket);
-    // Let in because its client was told so before the name was taken back.
-    if (this.#draining?.late) this.#resetLate(this.#draining, socket);
-    else if (this.#draining) this.#ask(socket);
-  }
-
-  #onConnectionClosed(socket: Socket): void {
-    this.#connections.delete(socket);
-    if (this.#draining && !this.#draining.late) this.#draining[this.#asked.has(socket) ? 'moved' : 'ended']++;
-    this.#emitCloseIfDrained();
+    this.#departures.welcomed(socket);
   }
 
   /** What the server was told to listen on if it is that, otherwise the member that was asked for. */
@@ -380,6 +306,7 @@ export class Server extends EventEmitter {
 
   #fail(error: Error): void {
     this.#following?.close();
+    this.#forget?.();
     this.#state = 'idle';
     this.#id = undefined;
     process.nextTick(() => this.emit('error', error));
@@ -400,8 +327,18 @@ export class Server extends EventEmitter {
   #emitCloseIfDrained(): void {
     if (!this.#closePending || this.#state !== 'idle' || this.#connections.size > 0) return;
     this.#closePending = false;
-    process.nextTick(() => this.emit('close'));
+    this.#forget?.();
+    process.nextTick(() => {
+      this.emit('close');
+      this.#departures.serverClosed();
+    });
   }
+}
+
+/** A timer would take what is too long for it, Infinity too, for nothing. */
+function timerMs(ms: number, what: string): number {
+  if (!(ms >= 0)) throw misuse('ERR_OUT_OF_RANGE', `${what} is a number of milliseconds, not ${ms}`, 'range');
+  return Math.min(ms, 2 ** 31 - 1);
 }
 
 function listenOptions(

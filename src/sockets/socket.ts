@@ -37,6 +37,8 @@ export interface Accepted {
   readonly remoteService: string | undefined;
   readonly peer: PeerProof;
   readonly resumes: boolean;
+  /** Nothing more of it is delivered, or waits for the other end; 'close' may have been long before. */
+  onGone(socket: Socket): void;
 }
 
 interface Sending {
@@ -102,7 +104,9 @@ export class Socket extends Duplex {
     socket.remoteService = accepted.remoteService;
     socket.peer = accepted.peer;
     socket.resumes = accepted.resumes;
-    socket.#led = new Flow(accepted.driver, accepted.id, true, (event) => socket.#onEvent(event));
+    const { driver, id } = accepted;
+    const onGone = (): void => accepted.onGone(socket);
+    socket.#led = new Flow(driver, id, true, (event) => socket.#onEvent(event), onGone);
     socket.#flow = socket.#led;
     return socket;
   }
@@ -258,6 +262,12 @@ export class Socket extends Duplex {
   /** On the serving side: asks the client to go on at another instance; false if it cannot, or was asked before. */
   shed(): boolean {
     return this.#led?.shed() ?? false;
+  }
+
+  /** @internal As resetAndDestroy, also when it was destroyed before and what was written is still being delivered. */
+  cutOff(): void {
+    this.#led?.abort();
+    this.destroy();
   }
 
   /** What was written is delivered, both sides end, 'close' is waited for. */

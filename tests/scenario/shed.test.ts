@@ -5,8 +5,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Reason, randomBytes, seededRandom } from '../../src/core/base/index.ts';
+import { Protocol } from '../../src/core/stack/index.ts';
 import { ControlFlag } from '../../src/core/wire/index.ts';
+import { joinHosts } from '../../src/sim/index.ts';
 import { forgeControl, tapAll } from './attackers.ts';
+import { type Endpoint, playScript } from './endpoint.ts';
 import { type Connection, isOver, type LiveFlow, openFlow } from './live-flow.ts';
 import { retag } from './mangle.ts';
 import { dropFirst, kindOf, readPacket, sentOf } from './packets.ts';
@@ -21,6 +24,7 @@ import {
   listenOn,
   runFor,
   scriptsFor,
+  service,
   type World,
 } from './world.ts';
 
@@ -229,4 +233,31 @@ test('shed: a connection that ends is not asked any more', () => {
   assert.ok(sent(flow, 'FAIL') <= 2, `${sent(flow, 'FAIL')}`);
   assert.equal(flow.world.server.driver.handle({ kind: 'shed', socket: flow.listening.accepted[0]!.socket }), 0);
   assert.equal(flow.world.server.driver.handle({ kind: 'shed', socket: 999_999 }), 0);
+});
+
+test('shed: 200 clients that dial elsewhere when they are asked are there within three round trips', () => {
+  const world = createWorld({ delayUs: 10_000 });
+  const { client, server, simulation } = world;
+  const [up, down] = scriptsFor(1_000, 1_000, { endWhen: 'peer-ended' });
+  const leaving = listenOn(world, server, down);
+  const old = Array.from({ length: 200 }, () => dialFrom(world, client, up, service, true));
+  assert.ok(runFor(world, 10_000_000, () => old.every(({ receivedBytes }) => receivedBytes === 1_000)));
+  const other = addMember(simulation, 'other', '10.0.0.3');
+  joinHosts(simulation, client, other, { delayUs: 10_000 });
+  listenOn(world, other, down);
+  const startUs = simulation.clock.nowUs;
+  for (const { socket } of [leaving, ...leaving.accepted]) server.driver.handle({ kind: 'shed', socket });
+  const moved = new Map<Endpoint, Endpoint>();
+  const dialWhoWasAsked = () => {
+    for (const one of old) {
+      if (one.shedUs.length === 0 || moved.has(one)) continue;
+      const avoid = one.socket;
+      const socket = client.driver.handle({ kind: 'connect', service, protocol: Protocol.TCP, avoid });
+      moved.set(one, playScript(client.driver, simulation.clock, socket, up, false));
+    }
+    return [...moved.values()].filter(({ receivedBytes }) => receivedBytes === 1_000).length === 200;
+  };
+  assert.ok(runFor(world, 5_000_000, dialWhoWasAsked));
+  const lastUs = Math.max(...[...moved.values()].map(({ openedUs }) => openedUs));
+  assert.ok(lastUs - startUs < 3 * 20_000, `${lastUs - startUs} us`);
 });
