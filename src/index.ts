@@ -5,7 +5,7 @@ import type { Locator } from './core/base/index.ts';
 import { createStack, type Limits, type Stack } from './core/stack/index.ts';
 import { createDriver as createIoDriver, type IoDriver, parseAddress } from './io/index.ts';
 import { currentTrust } from './keys/index.ts';
-import { isInsecureForbidden, namesInUse, setDefaultDriver } from './sockets/index.ts';
+import { isInsecureForbidden, namesInUse, operate, setDefaultDriver } from './sockets/index.ts';
 
 export {
   formatPrefix,
@@ -91,7 +91,7 @@ const defaultLeaseUs = 5_000_000;
 export function createDriver(options: DriverOptions = {}): IoDriver<Stack> {
   const discovery = options.discovery ?? process.env['CARACAL_DISCOVERY'];
   const router = options.router ?? (options.discovery ? undefined : process.env['CARACAL_ROUTER']);
-  return createIoDriver({
+  const driver: IoDriver<Stack> = createIoDriver({
     createStack,
     stack: {
       ...(router ? { router: parseLocator(router) } : { routerCandidates: discovery ? [] : [localRouter] }),
@@ -110,11 +110,13 @@ export function createDriver(options: DriverOptions = {}): IoDriver<Stack> {
       ...(options.address === undefined ? {} : { address: options.address }),
     },
     describe: (stack) => ({ ...stack.inspect(), names: namesInUse() }),
+    operate: (request, tell) => operate(driver, request, tell),
     hasDirectory: (stack) => stack.hasDirectory(),
     searching: (stack) => stack.state.search?.state === 'searching',
     usesLink: (stack, link) => stack.usesLink(link),
     ...(discovery ? { multicastGroup: parseLocator(discovery) } : {}),
   });
+  return driver;
 }
 
 /** `192.0.2.1:54324`, `[2001:db8::1]:54324`, `localhost:54324`; the port may be left out. */

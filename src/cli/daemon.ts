@@ -1,9 +1,11 @@
 // What every long-running command shares: one `ready` line on stdout once it is bound and registered, and an orderly
 // end at SIGTERM or SIGINT. A second signal ends it at once, for the person who does not want to wait.
 
+import { once } from 'node:events';
 import type { Command } from 'commander';
+import type { Server } from '../index.ts';
 import { parseDurationUs } from './arguments.ts';
-import { print } from './output.ts';
+import { note, plural, print } from './output.ts';
 import { type Resettable, reset } from './relay.ts';
 
 /** `what` reads after "ready", on one line. */
@@ -23,6 +25,17 @@ export function stopRequested(): Promise<void> {
     process.on('SIGTERM', onSignal(143));
     process.on('SIGINT', onSignal(130));
   });
+}
+
+/**
+ * Resolves when `server` is closed and its last connection has ended: because `stop` resolved, which gives what is under way
+ * `graceUs`, or because something else has drained it.
+ */
+export async function drainAtStop(server: Server, stop: Promise<void>, graceUs: number): Promise<void> {
+  const stopped = await Promise.race([stop.then(() => true), once(server, 'close').then(() => false)]);
+  if (!stopped) return;
+  const { moved, ended, reset } = await server.drain({ deadlineMs: graceUs / 1000 });
+  if (moved + ended + reset > 0) note(`${plural(moved, 'connection')} sent on, ${ended} ended, ${reset} reset`);
 }
 
 /** Resolves with `work`, or after `graceMs` with undefined. */

@@ -8,6 +8,7 @@ import { registerConnect } from './commands/connect.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDescribe } from './commands/describe.ts';
 import { registerDoctor } from './commands/doctor.ts';
+import { registerDrain } from './commands/drain.ts';
 import { registerExpose } from './commands/expose.ts';
 import { registerFlows } from './commands/flows.ts';
 import { registerForward } from './commands/forward.ts';
@@ -23,6 +24,7 @@ import { registerRevoke } from './commands/revoke.ts';
 import { registerRouter } from './commands/router.ts';
 import { registerRules } from './commands/rules.ts';
 import { registerServe } from './commands/serve.ts';
+import { registerShed } from './commands/shed.ts';
 import { registerTrust } from './commands/trust.ts';
 import { registerVerify } from './commands/verify.ts';
 import { ExitCode, exitCodeOf, formatError } from './errors.ts';
@@ -38,6 +40,8 @@ const registrations: readonly ((program: Command) => void)[] = [
   registerGet,
   registerListen,
   registerConnect,
+  registerDrain,
+  registerShed,
   registerPing,
   registerLs,
   registerDescribe,

@@ -7,6 +7,8 @@ import { readAliases } from './aliases.ts';
 
 export interface StackStatus {
   readonly pid: number;
+  /** Where requests go (`askStack`). */
+  readonly path: string;
   readonly program: string;
   readonly router: string | null;
   readonly listeners: readonly ListenerInfo[];
@@ -15,13 +17,14 @@ export interface StackStatus {
   readonly names: Readonly<Record<string, string>>;
 }
 
-/** Empty where there is no runtime directory to look into. */
-export async function readStacks(): Promise<StackStatus[]> {
-  const statuses = await readStatuses().catch(() => []);
+/** Empty where there is no runtime directory to look into. `patienceMs`: for processes that are busy; a second if absent. */
+export async function readStacks(patienceMs?: number): Promise<StackStatus[]> {
+  const statuses = await readStatuses(patienceMs).catch(() => []);
   return statuses
     .filter(({ pid }) => pid !== process.pid)
     .map((status) => ({
       pid: status.pid,
+      path: String(status.path),
       program: String(status.program),
       router: typeof status['router'] === 'string' ? status['router'] : null,
       listeners: listOf<ListenerInfo>(status['listeners']),

@@ -15,7 +15,7 @@ import { Links, type OpenLinkReport } from './links.ts';
 import { Multicast, type MulticastReport } from './multicast.ts';
 import { PeerProbe } from './peer-probe.ts';
 import { createPrimitives } from './primitives.ts';
-import { serveStatus } from './status.ts';
+import { type Operate, serveStatus } from './status.ts';
 import { type LinkCounters, type LinkOptions, type LinkReport, safePacketBytes, type UdpLink } from './udp-link.ts';
 
 /** What the driver needs of a stack. */
@@ -37,6 +37,8 @@ export interface IoDriverOptions<Stack extends DrivenStack> {
   readonly spinTurns?: number;
   /** What `caracal flows` and its like show of this stack, as plain JSON; absent: no status socket. */
   readonly describe?: (stack: Stack) => object;
+  /** What its user may ask of this process through the status socket. */
+  readonly operate?: Operate;
   readonly hasDirectory?: (stack: Stack) => boolean;
   /** The stack is looking for a router and has none yet. */
   readonly searching?: (stack: Stack) => boolean;
@@ -146,8 +148,9 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
       ...(main.sourceOf === undefined ? {} : { sourceOf: (remote) => this.#sourceOf(remote) }),
     });
     if (options.stack.adHoc) this.#multicast = this.#openMulticast();
-    const { describe } = options;
-    if (describe !== undefined) this.#stopStatus = serveStatus(() => ({ ...this.report(), ...describe(this.stack) }));
+    const { describe, operate } = options;
+    if (describe !== undefined)
+      this.#stopStatus = serveStatus(() => ({ ...this.report(), ...describe(this.stack) }), operate);
     this.#addresses = new AddressWatch(() => this.#onAddresses());
     if (options.keepAlive) main.ref();
     followExit(this);

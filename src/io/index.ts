@@ -13,7 +13,7 @@ export {
 export { Multicast, type MulticastOptions, type MulticastReport } from './multicast.ts';
 export { createPrimitives, systemRandom } from './primitives.ts';
 export { addressText, parseAddress } from './socket-address.ts';
-export { readStatuses, runtimeDirectory, type Status, serveStatus } from './status.ts';
+export { askStack, type Operate, readStatuses, runtimeDirectory, type Status, serveStatus } from './status.ts';
 export { openTun, type Tun } from './tun.ts';
 export {
   type LinkCallbacks,

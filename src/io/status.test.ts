@@ -5,7 +5,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { readStatuses, runtimeDirectory, serveStatus } from './status.ts';
+import { askStack, type Operate, readStatuses, runtimeDirectory, serveStatus } from './status.ts';
 
 const indexUrl = new URL('./index.js', import.meta.url).href;
 const skip = process.platform === 'win32' ? 'Unix sockets' : false;
@@ -86,5 +86,66 @@ test('status: a directory that others may enter is refused', { skip }, () =>
     chmodSync(directory, 0o755);
     assert.throws(runtimeDirectory, { code: 'ERR_CARACAL_RUNTIME_DIR' });
     await assert.rejects(readStatuses, { code: 'ERR_CARACAL_RUNTIME_DIR' });
+  }),
+);
+
+/** The path of the only stack, which carries out requests by `operate`. */
+async function operated(directory: string, operate?: Operate): Promise<{ path: string; stop: () => void }> {
+  const stop = serveStatus(() => ({ flows: [] }), operate);
+  await served(directory, 1);
+  const [status] = await readStatuses();
+  return { path: String(status?.path), stop };
+}
+
+test('status: a request is carried out, and tells how it goes', { skip }, () =>
+  inOwnDirectory(async (directory) => {
+    const requests: unknown[] = [];
+    const { path, stop } = await operated(directory, async (request, tell) => {
+      requests.push(request);
+      tell({ left: 2 });
+      await new Promise(setImmediate);
+      tell({ left: 1 });
+      return { done: 2 };
+    });
+    const progress: object[] = [];
+    assert.deepEqual(await askStack(path, { please: 'do' }, (one) => progress.push(one)), { done: 2 });
+    assert.deepEqual(progress, [{ left: 2 }, { left: 1 }]);
+    assert.deepEqual(requests, [{ please: 'do' }]);
+    stop();
+  }),
+);
+
+test('status: who refuses a request says why; what is no request is none', { skip }, () =>
+  inOwnDirectory(async (directory) => {
+    const ask = (path: string, request: object): Promise<object> => askStack(path, request, () => {});
+    const refusing = await operated(directory, async (request) => {
+      throw new Error(`no ${JSON.stringify(request)}`);
+    });
+    await assert.rejects(ask(refusing.path, { x: 1 }), { message: 'no {"x":1}' });
+    await assert.rejects(ask(refusing.path, { x: 'y'.repeat(10_000) }), /ended without an answer|EPIPE|ECONNRESET/);
+    refusing.stop();
+    const deaf = await operated(directory);
+    await assert.rejects(ask(deaf.path, {}), { message: 'this program takes no requests' });
+    deaf.stop();
+    await assert.rejects(ask(deaf.path, {}), { code: 'ENOENT' });
+  }),
+);
+
+test('status: a request goes on when who asked has left', { skip }, () =>
+  inOwnDirectory(async (directory) => {
+    let finish = (): void => {};
+    const finished = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const { path, stop } = await operated(directory, async (_request, tell) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      for (let i = 0; i < 100; i++) tell({ left: i });
+      finish();
+      return {};
+    });
+    const socket = net.connect(path);
+    socket.end('{}\n', () => socket.destroy());
+    await finished;
+    stop();
   }),
 );

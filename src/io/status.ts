@@ -1,6 +1,7 @@
-// How `caracal flows` and its like look into running stacks: each driver answers on a small Unix socket in a directory
-// that only its user can enter. One connection, one JSON object. Nothing is served to other users, so nothing needs a
-// password; a socket that nobody answers on is left over from a crash and is removed by whoever reads.
+// How `caracal flows` and its like look into running stacks, and `caracal drain` and its like tell them what to do: each
+// driver answers on a small Unix socket in a directory that only its user can enter. Who connects says nothing, and is
+// told the status, or one request; JSON, one object a line, the last of which is the answer. What its user may do by a
+// signal he may do here, so nothing needs a password. Left-over sockets of a crash are removed by whoever reads.
 
 import { chmodSync, lstatSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
@@ -12,11 +13,20 @@ export interface Status {
   /** The program's file, or `node`. */
   readonly program: string;
   readonly uptimeSeconds: number;
+  /** Of the socket that told it: where requests for this stack go. Added by the reader. */
+  readonly path?: string;
   /** What the driver and its stack tell of themselves. */
   readonly [detail: string]: unknown;
 }
 
+/** Carries out a request of the process's user; `tell` says how it goes meanwhile. Rejects if it cannot. */
+export type Operate = (request: unknown, tell: (progress: object) => void) => Promise<object>;
+
+/** What a stack said to a request, last of all. */
+type Answer = { readonly answer: object } | { readonly error: string };
+
 const answerTimeoutMs = 1_000;
+const mostRequestBytes = 4096;
 const mostPerProcess = 64;
 const mostAnswerBytes = 64 << 20;
 /** sockaddr_un holds 108 bytes with the final zero. */
@@ -41,17 +51,23 @@ export function runtimeDirectory(): string {
   return directory;
 }
 
-/** Serves `describe` until the answered function is called or the process exits. A failure is silent: it serves people only. */
-export function serveStatus(describe: () => object): () => void {
+/**
+ * Serves `describe`, and `operate` to who asks for something, until the answered function is called or the process exits. A
+ * failure is silent: it serves people only.
+ */
+export function serveStatus(describe: () => object, operate?: Operate): () => void {
   let directory: string;
   try {
     directory = runtimeDirectory();
   } catch {
     return () => {};
   }
-  const server = net.createServer((socket) => {
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', () => {});
-    socket.end(answer(describe));
+    readRequest(socket, (text) => {
+      if (text === '') socket.end(statusLine(describe));
+      else void carryOut(socket, text, operate);
+    });
   });
   server.unref();
   let path = '';
@@ -70,15 +86,61 @@ export function serveStatus(describe: () => object): () => void {
   };
 }
 
-/** The answers of all stacks of this user, by process id. Left-over sockets are removed. */
-export async function readStatuses(): Promise<Status[]> {
+/** The answers of all stacks of this user within `patienceMs`, by process id. Left-over sockets are removed. */
+export async function readStatuses(patienceMs = answerTimeoutMs): Promise<Status[]> {
   const directory = runtimeDirectory();
   const names = readdirSync(directory).filter((name) => /^\d+-\d+\.sock$/.test(name));
-  const answers = await Promise.all(names.map((name) => readStatus(join(directory, name))));
+  const answers = await Promise.all(names.map((name) => readStatus(join(directory, name), patienceMs)));
   return answers.filter((status) => status !== undefined).sort((a, b) => a.pid - b.pid);
 }
 
-function answer(describe: () => object): string {
+/** Asks the stack whose socket is at `path`. Rejects with the words of who refuses, or when it ends without an answer. */
+export function askStack(path: string, request: object, onProgress: (progress: object) => void): Promise<object> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(path);
+    let answer: Answer = { error: 'it ended without an answer' };
+    let text = '';
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      const lines = (text + chunk).split('\n');
+      text = lines.pop() ?? '';
+      for (const line of lines) {
+        const said = parseObject(line) ?? {};
+        if ('answer' in said || 'error' in said) answer = said as Answer;
+        else onProgress(said);
+      }
+    });
+    socket.on('error', reject);
+    socket.on('close', () => ('answer' in answer ? resolve(answer.answer) : reject(new Error(answer.error))));
+    socket.end(`${JSON.stringify(request)}\n`);
+  });
+}
+
+/** All that comes until the other end has said everything. */
+function readRequest(socket: net.Socket, done: (text: string) => void): void {
+  let text = '';
+  socket.setTimeout(answerTimeoutMs, () => socket.destroy());
+  socket.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+    if (text.length > mostRequestBytes) socket.destroy();
+  });
+  socket.on('end', () => {
+    socket.setTimeout(0);
+    done(text);
+  });
+}
+
+async function carryOut(socket: net.Socket, text: string, operate: Operate | undefined): Promise<void> {
+  const tell = (said: object): void => void (socket.writable && socket.write(`${JSON.stringify(said)}\n`));
+  try {
+    if (operate === undefined) throw new Error('this program takes no requests');
+    tell({ answer: await operate(parseObject(text), tell) } satisfies Answer);
+  } catch (error) {
+    tell({ error: (error as Error).message } satisfies Answer);
+  }
+  socket.end();
+}
+
+function statusLine(describe: () => object): string {
   const status: Status = {
     pid: process.pid,
     program: basename(process.argv[1] ?? 'node'),
@@ -103,12 +165,12 @@ function listen(server: net.Server, directory: string, number: number, bound: (p
   });
 }
 
-function readStatus(path: string): Promise<Status | undefined> {
+function readStatus(path: string, patienceMs: number): Promise<Status | undefined> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
     const socket = net.connect(path);
-    socket.setTimeout(answerTimeoutMs, () => socket.destroy());
+    socket.setTimeout(patienceMs, () => socket.destroy());
     socket.on('data', (chunk) => {
       chunks.push(chunk);
       bytes += chunk.length;
@@ -117,14 +179,18 @@ function readStatus(path: string): Promise<Status | undefined> {
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ECONNREFUSED') unlinkQuietly(path);
     });
-    socket.on('close', () => resolve(parseStatus(Buffer.concat(chunks).toString())));
+    socket.on('close', () => {
+      const value = parseObject(Buffer.concat(chunks).toString());
+      resolve(value !== undefined && 'pid' in value ? ({ ...value, path } as Status) : undefined);
+    });
+    socket.end();
   });
 }
 
-function parseStatus(text: string): Status | undefined {
+function parseObject(text: string): object | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && 'pid' in value ? (value as Status) : undefined;
+    return typeof value === 'object' && value !== null ? value : undefined;
   } catch {
     return undefined;
   }

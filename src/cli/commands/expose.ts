@@ -5,7 +5,7 @@ import { connect as connectTcp } from 'node:net';
 import type { Command } from 'commander';
 import { createServer } from '../../index.ts';
 import { parseHostPort } from '../arguments.ts';
-import { announceReady, graceFlag, LiveConnections, stopRequested } from '../daemon.ts';
+import { announceReady, drainAtStop, graceFlag, stopRequested } from '../daemon.ts';
 import { explain, reasonOf } from '../errors.ts';
 import { note } from '../output.ts';
 import { relay } from '../relay.ts';
@@ -38,7 +38,6 @@ async function run(service: string, target: string, options: ExposeOptions): Pro
   const { host, port } = parseHostPort(target, 'HOST:PORT', { defaultHost: '127.0.0.1' });
   const where = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   let complained = false;
-  const live = new LiveConnections();
   const server = createServer({ ...securityOf(options), allowHalfOpen: true }, (socket) => {
     const tcp = connectTcp({ host, port, allowHalfOpen: true, noDelay: true });
     tcp.once('connect', () => {
@@ -50,7 +49,6 @@ async function run(service: string, target: string, options: ExposeOptions): Pro
       complained = true;
       note(`caracal: cannot reach the TCP server at ${where}: ${reasonOf(error)}; connections are reset`);
     });
-    live.add(socket);
     relay(socket, tcp);
   });
   server.listen({ service, ...shareOf(options) });
@@ -58,7 +56,5 @@ async function run(service: string, target: string, options: ExposeOptions): Pro
     throw explain(error, `listen as "${service}"`, 'caracal doctor');
   });
   announceReady(`svc://${service} leads to ${where}`);
-  await stop;
-  server.close();
-  await live.drain(options.grace / 1000);
+  await drainAtStop(server, stop, options.grace);
 }

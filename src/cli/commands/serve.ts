@@ -5,7 +5,7 @@ import { access, realpath, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { Command } from 'commander';
 import { serve } from '../../index.ts';
-import { announceReady, graceFlag, stopRequested, withinGrace } from '../daemon.ts';
+import { announceReady, drainAtStop, graceFlag, stopRequested } from '../daemon.ts';
 import { CliError, explain, usageError } from '../errors.ts';
 import { formatBytes, note, plural } from '../output.ts';
 import { type SecurityFlags, securityFlags, securityOf } from '../security.ts';
@@ -65,9 +65,7 @@ async function run(service: string, folder: string, options: ServeOptions): Prom
     throw explain(error, `listen as "${service}"`);
   });
   announceReady(`svc://${service}/ serves ${root}`);
-  await stop;
-  await withinGrace(serving.close(), grace / 1000);
-  http.closeAllConnections();
+  await drainAtStop(serving.server, stop, grace);
   note(`stopped after ${plural(served.requests, 'request')}, ${formatBytes(served.bytes)}`);
 }
 
