@@ -64,7 +64,7 @@ export function flatten(record: object, path = '', flat = new Map<string, unknow
   return flat;
 }
 
-const leftOut = /(^|\.)(pool|random|security|counters|packetsIn|packetsOut)$/;
+const leftOut = /(^|\.)(pool|random|security|counters|packetsIn|packetsOut|wireBytes)$/;
 
 function sumOf(bytes: ArrayLike<number>): string {
   let sum = 0;

@@ -1,11 +1,10 @@
 // The message patterns that the published vectors use (Noise rev. 34 sections 7.4, 7.5 and 18.1): all fundamental ones and
-// all deferred ones. NX and XX are not here: the test takes those from the product. Static keys in square brackets are
+// all deferred ones. N, NX and XX are not here: the test takes those from the product. Static keys in square brackets are
 // known beforehand: the initiator's before the slash, the responder's behind it.
 
 import type { Pattern, Token } from '../../../src/core/security/index.ts';
 
 const notation = `
-N    [/s]  e es
 K    [s/s] e es ss
 X    [/s]  e es s ss
 NN   [/]   e          | e ee
