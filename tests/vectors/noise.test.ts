@@ -138,7 +138,7 @@ function nameOf({ protocol_name: name }: Vector): string {
 }
 
 function patternOf(name: string): noise.Pattern {
-  const pattern = name === 'NX' || name === 'XX' ? noise.patterns[name] : otherPatterns.get(name);
+  const pattern = Object.values(noise.patterns).find((own) => own.name === name) ?? otherPatterns.get(name);
   assert.ok(pattern, name);
   return pattern;
 }
