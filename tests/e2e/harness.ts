@@ -183,7 +183,9 @@ export class Stage {
 
   /** What its stack tells `caracal flows` and its like, at once: a command line would take a while to start. */
   async status<T>({ pid }: Child): Promise<T> {
-    const socket = connect(join(this.folder, 'caracal', `${pid}-0.sock`)).setEncoding('utf8').end();
+    const socket = connect(join(this.folder, 'caracal', `${pid}-0.sock`))
+      .setEncoding('utf8')
+      .end();
     let text = '';
     for await (const part of socket) text += part;
     return JSON.parse(text) as T;

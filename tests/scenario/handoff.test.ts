@@ -197,7 +197,7 @@ test('taken back: the importer never was, and the stream goes on where it stood'
       runUntil(deployment, server, 200_000);
       exportTo(world, server, world.server, heirs[0], () => {});
       runFor(world, 300_000);
-      assert.equal(world.server.driver.handle({ kind: 'retake', socket: server.socket }), 1);
+      assert.equal(world.server.driver.handle({ kind: 'take', socket: server.socket }), 1);
       assert.ok(runFor(world, 5_000_000, () => flowOf(world.server)?.arriving === undefined));
     }
     assertWhole(deployment, server);
@@ -210,7 +210,7 @@ test('taken back: what was given away before is worth nothing', () => {
   runUntil(deployment, server, 200_000);
   const handing = exportTo(world, server, world.server, heirs[0], () => {});
   runFor(world, 50_000);
-  world.server.driver.handle({ kind: 'retake', socket: server.socket });
+  world.server.driver.handle({ kind: 'take', socket: server.socket });
   runUntil(deployment, server, 200_000);
   assert.ok(importAt(world, handing, listeners.get(heirs[0])) > 0);
   assertWhole(deployment, server);
@@ -224,10 +224,12 @@ test('taken back and imported at once: one of both goes on, the other hears of i
     const { world, heirs, listeners, server } = deployment;
     const { clock } = world.simulation;
     runUntil(deployment, server, 200_000);
+    let before = 0;
     const handing = exportTo(world, server, world.server, heirs[1], (handing) => {
+      before = server.receivedBytes;
       schedule(clock, clock.nowUs + 4_000, () => assert.ok(importAt(world, handing, listeners.get(heirs[1])) > 0));
       schedule(clock, clock.nowUs + 4_000 + (seed - 6) * 500, () =>
-        world.server.driver.handle({ kind: 'retake', socket: server.socket }),
+        world.server.driver.handle({ kind: 'take', socket: server.socket }),
       );
     });
     const stays = (): boolean => {
@@ -236,6 +238,7 @@ test('taken back and imported at once: one of both goes on, the other hears of i
     };
     assert.ok(runFor(world, 60_000_000, () => handing.heir !== undefined && (handing.arrived || stays())));
     const [winner, loser] = handing.arrived ? [handing.heir!, server] : [server, handing.heir!];
+    assert.equal(loser.receivedBytes, before, 'nothing is given to an application that the other one is given, too');
     assertWhole(deployment, winner);
     const reasons: (Reason | undefined)[] = [Reason.SUPERSEDED, Reason.TIMED_OUT, Reason.HANDED_OVER];
     assert.ok(reasons.includes(loser.reason), `seed ${seed}: ${reasonOf(loser)}`);

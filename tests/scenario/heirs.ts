@@ -54,7 +54,11 @@ export function importAt(world: World, handing: Handing, listener?: SocketId): n
   if (id <= 0) return id;
   const { play, start } = continueScript(endpoint, to.driver, id);
   handing.heir = play;
+  // Before it is known whose the connection is: nothing may come of it.
+  to.driver.handle({ kind: 'read', socket: id, bytes: 100_000 });
+  assert.equal(to.driver.handle({ kind: 'take', socket: id }), 1);
   to.driver.attach(id, (event) => {
+    if (event.kind === 'imported') return;
     if (event.kind !== 'migrated') return hear(play, event);
     handing.arrived = true;
     handing.arrivedUs = world.simulation.clock.nowUs;

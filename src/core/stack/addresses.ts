@@ -17,7 +17,10 @@ import type { Connection, StackState } from './state.ts';
 /** `stack.locals` and `stack.links` are those of now. */
 export function followAddresses(stack: StackState, before: readonly Locator[]): void {
   followRouter(stack);
-  for (const connection of connectionsOf(stack)) if (isOpen(connection)) follow(stack, connection, before);
+  for (const connection of connectionsOf(stack)) {
+    // At rest it has no place of its own yet.
+    if (isOpen(connection) && connection.arriving?.begun !== false) follow(stack, connection, before);
+  }
 }
 
 /** Many notices change nothing: names are registered again only where the router sees this stack somewhere else now. */

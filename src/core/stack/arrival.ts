@@ -12,8 +12,10 @@ import type { Arriving, Connection, StackState } from './state.ts';
 /** How long the peer may leave the move unanswered. */
 const arriveUs = 30_000_000;
 
+/** The move is about to be told. */
 export function awaitArrival(stack: StackState, connection: Connection, arriving: Arriving): void {
   connection.arriving = arriving;
+  arriving.begun = true;
   connection.controlDeadlineUs = stack.nowUs + arriveUs;
 }
 

@@ -4,7 +4,7 @@
 // know for sure what became of the other, and no number is ever sealed twice under one key.
 
 import { makePrefix, Reason } from '../base/index.ts';
-import { advanceTagKey, handOver, nextTagKey, takeBack } from '../security/index.ts';
+import { advanceTagKey, handOver, nextTagKey, type RecordWriter, takeBack as takeBackKeys } from '../security/index.ts';
 import { cancel, free, replace, schedule } from '../tables/index.ts';
 import { exportTcb, freeze, isExportable, type Tcb } from '../transport/index.ts';
 import { awaitArrival } from './arrival.ts';
@@ -152,15 +152,20 @@ export function endForwarding(stack: StackState, { localFlow }: Forwarding): voi
   free(stack.flows, localFlow);
 }
 
-/** The exported connection goes on here after all, unless its importer has moved already. Answers 1 if it may. */
-export function retake(stack: StackState, connection: Connection): number {
-  const { leaving, localFlow } = connection;
-  if (leaving === undefined) return 0;
-  replace(stack.flows, localFlow, connection);
-  connection.leaving = undefined;
-  connection.writer = leaving.writer;
-  takeBack(leaving.writer, pointSink(stack.work, connection));
-  awaitArrival(stack, connection, { fresh: false, passedOn: false });
+/** The connection at rest is wanted here: it moves. Answers 1, unless it is not at rest. */
+export function take(stack: StackState, connection: Connection): number {
+  const { leaving, arriving } = connection;
+  if (leaving !== undefined) takeBack(stack, connection, leaving.writer);
+  else if (arriving === undefined || arriving.begun) return 0;
+  awaitArrival(stack, connection, arriving ?? { fresh: false, passedOn: false, begun: false });
   beginMove(stack, connection, connection.link, false);
   return 1;
+}
+
+/** The exported connection goes on here after all, unless its importer has moved already. */
+function takeBack(stack: StackState, connection: Connection, writer: RecordWriter): void {
+  replace(stack.flows, connection.localFlow, connection);
+  connection.leaving = undefined;
+  connection.writer = writer;
+  takeBackKeys(writer, pointSink(stack.work, connection));
 }

@@ -1,17 +1,24 @@
 // A connection comes from another process (docs/protocol.md, "Handoff"): the state that handoff-export.ts made becomes a
-// connection of this stack, with a flowID of its own, and moves. Until the peer has committed that it stands still
-// (arrival.ts), and what the exporter passes on is found by the flowID that it had there. Whose states are taken is the
+// connection of this stack, with a flowID of its own. It stands still until the caller wants it, and then until the peer has
+// committed its move (arrival.ts), and what the exporter passes on is found by the flowID that it had there. Whose states are taken is the
 // caller's business: whoever makes one says who the peer is.
 
 import { formatFlowId, Reason, sameBytes } from '../base/index.ts';
 import { destroyTcb, importTcb, poolLoad, type Tcb } from '../transport/index.ts';
-import { awaitArrival } from './arrival.ts';
 import { type HandoffState, parseHandoff } from './handoff-state.ts';
 import { countPeer } from './limits.ts';
-import { beginMove, createMigration } from './migrate.ts';
+import { createMigration } from './migrate.ts';
 import { sourceTo } from './path.ts';
 import { nearness } from './proof.ts';
-import { attachRecords, createConnection, findBinding, linkBytes, releaseFlow, transportOptions } from './sockets.ts';
+import {
+  attachRecords,
+  createConnection,
+  emitEvent,
+  findBinding,
+  linkBytes,
+  releaseFlow,
+  transportOptions,
+} from './sockets.ts';
 import type { Binding, Connection, StackState } from './state.ts';
 import { type Input, Protocol, type SocketId, type StreamOptions } from './types.ts';
 import { keepUnread } from './unread.ts';
@@ -20,7 +27,7 @@ import { keepUnread } from './unread.ts';
 const passedOnUs = 60_000_000;
 const keyBytes = 32;
 
-/** Answers a new SocketId, and `migrated` or `closed` follows; or, with a minus, why there is none. */
+/** Answers a new SocketId, and `imported` follows; or, with a minus, why there is none. */
 export function importConnection(stack: StackState, input: Extract<Input, { kind: 'import' }>): number {
   const state = parseHandoff(input.state);
   if (state === undefined || !hasItsKeys(state)) return -Reason.BAD_MESSAGE;
@@ -97,10 +104,16 @@ function begin(stack: StackState, connection: Connection, state: HandoffState): 
   connection.source = source;
   connection.migration = { ...createMigration(), moves: state.moves, awaited: true };
   const fresh = source === undefined || !sameBytes(source, state.source);
-  awaitArrival(stack, connection, { fresh, passedOn: true });
-  beginMove(stack, connection, 0, false);
+  connection.arriving = { fresh, passedOn: true, begun: false };
   stack.counters.handedTo++;
+  tellWho(stack, connection);
   return connection.socket;
+}
+
+function tellWho(stack: StackState, { socket, service, remoteService, peerProof, resumes }: Connection): void {
+  if (peerProof === undefined) return;
+  const named = remoteService === undefined ? {} : { remoteService };
+  emitEvent(stack, { kind: 'imported', socket, service, ...named, peer: peerProof, resumes });
 }
 
 function restoreKeys(stack: StackState, connection: Connection, state: HandoffState): void {

@@ -333,7 +333,7 @@ export function arm(stack: StackState, connection: Connection): void {
 /** Delivers verified plaintext as far as the application asked for it, then the end, then `closed`. */
 export function deliver(stack: StackState, connection: Connection): void {
   const { unread } = connection;
-  if (connection.leaving !== undefined) return;
+  if (isUndecided(connection)) return;
   let taken = 0;
   let takenBytes = 0;
   while (taken < unread.length && connection.demandBytes > 0) {
@@ -354,6 +354,11 @@ export function deliver(stack: StackState, connection: Connection): void {
     emitEvent(stack, { kind: 'end', socket: connection.socket });
   }
   if (connection.over !== undefined) forget(stack, connection);
+}
+
+/** What is told to its application now may be told to another process's, too. */
+function isUndecided({ leaving, arriving, over }: Connection): boolean {
+  return leaving !== undefined || (arriving !== undefined && over === undefined);
 }
 
 /** What was taken makes room on every flow of the connection. */

@@ -44,7 +44,7 @@ import { sendDatagram } from './datagrams.ts';
 import { discardRecord } from './distrust.ts';
 import { isJoined, type Subflow } from './flow-group.ts';
 import { pollSubflow } from './group-stream.ts';
-import { endForwarding, exportConnection, leave, retake } from './handoff-export.ts';
+import { endForwarding, exportConnection, leave, take } from './handoff-export.ts';
 import { importConnection } from './handoff-import.ts';
 import { hasDirectory, inspect, type StackInfo, usesLink } from './inspect.ts';
 import { pollJoin } from './join.ts';
@@ -246,7 +246,7 @@ function dispatch(stack: StackState, input: Input): number {
   }
 }
 
-type ConnectionInput = Extract<Input, { kind: 'write' | 'read' | 'end' | 'abort' | 'options' | 'retake' | 'leave' }>;
+type ConnectionInput = Extract<Input, { kind: 'write' | 'read' | 'end' | 'abort' | 'options' | 'take' | 'leave' }>;
 
 function handleConnectionInput(stack: StackState, input: ConnectionInput): number {
   const connection = stack.sockets.get(input.socket);
@@ -261,8 +261,8 @@ function handleConnectionInput(stack: StackState, input: ConnectionInput): numbe
     case 'end':
       endLocal(stack, connection);
       return 0;
-    case 'retake':
-      return retake(stack, connection);
+    case 'take':
+      return take(stack, connection);
     case 'leave':
       return leave(stack, connection);
     case 'abort':

@@ -176,6 +176,8 @@ export interface Arriving {
   readonly fresh: boolean;
   /** What the peer has sent to the place before comes here. */
   readonly passedOn: boolean;
+  /** It is wanted here, and the move has been told. */
+  begun: boolean;
 }
 
 export interface Connection {
@@ -216,7 +218,7 @@ export interface Connection {
   strandedFrom: readonly Locator[] | undefined;
   /** Exported, and not known to have left: what it needs to go on here. */
   leaving: { readonly writer: RecordWriter } | undefined;
-  /** It stands still until the peer has committed its move (arrival.ts). */
+  /** It is at rest, or stands still until the peer has committed its move (arrival.ts). */
   arriving: Arriving | undefined;
   /** The flowID that it had in the process that handed it over, which passes on what comes there until then. */
   formerFlow: FlowId | undefined;

@@ -137,17 +137,21 @@ export type Input =
   | { kind: 'migrate'; socket: SocketId; link?: number }
   /**
    * The connection is to go on in another process, at `to`: it stops here. Answers a Reason; after OK `exported` follows, and
-   * then the caller says `retake` or `leave`.
+   * then the caller says `take` or `leave`.
    */
   | { kind: 'export'; socket: SocketId; to: Locator }
   /**
-   * Goes on with a connection that another stack exported; `listener`: the socket whose connections it belongs to, if it was
-   * accepted. Answers a new SocketId, and `migrated` or `closed` follows; or a Reason with a minus.
+   * A connection that another stack exported, at rest; `listener`: the socket whose connections it belongs to, if it was
+   * accepted. Answers a new SocketId, and `imported` follows, and then the caller says `take` or `leave`; or a Reason with a
+   * minus.
    */
   | { kind: 'import'; state: Uint8Array; listener?: SocketId }
-  /** The exported connection is to go on here. Answers 1, and `closed` follows if its importer was quicker. */
-  | { kind: 'retake'; socket: SocketId }
-  /** The exported connection has left; the imported one is not wanted. Nothing is told to the peer. */
+  /**
+   * The connection at rest, exported or imported, is to go on here. Answers 1, and `migrated` follows, or `closed` if somebody
+   * else was quicker.
+   */
+  | { kind: 'take'; socket: SocketId }
+  /** The exported connection has left; the imported one is not wanted. Nothing is told to the peer; `closed` follows. */
   | { kind: 'leave'; socket: SocketId }
   /** Half-close: end of what this side sends. */
   | { kind: 'end'; socket: SocketId }
@@ -213,6 +217,15 @@ export type Event =
   | { kind: 'migrated'; socket: SocketId }
   /** What `import` takes, with the connection's keys: to be sealed at once, and wiped. */
   | { kind: 'exported'; socket: SocketId; state: Uint8Array }
+  /** An imported connection stands at rest, and this is what `connection` or `connected` said of it. */
+  | {
+      kind: 'imported';
+      socket: SocketId;
+      service: ServiceId;
+      remoteService?: ServiceId;
+      peer: PeerProof;
+      resumes: boolean;
+    }
   /** Nobody answered from there; the flow is where it was. */
   | { kind: 'migrate-failed'; socket: SocketId; reason: Reason }
   /** `write` would take bytes again. */
