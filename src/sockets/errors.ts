@@ -5,7 +5,7 @@
 import { constants } from 'node:os';
 import { Reason, reasonName } from '../core/base/index.ts';
 
-export type Syscall = 'connect' | 'listen' | 'bind' | 'read' | 'write' | 'send' | 'migrate';
+export type Syscall = 'connect' | 'listen' | 'bind' | 'read' | 'write' | 'send' | 'migrate' | 'handoff';
 
 /** A failure of a service's flow, listener or name; `retryable`: another attempt may meet a healthy instance. */
 export interface ServiceError extends Error {
@@ -69,6 +69,11 @@ const established = new Map<number, Row>([
   ],
   [Reason.PEER_LOST, { code: 'ECONNRESET', why: 'the other end died or was cut off', retryable: true, next: list }],
   [Reason.SHED, { code: 'ECONNRESET', why: 'the instance sends its clients elsewhere', retryable: true }],
+  [
+    Reason.SUPERSEDED,
+    { code: 'ECONNRESET', why: 'another copy of this end has gone on with the connection', retryable: false },
+  ],
+  [Reason.HANDED_OVER, { code: 'ECONNRESET', why: 'another process has gone on with it', retryable: false }],
   [Reason.LIMIT, { code: 'ENOBUFS', why: 'this process has no room for more', retryable: true }],
   [Reason.QUEUE_FULL, { code: 'ENOBUFS', why: 'the queue is full', retryable: true }],
   [
@@ -141,6 +146,12 @@ export function serviceError(syscall: Syscall, reason: Reason, service: string, 
 export function brokenPipe(service: string): ServiceError {
   const message = `write EPIPE svc://${service}: This socket has been ended by the other party`;
   return makeError(message, 'EPIPE', 'write', service, 'closed', true);
+}
+
+/** Connections cannot be handed over to `to`, a path or a service; they are where they were. */
+export function handoffError(code: string, to: string, reason: string, why: string, next?: string): ServiceError {
+  const message = `handoff ${code} ${to}: ${why}${next === undefined ? '' : `; try: ${next}`}`;
+  return makeError(message, code, 'handoff', to, reason, true);
 }
 
 /** An answer was to be completed by another instance, which has something else under its name. */

@@ -8,11 +8,23 @@ import { type Driver, type Event, Protocol, type SocketId } from '../core/stack/
 import { defaultDriver } from './default-driver.ts';
 import { Departures, type DrainOptions, type DrainResult, type ShedOptions, type ShedResult } from './departures.ts';
 import { misuse, serviceError } from './errors.ts';
+import {
+  Channel,
+  type HandoffOptions,
+  type HandoffResult,
+  type Host,
+  handOff,
+  type Imported,
+  openReceiver,
+  type Receiver,
+  TakingOver,
+  type Traveller,
+} from './handoff/index.ts';
 import { narrow, parseTarget, resolveTarget, type ServiceName } from './names.ts';
 import { noteServer } from './operate.ts';
 import type { SocketOptions } from './options.ts';
 import { checkGranted, followIdentity, readSecurity } from './security.ts';
-import { Socket } from './socket.ts';
+import { type Accepted, Socket } from './socket.ts';
 
 /** Options for every connection that the server accepts. */
 export interface ServerOptions extends Omit<SocketOptions, 'signal'> {
@@ -31,6 +43,12 @@ export interface ListenOptions {
   readonly priority?: number | undefined;
   /** Connections not yet given to the application. */
   readonly backlog?: number | undefined;
+  /**
+   * Where another process may hand over its connections (`handoff`): the path of a Unix socket, for processes of this user, or
+   * true, for whoever proves the key of the server's own `identity`. Each is a 'handoff' event, with its Socket and
+   * the Buffer that goes with it. Nothing is read from it before all listeners were called, and one that destroys it refuses it.
+   */
+  readonly handoff?: string | true | undefined;
   /** Aborting it closes the server. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -43,6 +61,8 @@ export interface ServiceAddress {
   /** Whether a router holds the name; otherwise it is found ad hoc. */
   readonly registered: boolean;
 }
+
+const closingPollMs = 10;
 
 type ConnectionListener = (socket: Socket) => void;
 
@@ -74,6 +94,8 @@ export class Server extends EventEmitter {
   #closePending = false;
   #following: { close(): void } | undefined;
   #unrefd = false;
+  #handoffAt: string | true | undefined;
+  #receiver: Receiver | undefined;
   /** Takes it out of what operators can reach. */
   #forget: (() => void) | undefined;
 
@@ -102,6 +124,7 @@ export class Server extends EventEmitter {
     for (const listener of rest) if (typeof listener === 'function') this.once('listening', listener);
     this.#state = 'opening';
     this.#service = target.text;
+    this.#handoffAt = options.handoff;
     this.#closeOnAbort(options.signal);
     resolveTarget(driver, target, (error, prefix) => {
       if (this.#state === 'closing') this.#onGone();
@@ -120,7 +143,9 @@ export class Server extends EventEmitter {
   /** Unregisters, then accepts no more; 'close' (and `callback`) come when every connection has ended. */
   close(callback?: (error?: Error) => void): this {
     const running = this.#state === 'opening' || this.#state === 'listening';
-    const error = running ? undefined : misuse('ERR_SERVER_NOT_RUNNING', 'Server is not running.', 'state');
+    const error = running ? undefined : notRunning();
+    this.#receiver?.close();
+    this.#receiver = undefined;
     if (callback) this.once('close', () => callback(error));
     this.#closePending = true;
     if (running) {
@@ -153,6 +178,24 @@ export class Server extends EventEmitter {
     const waitMs = timerMs(deadlineMs, 'deadlineMs');
     this.close();
     return this.#departures.drain(waitMs);
+  }
+
+  /**
+   * Hands the connections of this server to another process, which goes on with them; their clients notice nothing. `to`: a
+   * path at which it takes over (`listen({ handoff })`); absent: another instance, anywhere, that proves the same key.
+   * When they have gone this server closes, and who came meanwhile follows. Rejects with a ServiceError (ECONNREFUSED,
+   * ECONNRESET, ETIMEDOUT, EACCES) or what `state` throws; a connection that has not moved goes on here then as before.
+   */
+  async handoff(to?: string | HandoffOptions, options: HandoffOptions = {}): Promise<HandoffResult> {
+    if (typeof to === 'object') return this.handoff(undefined, to);
+    const driver = this.#driver;
+    if (driver === undefined || this.#prefix === undefined) throw notRunning();
+    this.#receiver?.close();
+    this.#receiver = undefined;
+    return handOff(to, this.#traveller(driver, this.#prefix), options, {
+      connections: () => [...this.#connections],
+      close: () => this.#stopListening(),
+    });
   }
 
   getConnections(callback: (error: Error | null, count: number) => void): this {
@@ -262,38 +305,98 @@ export class Server extends EventEmitter {
     this.#registered = registered;
     if (this.#state !== 'opening') return;
     this.#state = 'listening';
-    this.emit('listening');
+    if (this.#handoffAt === undefined) this.emit('listening');
+    else void this.#receive(this.#handoffAt);
   }
+
+  async #receive(at: string | true): Promise<void> {
+    const driver = this.#driver!;
+    const host = { driver, listener: () => this.#listener(), welcome: this.#welcome };
+    try {
+      const traveller = this.#traveller(driver, this.#prefix!);
+      const receiver = await openReceiver(at, traveller, (stream) => new TakingOver(new Channel(stream), host));
+      if (this.#state !== 'listening') return receiver.close();
+      this.#receiver = receiver;
+      this.emit('listening');
+    } catch (error) {
+      this.close();
+      this.emit('error', error);
+    }
+  }
+
+  #listener(): SocketId | undefined {
+    return this.#state === 'listening' ? this.#id : undefined;
+  }
+
+  #traveller(driver: Driver, prefix: Prefix): Traveller {
+    return { driver, security: readSecurity(this.#options), prefix, text: this.#service, createServer };
+  }
+
+  readonly #welcome: Host['welcome'] = (who, carried, settled) => {
+    if (!this.#prefix || !prefixContains(this.#prefix, who.service)) return 'it serves another name';
+    if (this.#isFull()) return 'it has as many connections as it may';
+    if (this.listenerCount('handoff') === 0) return 'its program takes no connections over';
+    const { unread, unwritten, bytesRead, bytesWritten } = carried;
+    const socket = this.#adopt(who.socket, who, { unread, unwritten, bytesRead, bytesWritten, settled });
+    this.emit('handoff', socket, Buffer.from(carried.blob));
+    return socket.destroyed ? 'its program refuses' : undefined;
+  };
 
   #accept(event: Extract<Event, { kind: 'connection' }>): void {
     const driver = this.#driver!;
-    const localService = this.#nameOf(event.service);
-    if (this.maxConnections !== undefined && this.#connections.size >= this.maxConnections) {
+    if (this.#isFull()) {
       driver.attach(event.connection, () => {});
       driver.handle({ kind: 'abort', socket: event.connection });
-      this.emit('drop', { localService });
+      this.emit('drop', { localService: this.#nameOf(event.service) });
       return;
     }
-    const remoteService = event.remoteService && formatServiceId(event.remoteService);
-    const { connection: id, peer, resumes } = event;
-    const onGone = (gone: Socket): void => this.#departures.gone(gone);
-    const socket = Socket.accept({ driver, id, localService, remoteService, peer, resumes, onGone }, this.#options);
-    this.#connections.add(socket);
-    this.#departures.arrived(socket);
-    socket.once('close', () => {
-      this.#connections.delete(socket);
-      this.#emitCloseIfDrained();
-    });
+    const socket = this.#adopt(event.connection, event);
     if (this.#options.pauseOnConnect) socket.pause();
     else socket.read(0);
     this.emit('connection', socket);
     this.#departures.welcomed(socket);
   }
 
+  #isFull(): boolean {
+    return this.maxConnections !== undefined && this.#connections.size >= this.maxConnections;
+  }
+
+  #adopt(
+    id: SocketId,
+    who: Pick<Imported, 'service' | 'remoteService' | 'peer' | 'resumes'>,
+    carried?: Accepted['carried'],
+  ): Socket {
+    const { peer, resumes } = who;
+    const accepted: Accepted = {
+      driver: this.#driver!,
+      id,
+      localService: this.#nameOf(who.service),
+      remoteService: who.remoteService && formatServiceId(who.remoteService),
+      peer,
+      resumes,
+      onGone: (gone) => this.#departures.gone(gone),
+      ...(carried === undefined ? {} : { carried }),
+    };
+    const socket = Socket.accept(accepted, this.#options);
+    this.#connections.add(socket);
+    this.#departures.arrived(socket);
+    socket.once('close', () => {
+      this.#connections.delete(socket);
+      this.#emitCloseIfDrained();
+    });
+    return socket;
+  }
+
   /** What the server was told to listen on if it is that, otherwise the member that was asked for. */
   #nameOf(service: Uint8Array): string {
     const whole = this.#prefix?.bits === 256 && prefixContains(this.#prefix, service);
     return whole ? this.#service : formatServiceId(service);
+  }
+
+  /** Resolves once nobody can come any more. */
+  async #stopListening(): Promise<void> {
+    if (this.#state === 'opening' || this.#state === 'listening') this.close();
+    while (this.#state === 'closing') await new Promise((resolve) => setTimeout(resolve, closingPollMs));
   }
 
   #closeOnAbort(signal: AbortSignal | undefined): void {
@@ -333,6 +436,10 @@ export class Server extends EventEmitter {
       this.#departures.serverClosed();
     });
   }
+}
+
+function notRunning(): Error {
+  return misuse('ERR_SERVER_NOT_RUNNING', 'Server is not running.', 'state');
 }
 
 /** A timer would take what is too long for it, Infinity too, for nothing. */

@@ -4,7 +4,7 @@
 // turn travel together anyway. `_handle` is null: libraries that look into it find a socket without one, and cope.
 
 import { addAbortSignal, Duplex } from 'node:stream';
-import { type Prefix, Reason } from '../core/base/index.ts';
+import { type Locator, type Prefix, Reason } from '../core/base/index.ts';
 import {
   type Driver,
   type Event,
@@ -17,6 +17,9 @@ import { defaultDriver } from './default-driver.ts';
 import { misuse, serviceError } from './errors.ts';
 import { asBuffer, type Carrier, type CarrierEvent, type Dial, Flow } from './flow.ts';
 import { onReadableEnd } from './half-close.ts';
+import type { Leaving } from './handoff/leaving.ts';
+import type { Luggage } from './handoff/luggage.ts';
+import { type Arrival, Passage } from './handoff/passage.ts';
 import { type MigrateOptions, Moves } from './migrate.ts';
 import { parseTarget, resolveTarget, type ServiceName, type Target } from './names.ts';
 import {
@@ -27,6 +30,7 @@ import {
   type SocketOptions,
   withoutUndefined,
 } from './options.ts';
+import { Outgoing } from './outgoing.ts';
 import { clientSecurity, notePeer, readSecurity, type SecurityOptions } from './security.ts';
 
 /** A connection that a listener accepted. */
@@ -37,15 +41,10 @@ export interface Accepted {
   readonly remoteService: string | undefined;
   readonly peer: PeerProof;
   readonly resumes: boolean;
+  /** It comes from another process, with this. */
+  readonly carried?: Arrival;
   /** Nothing more of it is delivered, or waits for the other end; 'close' may have been long before. */
   onGone(socket: Socket): void;
-}
-
-interface Sending {
-  readonly chunks: readonly Uint8Array[];
-  index: number;
-  offset: number;
-  readonly callback: (error?: Error | null) => void;
 }
 
 /** Opens a connection to a service; `listener` is called once it is open. Throws only for a malformed argument. */
@@ -69,6 +68,8 @@ export class Socket extends Duplex {
   peer: PeerProof | undefined;
   /** The client of this connection can go on at another instance (`failover`). */
   resumes = false;
+  /** Another process goes on with it; 'close' follows. */
+  handedOver = false;
   #security: SecurityOptions;
   #target: Target | undefined;
   #service: Prefix | undefined;
@@ -76,10 +77,10 @@ export class Socket extends Duplex {
   #flow: Carrier | undefined;
   /** The last flow, also when it is gone. */
   #led: Flow | undefined;
-  #sending: Sending | undefined;
+  readonly #outgoing = new Outgoing();
   #finalCallback: (() => void) | undefined;
-  #sentBytes = 0;
   #moves: Moves | undefined;
+  readonly #passage = new Passage(this, this.#outgoing);
   /** `_read` was called before there was anything to read from. */
   #readWanted = false;
   #timer: NodeJS.Timeout | undefined;
@@ -104,11 +105,23 @@ export class Socket extends Duplex {
     socket.remoteService = accepted.remoteService;
     socket.peer = accepted.peer;
     socket.resumes = accepted.resumes;
-    const { driver, id } = accepted;
+    const { driver, id, carried } = accepted;
     const onGone = (): void => accepted.onGone(socket);
     socket.#led = new Flow(driver, id, true, (event) => socket.#onEvent(event), onGone);
     socket.#flow = socket.#led;
+    if (carried) socket.#passage.unpack(carried);
     return socket;
+  }
+
+  /** @internal Stops it for another process, `to`. Undefined: it cannot leave now. */
+  depart(to: Locator): Leaving | undefined {
+    const led = this.#led;
+    return led !== undefined && led === this.#flow && led.open ? this.#passage.depart(led, to) : undefined;
+  }
+
+  /** @internal What travels along with what the stack has. Undefined: it cannot leave any more. */
+  pack(): Luggage | undefined {
+    return this.#passage.pack();
   }
 
   get pending(): boolean {
@@ -123,7 +136,7 @@ export class Socket extends Duplex {
   }
 
   get bytesWritten(): number {
-    return this.#sentBytes + this.writableLength;
+    return this.#outgoing.sentBytes + this.writableLength;
   }
 
   get bufferSize(): number {
@@ -307,13 +320,13 @@ export class Socket extends Duplex {
     this.connecting = false;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#flow?.release(this.#sending === undefined && this.writableLength === 0);
+    this.#flow?.release(!this.#outgoing.waiting && this.writableLength === 0);
     this.#flow = undefined;
-    const sending = this.#sending;
-    this.#sending = undefined;
+    const tell = this.#outgoing.drop(error);
     this.#moves?.settle(error ?? misuse('ERR_SOCKET_CLOSED', 'Socket is closed', 'state'));
+    this.#passage.end();
     callback(error);
-    sending?.callback(error ?? misuse('ERR_SOCKET_CLOSED', 'Socket is closed', 'state'));
+    tell?.();
     // A turn later, as net's: whoever awaits 'error' can still wait for 'close'.
     setImmediate(() => this.emit('close', error !== null));
   }
@@ -387,6 +400,7 @@ export class Socket extends Duplex {
   }
 
   #onEvent(event: CarrierEvent): void {
+    if (event.kind !== 'failed') this.#passage.follow(event);
     switch (event.kind) {
       case 'connected':
         this.#onConnected();
@@ -446,42 +460,28 @@ export class Socket extends Duplex {
 
   #onClosed(reason: Reason, detail: string): void {
     const service = this.#serviceName();
-    const syscall = this.connecting ? 'connect' : this.#sending ? 'write' : 'read';
-    if (reason !== Reason.OK || this.#sending)
+    const left = this.#passage.left();
+    if (left !== undefined) {
+      this.handedOver = true;
+      this.destroy(left.late ? serviceError('write', Reason.HANDED_OVER, service) : undefined);
+      return;
+    }
+    const { waiting } = this.#outgoing;
+    const syscall = this.connecting ? 'connect' : waiting ? 'write' : 'read';
+    if (reason !== Reason.OK || waiting)
       this.destroy(serviceError(syscall, reason === Reason.OK ? Reason.CLOSED : reason, service, detail));
   }
 
   #send(chunks: readonly Uint8Array[], callback: (error?: Error | null) => void): void {
-    this.#sending = { chunks, index: 0, offset: 0, callback };
+    this.#outgoing.begin(chunks, callback);
     if (!this.connecting) this.#flush();
   }
 
   /** Hands on what the stack takes; the rest waits for `writable`. */
   #flush(): void {
-    const sending = this.#sending;
-    if (!sending) return;
-    if (!this.#flow) {
-      this.#finishSending(misuse('ERR_SOCKET_CLOSED', 'Socket is closed', 'state'));
-      return;
-    }
-    for (; sending.index < sending.chunks.length; sending.index++) {
-      const chunk = sending.chunks[sending.index]!;
-      if (sending.offset < chunk.length) {
-        const taken = this.#flow.write(chunk, sending.offset);
-        sending.offset += taken;
-        if (taken > 0) this.#timer?.refresh();
-        if (sending.offset < chunk.length) return;
-      }
-      sending.offset = 0;
-    }
-    for (const chunk of sending.chunks) this.#sentBytes += chunk.length;
-    this.#finishSending();
-  }
-
-  #finishSending(error?: Error): void {
-    const callback = this.#sending?.callback;
-    this.#sending = undefined;
-    callback?.(error);
+    const flow = this.#flow;
+    if (!flow) this.#outgoing.finish(misuse('ERR_SOCKET_CLOSED', 'Socket is closed', 'state'));
+    else if (this.#outgoing.flush((chunk, offset) => flow.write(chunk, offset))) this.#timer?.refresh();
   }
 
   /** Back to a fresh socket, as net's connect does with a destroyed one. */
@@ -489,7 +489,7 @@ export class Socket extends Duplex {
     (this as unknown as { _undestroy(): void })._undestroy();
     if (Object.hasOwn(this, 'write')) delete (this as { write?: unknown }).write;
     this.bytesRead = 0;
-    this.#sentBytes = 0;
+    this.#outgoing.sentBytes = 0;
     this.#finalCallback = undefined;
     this.#readWanted = false;
   }

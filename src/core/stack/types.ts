@@ -320,6 +320,8 @@ export interface Driver {
   /** Whether a socket keeps the process alive; ref'd on attach. */
   ref(socket: SocketId): void;
   unref(socket: SocketId): void;
+  /** Where others reach this stack. Absent: nobody does. */
+  locals?(): readonly Locator[];
   /** Whether the router in use answers name queries (ADVERT's DIRECTORY flag). Absent: no. */
   hasDirectory?(): boolean;
   /** Calls back once it is known which router is in use, if any: at once, or when the first search is over. Absent: at once. */
