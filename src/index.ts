@@ -36,6 +36,8 @@ export {
   type DrainOptions,
   type DrainResult,
   defaultDriver,
+  type HandoffOptions,
+  type HandoffResult,
   type ListenOptions,
   labelId,
   type MigrateOptions,

@@ -9,6 +9,7 @@ export {
 export { closeDefaultDriver, defaultDriver, setDefaultDriver } from './default-driver.ts';
 export type { DrainOptions, DrainResult, ShedOptions, ShedResult } from './departures.ts';
 export { type ServiceError, serviceError } from './errors.ts';
+export type { HandoffOptions, HandoffResult } from './handoff/index.ts';
 export {
   Agent,
   type Connector,

@@ -183,7 +183,7 @@ export class Server extends EventEmitter {
   /**
    * Hands the connections of this server to another process, which goes on with them; their clients notice nothing. `to`: a
    * path at which it takes over (`listen({ handoff })`); absent: another instance, anywhere, that proves the same key.
-   * When they have gone this server closes, and who came meanwhile follows. Rejects with a ServiceError (ECONNREFUSED,
+   * When they have gone this server closes, and who came meanwhile follows; if any was refused it serves on. Rejects with a ServiceError (ECONNREFUSED,
    * ECONNRESET, ETIMEDOUT, EACCES) or what `state` throws; a connection that has not moved goes on here then as before.
    */
   async handoff(to?: string | HandoffOptions, options: HandoffOptions = {}): Promise<HandoffResult> {

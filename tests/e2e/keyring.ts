@@ -53,6 +53,17 @@ export class Keyring {
     return formatServiceId(id);
   }
 
+  /** A second instance of the service of `label`; answers the file of its key. */
+  another(label: string, second: string): string {
+    const subject = generateKey('instance');
+    const { signer } = this.owners.get(label) as Owner;
+    if (subject.kind !== 'instance') throw new Error('a key of the wrong kind');
+    writeKeyFiles(this.instance(second), subject);
+    this.owners.set(second, { signer, subject });
+    this.certify(second, formatServiceId(selfCertifyingId(primitives, signer.publicKey)));
+    return this.instance(second);
+  }
+
   instance(label: string): string {
     return this.path(`${label}.key`);
   }

@@ -1,5 +1,5 @@
 // All connections of a server go to another process: first those that it has, then it takes its name back, then those that
-// came meanwhile. So a receiver that fails costs nothing: until everybody has gone the server serves on.
+// came meanwhile. So a receiver that fails or refuses costs nothing: until everybody could go the server serves on.
 
 import { misuse } from '../errors.ts';
 import type { Socket } from '../socket.ts';
@@ -26,21 +26,29 @@ export async function handOff(
 ): Promise<HandoffResult> {
   const { together = Number.POSITIVE_INFINITY } = options;
   if (!(together >= 1)) throw misuse('ERR_OUT_OF_RANGE', `together is at least 1, not ${together}`, 'range');
-  const channel = new Channel(await dialReceiver(to, whose));
+  const channel = new Channel(await dialReceiver(to, whose).catch(toldOf(0, 0)));
   const own = whose.driver.locals?.() ?? [];
   const handing = new HandingOver(channel, to ?? `svc://${whose.text}`, own, options);
   const seen = new Set<Socket>();
   try {
     await handAll(handing, origin, seen, together);
-    await origin.close();
-    await handAll(handing, origin, seen, together);
+    if (handing.refusals.size === 0) {
+      await origin.close();
+      await handAll(handing, origin, seen, together);
+    }
   } catch (error) {
-    throw Object.assign(error as Error, { moved: handing.moved, stayed: handing.stayed });
+    return toldOf(handing.moved, handing.stayed)(error);
   } finally {
     channel.end();
   }
   if (handing.moved > 0) await new Promise((resolve) => setTimeout(resolve, lingerMs));
   return { moved: handing.moved, stayed: handing.stayed, refusals: [...handing.refusals] };
+}
+
+function toldOf(moved: number, stayed: number): (error: unknown) => never {
+  return (error) => {
+    throw Object.assign(error as Error, { moved, stayed });
+  };
 }
 
 /** Those that were not tried before. */
