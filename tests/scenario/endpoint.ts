@@ -19,6 +19,8 @@ export interface Endpoint {
   aborted: boolean;
   /** When the other end asked this one to go on elsewhere. */
   readonly shedUs: number[];
+  /** What it was told of its flows, as `STATE INTERFACE`. */
+  readonly paths: string[];
   /** Of the `closed` event. */
   reason: Reason | undefined;
   detail: string;
@@ -53,6 +55,7 @@ export function playScript(driver: Driver, clock: Clock, socket: SocketId, scrip
     remoteEnd: false,
     aborted: false,
     shedUs: [],
+    paths: [],
     reason: undefined,
     detail: '',
     openedUs: -1,
@@ -99,6 +102,7 @@ function onEvent(play: Play, event: Event): void {
   else if (event.kind === 'writable') writeMore(play);
   else if (event.kind === 'end') onEnd(play);
   else if (event.kind === 'shed') play.shedUs.push(play.clock.nowUs);
+  else if (event.kind === 'path') play.paths.push(`${event.path.state} ${event.path.interface}`);
   else if (event.kind === 'closed') {
     play.reason = event.reason;
     play.detail = event.detail;

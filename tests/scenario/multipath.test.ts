@@ -3,10 +3,20 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Link, type LinkOptions, linkHost } from '../../src/sim/index.ts';
+import { type LinkOptions, linkHost } from '../../src/sim/index.ts';
 import type { Endpoint } from './endpoint.ts';
-import { far, flowsOf, openTwoPaths, type Plan, setUp, type TwoPaths, untilJoined } from './two-paths.ts';
-import { assertIntact, assertNoFlows, reasonOf, runFor } from './world.ts';
+import {
+  carriedBytes,
+  far,
+  finish,
+  flowsOf,
+  openTwoPaths,
+  type Plan,
+  setUp,
+  type TwoPaths,
+  untilJoined,
+} from './two-paths.ts';
+import { runFor } from './world.ts';
 
 /** 20 Mbit/s, 20 ms there and back and up to as much in the queue. */
 const bitsPerSecond = 20_000_000;
@@ -21,16 +31,6 @@ function open(plan: Plan): TwoPaths {
   const paths = openTwoPaths({ first: way, ...plan });
   untilJoined(paths);
   return paths;
-}
-
-function finish({ world, client, server }: TwoPaths, forUs = 120_000_000): void {
-  assert.ok(
-    runFor(world, forUs, () => client.reason !== undefined && server().reason !== undefined),
-    `client ${reasonOf(client)} ${client.receivedBytes}, server ${reasonOf(server())} ${server().receivedBytes}`,
-  );
-  assertIntact(client);
-  assertIntact(server());
-  assertNoFlows(world);
 }
 
 /** Of the payload of the whole transfer, in bits a second. */
@@ -56,10 +56,6 @@ function longestStallUs(paths: TwoPaths, forUs: number): number {
     return false;
   });
   return Math.max(longestUs, clock.nowUs - lastUs);
-}
-
-function carriedBytes([there, back]: readonly [Link, Link]): number {
-  return there.counters.bytes + back.counters.bytes;
 }
 
 test('several flows: two equal ways carry almost twice as much, either direction', () => {

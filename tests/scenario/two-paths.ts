@@ -15,7 +15,18 @@ import {
 } from '../../src/sim/index.ts';
 import { type Endpoint, playScript } from './endpoint.ts';
 import type { Script } from './plan.ts';
-import { createWorld, type Listening, listenOn, runFor, scriptsFor, service, type World } from './world.ts';
+import {
+  assertIntact,
+  assertNoFlows,
+  createWorld,
+  type Listening,
+  listenOn,
+  reasonOf,
+  runFor,
+  scriptsFor,
+  service,
+  type World,
+} from './world.ts';
 
 export const near = { client: makeLocator('10.0.0.1', 40_000), server: makeLocator('10.0.0.2', 40_000) };
 export const far = { client: makeLocator('10.9.0.1', 40_001), server: makeLocator('10.9.0.2', 40_000) };
@@ -103,4 +114,20 @@ export function untilJoined({ world }: TwoPaths): void {
 export function setUp([there, back]: readonly [Link, Link], up: boolean): void {
   there.options.up = up;
   back.options.up = up;
+}
+
+/** To the end, whole. */
+export function finish({ world, client, server }: TwoPaths, forUs = 120_000_000): void {
+  assert.ok(
+    runFor(world, forUs, () => client.reason !== undefined && server().reason !== undefined),
+    `client ${reasonOf(client)} ${client.receivedBytes}, server ${reasonOf(server())} ${server().receivedBytes}`,
+  );
+  assertIntact(client);
+  assertIntact(server());
+  assertNoFlows(world);
+}
+
+/** By both directions of a way. */
+export function carriedBytes([there, back]: readonly [Link, Link]): number {
+  return there.counters.bytes + back.counters.bytes;
 }

@@ -10,6 +10,7 @@ import { isJoined } from './flow-group.ts';
 import { leaveGroup } from './leave.ts';
 import { beginMove, isOpen } from './migrate.ts';
 import { goBy, sourceTo } from './path.ts';
+import { tellPath } from './path-info.ts';
 import { resumeSending } from './schedule.ts';
 import { arm, connectionsOf } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
@@ -71,7 +72,10 @@ function strand(stack: StackState, connection: Connection, before: readonly Loca
   // The rest of a record cannot come; the next `settle` gives it its time again.
   connection.recordDeadlineUs = Number.POSITIVE_INFINITY;
   if (connection.tcb !== undefined) freeze(connection.tcb, stack.nowUs);
-  if (connection.subflow !== undefined) resumeSending(stack, connection.subflow.group);
+  if (connection.subflow !== undefined) {
+    tellPath(stack, connection.subflow);
+    resumeSending(stack, connection.subflow.group);
+  }
   arm(stack, connection);
 }
 

@@ -47,6 +47,10 @@ export interface Subflow {
   /** Of the JOIN that asked for it, counted from 1; 0: the first flow. */
   readonly joinNumber: number;
   readonly role: Role;
+  /** Of a client's flow beside the first: the interface that it leaves from. */
+  readonly interface: string;
+  /** What the application was told last. */
+  told: 'up' | 'down';
   /** What it carries, oldest first; whole records that were acknowledged are gone. */
   readonly sent: Queue<Placed>;
   /** Since when its peer is silent although an answer is due; Infinity: it is not. */
@@ -125,6 +129,7 @@ export function addSubflow(
   pathId: number,
   joinNumber: number,
   role: Role,
+  name = '',
 ): Subflow {
   const subflow: Subflow = {
     group,
@@ -132,6 +137,8 @@ export function addSubflow(
     pathId,
     joinNumber,
     role,
+    interface: name,
+    told: pathId === 0 ? 'up' : 'down',
     sent: createQueue(),
     suspectUs: Number.POSITIVE_INFINITY,
     probeUs: Number.POSITIVE_INFINITY,
@@ -199,6 +206,11 @@ export function ownAddress({ links, options, locals }: StackState, { link, peer 
   if (link !== 0) return links.find((known) => known.link === link)?.local.address;
   if (options.sourceOf !== undefined) return options.sourceOf(peer);
   return locals.find(({ address }) => address.length === peer.address.length)?.address;
+}
+
+/** What the interface with this own address is called; '': not known. */
+export function interfaceOf({ interfaces }: StackState, address: Uint8Array): string {
+  return interfaces.find((one) => sameBytes(one.address, address))?.name ?? '';
 }
 
 /** Whether both go the same way, as far as this end can see. */

@@ -18,10 +18,12 @@ import { abort, maybeFinish } from './close.ts';
 import { awaitRecord, distrust, mostRefusals } from './distrust.ts';
 import { isLive, openWindows, type Subflow } from './flow-group.ts';
 import { ask, isUnproven } from './path.ts';
-import { isSpent, lookForPaths, lookSoon } from './paths.ts';
+import { tellPath } from './path-info.ts';
+import { lookForPaths, lookSoon } from './paths.ts';
 import { takeRecord } from './reorder.ts';
 import { maxRecordsAhead, resumeSending } from './schedule.ts';
 import { noteAcknowledged } from './sent-records.ts';
+import { isSpent } from './shares.ts';
 import { arm, deliver, markReady } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 
@@ -41,6 +43,7 @@ export function settleSubflow(stack: StackState, connection: Connection, subflow
   noteAcknowledged(subflow);
   if (!obeySignals(stack, subflow, tcb)) return;
   judge(stack, subflow, tcb);
+  tellPath(stack, subflow);
   if (first.closeQueued && group.outstanding.size === 0) first.finAcked = true;
   if (isSpent(stack, subflow)) lookSoon(stack, group);
   if (group.lookUs <= stack.nowUs) lookForPaths(stack, group);

@@ -13,6 +13,7 @@ export {
   type Nearness,
   type Output,
   type OutputKind,
+  type PathInfo,
   type PathPolicy,
   type PeerProof,
   Protocol,

@@ -7,6 +7,7 @@ import { dump, flowEntries, type RuleInfo } from '../tables/index.ts';
 import { type CountersInfo, countersInfo } from './counters.ts';
 import { firstOf } from './flow-group.ts';
 import { readOpening } from './half-open.ts';
+import { pathInfo } from './path-info.ts';
 import type { Connection, HalfOpen, StackState } from './state.ts';
 import { type FlowInfo, Protocol } from './types.ts';
 
@@ -32,7 +33,7 @@ export interface StackInfo {
   readonly counters: CountersInfo;
 }
 
-export function flowInfo(connection: Connection): FlowInfo {
+export function flowInfo(stack: StackState, connection: Connection): FlowInfo {
   const { tcb } = connection;
   return {
     socket: firstOf(connection).socket,
@@ -51,8 +52,7 @@ export function flowInfo(connection: Connection): FlowInfo {
     retransmits: tcb?.counters.retransmits ?? 0,
     authenticated: connection.peerProof?.authenticated ?? false,
     encrypted: connection.peerProof?.encrypted ?? true,
-    path: connection.subflow?.pathId ?? 0,
-    pathRole: connection.subflow?.role ?? null,
+    ...groupInfo(stack, connection),
     resumes: connection.resumes,
     shedding: connection.shedding,
     rttUs: Math.round(tcb?.rtt.srttUs ?? 0),
@@ -61,17 +61,30 @@ export function flowInfo(connection: Connection): FlowInfo {
   };
 }
 
-/** A flow's packets leave by this link, or will. */
+function groupInfo(stack: StackState, { subflow }: Connection): Pick<FlowInfo, 'path' | 'pathRole' | 'interface'> {
+  if (subflow === undefined) return { path: 0, pathRole: null, interface: null };
+  const { path, role, interface: name } = pathInfo(stack, subflow);
+  return { path, pathRole: role, interface: name ?? null };
+}
+
+/** A flow's packets leave by this link, or will, or may when others fail. */
 export function usesLink(stack: StackState, link: number): boolean {
   for (const flow of flowEntries(stack.flows))
     if (flow.kind === 'connection' && (flow.link === link || flow.migration?.target === link)) return true;
+  return wantsLinks(stack);
+}
+
+/** A connection is to go by several interfaces. */
+export function wantsLinks(stack: StackState): boolean {
+  for (const flow of flowEntries(stack.flows))
+    if (flow.kind === 'connection' && flow.subflow?.group.policy !== undefined) return true;
   return false;
 }
 
 export function flowInfos(stack: StackState): FlowInfo[] {
   const infos: FlowInfo[] = [];
   for (const flow of flowEntries(stack.flows)) {
-    if (flow.kind === 'connection') infos.push(flowInfo(flow));
+    if (flow.kind === 'connection') infos.push(flowInfo(stack, flow));
     else if (flow.kind === 'half-open') infos.push(halfOpenInfo(flow));
   }
   return infos;
@@ -98,6 +111,7 @@ function halfOpenInfo(half: HalfOpen): FlowInfo {
     encrypted: !half.insecure,
     path: 0,
     pathRole: null,
+    interface: null,
     resumes: half.resumes,
     shedding: false,
     rttUs: 0,

@@ -12,14 +12,16 @@ import {
   addSubflow,
   createGroup,
   type FlowGroup,
+  interfaceOf,
   isJoined,
   maxSubflows,
   type Role,
   type Subflow,
 } from './flow-group.ts';
-import { buildJoin, joinNumberOf, roleOf } from './join-packets.ts';
+import { buildJoin, isOfPeer, joinNumberOf, roleOf } from './join-packets.ts';
 import { giveUpJoin } from './leave.ts';
 import { sendPacket, synBytes } from './packets.ts';
+import { tellPath } from './path-info.ts';
 import { adoptRecords } from './sent-records.ts';
 import { arm, attachTransport, makeConnection, markReady, setPeer, touch } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
@@ -53,7 +55,9 @@ export function openSubflow(
   connection.state = 'SYN-SENT';
   connection.link = link;
   connection.peer = remote;
-  const subflow = addSubflow(group, connection, pathId, ++group.lastJoin, role);
+  const from = stack.links.find((known) => known.link === link)?.local.address;
+  const name = from === undefined ? '' : interfaceOf(stack, from);
+  const subflow = addSubflow(group, connection, pathId, ++group.lastJoin, role, name);
   const tcb = attachTransport(stack, connection, undefined);
   const length = emitSyn(tcb, stack.nowUs, stack.work.segmentView, 0);
   const segment = stack.work.segment.slice(0, length);
@@ -106,6 +110,7 @@ export function handleJoin(stack: StackState, connection: Connection): Reason {
   if (connection.state !== 'ESTABLISHED' || packet.protocol !== connection.protocol) return Reason.BAD_STATE;
   const verdict = parseJoin(view, packet.joinOffset, join);
   if (verdict !== Reason.OK) return verdict;
+  if (!isOfPeer(stack, connection)) return Reason.SUPERSEDED;
   const number = joinNumberOf(join);
   const group = groupOf(connection);
   if (group === undefined) return Reason.TRY_LATER;
@@ -191,5 +196,13 @@ function open(stack: StackState, connection: Connection): void {
   connection.controlDeadlineUs = Number.POSITIVE_INFINITY;
   connection.controlTries = 0;
   stack.counters.joins++;
+  if (connection.subflow !== undefined) noteJoined(stack, connection.subflow);
   markReady(stack, connection);
+}
+
+/** The first flow may have waited for one that it can give its place to; that one's ACK is sent before. */
+function noteJoined(stack: StackState, subflow: Subflow): void {
+  tellPath(stack, subflow);
+  subflow.group.lookUs = stack.nowUs + 1;
+  arm(stack, subflow.group.first);
 }

@@ -6,6 +6,7 @@ import { Reason } from '../base/index.ts';
 import { destroyTcb } from '../transport/index.ts';
 import { type FlowGroup, isLive, isSuspect, type Subflow } from './flow-group.ts';
 import { buildConnectionReset, sendPacket } from './packets.ts';
+import { tellGone, tellPath } from './path-info.ts';
 import { rescue, resumeSending } from './schedule.ts';
 import { arm, releaseJoined } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
@@ -62,6 +63,7 @@ function remove(stack: StackState, subflow: Subflow): void {
   const at = subflows.indexOf(subflow);
   if (at < 0) return;
   noteFailure(stack, group, connection);
+  tellGone(stack, subflow);
   subflows.splice(at, 1);
   releaseJoined(stack, connection);
   group.lookUs = stack.nowUs;
@@ -79,6 +81,7 @@ function loseEngine(stack: StackState, subflow: Subflow): boolean {
   const { tcb } = subflow.connection;
   if (!rescue(stack, subflow)) return false;
   if (tcb !== undefined) destroyTcb(tcb);
+  tellPath(stack, subflow);
   resumeSending(stack, subflow.group);
   return true;
 }

@@ -7,11 +7,14 @@ import { isLoopback, type Locator, Reason, sameBytes } from '../base/index.ts';
 import { freeze, resume } from '../transport/index.ts';
 import { AddressFlag, encodeAddresses, type LocatorEntry, maxAddresses } from '../wire/index.ts';
 import { abort } from './close.ts';
-import { type FlowGroup, isLive, isSuspect, ownAddress, type Role, type Subflow } from './flow-group.ts';
+import { type FlowGroup, interfaceOf, isLive, isSuspect, ownAddress, type Role, type Subflow } from './flow-group.ts';
 import { openSubflow } from './join.ts';
 import { leaveGroup } from './leave.ts';
 import { beginMove } from './migrate.ts';
+import { sourceTo } from './path.ts';
+import { tellPath } from './path-info.ts';
 import { tellAddresses } from './schedule.ts';
+import { boundWindow, charge, hasShare, isSpent } from './shares.ts';
 import { arm, setPeer } from './sockets.ts';
 import type { StackState } from './state.ts';
 import type { LinkInfo } from './types.ts';
@@ -19,10 +22,6 @@ import type { LinkInfo } from './types.ts';
 /** A server that does not say where else it is, is joined where it is known to be. */
 const patienceUs = 2_000_000;
 const leastLookUs = 10_000;
-/** Control packets, headers and what a window says nothing of. */
-const marginBytes = 65_536;
-/** With less to carry a flow would end before it began: its first window is this large. */
-const leastShareBytes = 2 * 262_144;
 
 /** Something has changed that may call for other flows. */
 export function lookSoon(stack: StackState, group: FlowGroup): void {
@@ -38,11 +37,13 @@ export function lookForPaths(stack: StackState, group: FlowGroup): void {
   if (policy === undefined) return;
   leaveSpent(stack, group);
   endMisplaced(stack, group);
-  const missing = stack.links.filter((info) => isMissing(stack, group, info));
-  if (missing.length === 0 || !peerIsKnown(stack, group)) return;
-  for (const info of missing) {
+  const isWanted = (info: LinkInfo): boolean => isMissing(stack, group, info);
+  if (!stack.links.some(isWanted) || !peerIsKnown(stack, group)) return;
+  for (const info of stack.links) {
     const remote = nearest(group, info);
-    if (remote !== undefined) openSubflow(stack, group, info.link, remote.locator, roleOf(stack, group, info, remote));
+    // Asked again: the flow before may go by the same interface.
+    if (remote === undefined || !isWanted(info)) continue;
+    openSubflow(stack, group, info.link, remote.locator, roleOf(stack, group, info, remote));
   }
 }
 
@@ -64,6 +65,8 @@ function tellPeer(stack: StackState, group: FlowGroup): void {
 export function beginPaths(stack: StackState, subflow: Subflow): void {
   const { group } = subflow;
   group.askedUs = stack.nowUs;
+  // Interfaces will come and go: only if its own does must the first flow move.
+  group.first.source ??= sourceTo(stack, group.first.peer);
   if (group.first.peerProof?.encrypted === true) tellAddresses(stack, subflow, encodeAddresses([]));
   lookSoon(stack, group);
 }
@@ -86,21 +89,19 @@ function isMissing(stack: StackState, group: FlowGroup, info: LinkInfo): boolean
   const { address } = info.local;
   if (nearest(group, info) === undefined || isTaken(stack, group, address)) return false;
   const name = interfaceOf(stack, address);
-  if (
-    rankOf(group, name) === Number.POSITIVE_INFINITY ||
-    spentBytes(stack, group, name) + leastShareBytes >= shareOf(group, name)
-  )
-    return false;
+  if (!hasShare(stack, group, name)) return false;
   const failed = group.failures.get(info.link);
   if (failed === undefined || failed.untilUs <= stack.nowUs) return true;
   group.lookUs = Math.min(group.lookUs, failed.untilUs);
   return false;
 }
 
+/** A flow leaves from there, or by the same interface. */
 function isTaken(stack: StackState, { subflows }: FlowGroup, address: Uint8Array): boolean {
+  const name = interfaceOf(stack, address);
   return subflows.some(({ connection }) => {
     const own = ownAddress(stack, connection);
-    return own !== undefined && sameBytes(own, address);
+    return own !== undefined && (sameBytes(own, address) || (name !== '' && interfaceOf(stack, own) === name));
   });
 }
 
@@ -143,15 +144,11 @@ function bestRank(stack: StackState, group: FlowGroup): number {
   return Math.min(...stack.links.map(({ local }) => rankOf(group, interfaceOf(stack, local.address))));
 }
 
-/** 0: the best; Infinity: not to be used. */
+/** 0: the best. */
 function rankOf({ policy }: FlowGroup, name: string): number {
-  if (policy?.prefer === undefined) return 0;
-  const rank = policy.prefer.indexOf(name);
-  return rank < 0 ? Number.POSITIVE_INFINITY : rank;
-}
-
-function interfaceOf({ interfaces }: StackState, address: Uint8Array): string {
-  return interfaces.find((one) => sameBytes(one.address, address))?.name ?? '';
+  const { prefer = [] } = policy ?? {};
+  const rank = prefer.indexOf(name);
+  return rank < 0 ? prefer.length : rank;
 }
 
 /** A better interface has come, or the best one is another's now: such flows are opened anew in their new role. */
@@ -165,33 +162,26 @@ function endMisplaced(stack: StackState, group: FlowGroup): void {
   }
 }
 
-/** Whether an interface has carried so much that what may still come would exceed its share. */
-export function isSpent(stack: StackState, subflow: Subflow): boolean {
-  const { group, connection } = subflow;
-  const { tcb } = connection;
-  if (group.policy?.maxBytes === undefined || tcb === undefined) return false;
-  const own = ownAddress(stack, connection);
-  if (own === undefined || connection.wireBytes === 0) return false;
-  const name = interfaceOf(stack, own);
-  const comingBytes = tcb.rcvAdv - tcb.rcvNxt + tcb.sndEnd - Math.max(0, tcb.sndUna);
-  return spentBytes(stack, group, name) + comingBytes + marginBytes >= shareOf(group, name);
-}
-
 function leaveSpent(stack: StackState, group: FlowGroup): void {
   for (const subflow of [...group.subflows]) {
+    boundWindow(stack, subflow);
     if (!isSpent(stack, subflow)) continue;
     if (subflow.pathId !== 0) end(stack, subflow, Reason.OK);
     else evacuate(stack, subflow);
   }
 }
 
-/** The first flow goes where another one is, or stands still until there is one. */
+/** The first flow goes where another one is, or stands still until there is one. It has to ask where the peer is, though. */
 function evacuate(stack: StackState, subflow: Subflow): void {
   const { connection, group } = subflow;
   const { tcb } = connection;
   const other = group.subflows.find((each) => each !== subflow && !isSuspect(each));
   if (tcb === undefined) return;
-  if (other === undefined) return freeze(tcb, stack.nowUs);
+  if (other === undefined) {
+    if (!peerIsKnown(stack, group)) return;
+    freeze(tcb, stack.nowUs);
+    return tellPath(stack, subflow);
+  }
   charge(stack, subflow);
   setPeer(stack, connection, other.connection.peer);
   beginMove(stack, connection, other.connection.link, false);
@@ -202,26 +192,4 @@ function end(stack: StackState, subflow: Subflow, reason: Reason): void {
   charge(stack, subflow);
   if (!leaveGroup(stack, subflow, reason))
     abort(stack, subflow.group.first, Reason.TIMED_OUT, 'there is no other flow to go on by');
-}
-
-/** What it has carried stays on its interface's account. */
-function charge(stack: StackState, { connection, group }: Subflow): void {
-  const own = ownAddress(stack, connection);
-  if (own === undefined) return;
-  const name = interfaceOf(stack, own);
-  group.spent.set(name, (group.spent.get(name) ?? 0) + connection.wireBytes);
-  connection.wireBytes = 0;
-}
-
-function spentBytes(stack: StackState, group: FlowGroup, name: string): number {
-  let bytes = group.spent.get(name) ?? 0;
-  for (const { connection } of group.subflows) {
-    const own = ownAddress(stack, connection);
-    if (own !== undefined && interfaceOf(stack, own) === name) bytes += connection.wireBytes;
-  }
-  return bytes;
-}
-
-function shareOf({ policy }: FlowGroup, name: string): number {
-  return policy?.maxBytes?.[name] ?? Number.POSITIVE_INFINITY;
 }

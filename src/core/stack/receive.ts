@@ -194,7 +194,7 @@ function repeatedAnswer(stack: StackState, connection: Connection): Reason {
 function receiveKeyed(stack: StackState, connection: Connection): Reason {
   const { present } = stack.work.packet;
   const tagged = isTagged(stack, connection);
-  if (isElsewhere(stack, connection) && !tellsMove(stack))
+  if (isElsewhere(stack, connection) && !isFromAnywhere(stack))
     return tagged ? askWhere(stack, connection) : Reason.SUPERSEDED;
   if (isUnproven(connection)) noteAllowance(stack, connection);
   if (!tagged && (present & Present.MAC) !== 0) return Reason.NOT_AUTHENTIC;
@@ -206,8 +206,11 @@ function receiveKeyed(stack: StackState, connection: Connection): Reason {
   return receiveData(stack, connection, tagged);
 }
 
-function tellsMove({ work }: StackState): boolean {
-  return work.packet.controlOffset !== 0 && work.control.flags === ControlFlag.RSYN;
+/** A move is told from another address, and a flow beside the first is opened from one; lineage judges both. */
+function isFromAnywhere({ work }: StackState): boolean {
+  const { packet, control } = work;
+  if (packet.controlOffset === 0) return false;
+  return control.flags === ControlFlag.RSYN || (control.flags === ControlFlag.SYN && packet.joinOffset !== 0);
 }
 
 function receiveData(stack: StackState, connection: Connection, tagged: boolean): Reason {

@@ -234,7 +234,7 @@ export function transportOptions(stack: StackState, stream: StreamOptions, maxPa
     maxPacketBytes,
     headerBytes: taggedHeaderBytes,
     sendBufferBytes: stream.sendBufferBytes ?? defaultSendBufferBytes,
-    receiveBufferBytes: Math.max(leastReceiveBytes, stream.receiveBufferBytes ?? defaultReceiveBufferBytes),
+    receiveBufferBytes: receiveBufferBytesOf(stream),
     stallUs: stack.limits.stallUs,
     nagle: stream.nagle ?? false,
     ...(keepAlive === undefined ? {} : { keepAlive }),
@@ -259,6 +259,10 @@ export function attachRecords(stack: StackState, connection: Connection): void {
   connection.reader = createRecordReader(createRecordCipher(aead, keys.openKey));
   keys.sealKey = -1;
   keys.openKey = -1;
+}
+
+export function receiveBufferBytesOf({ receiveBufferBytes = defaultReceiveBufferBytes }: StreamOptions): number {
+  return Math.max(leastReceiveBytes, receiveBufferBytes);
 }
 
 function keepAliveOf({ keepAliveUs = 0 }: StreamOptions): KeepAlive | undefined {

@@ -46,13 +46,14 @@ import { isJoined, type Subflow } from './flow-group.ts';
 import { pollSubflow } from './group-stream.ts';
 import { endForwarding, exportConnection, leave, take } from './handoff-export.ts';
 import { importConnection } from './handoff-import.ts';
-import { hasDirectory, inspect, type StackInfo, usesLink } from './inspect.ts';
+import { hasDirectory, inspect, type StackInfo, usesLink, wantsLinks } from './inspect.ts';
 import { pollJoin } from './join.ts';
 import { defaultLimits } from './limits.ts';
 import { checkLiveness, handleUnreachable } from './liveness.ts';
 import { migrate, pollMoves } from './migrate.ts';
 import { announceAll, closeBinding, listen, openDatagramSocket, renewRegistration } from './names.ts';
 import { connect, retrySyn } from './open.ts';
+import { pathsOf } from './path-info.ts';
 import { lookForPaths, lookSoon } from './paths.ts';
 import { createFlowLower, poll } from './poll.ts';
 import { watchMemory } from './pressure.ts';
@@ -65,7 +66,15 @@ import { shutDown } from './shutdown.ts';
 import { arm, changeStream, connectionsOf, deliver, findBinding, noLocator, releaseFlow } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { handleStreamTimeout, tooBig, write } from './stream.ts';
-import { type Input, type Output, type OutputKind, Protocol, type StackOptions } from './types.ts';
+import {
+  type Input,
+  type Output,
+  type OutputKind,
+  type PathInfo,
+  Protocol,
+  type SocketId,
+  type StackOptions,
+} from './types.ts';
 import { createWorkspace } from './workspace.ts';
 
 const defaultHeartbeatUs = 1_000_000;
@@ -80,6 +89,10 @@ export interface Stack {
   hasDirectory(): boolean;
   /** A flow goes by this link of the driver's. */
   usesLink(link: number): boolean;
+  /** A connection is to go by several interfaces. */
+  wantsLinks(): boolean;
+  /** Of a connection, in the order of their numbers; none if there is no such socket. */
+  pathsOf(socket: SocketId): PathInfo[];
   readonly state: StackState;
 }
 
@@ -100,6 +113,8 @@ export function createStack(options: StackOptions): Stack {
     inspect: () => inspect(state),
     hasDirectory: () => hasDirectory(state),
     usesLink: (link) => usesLink(state, link),
+    wantsLinks: () => wantsLinks(state),
+    pathsOf: (socket) => pathsOf(state, socket),
     state,
   };
 }

@@ -58,10 +58,24 @@ export type Nearness = 'host' | 'network' | 'elsewhere';
 export interface PathPolicy {
   /** `aggregate`: data goes by all at once. `backup`: by the first flow, and by others while that is down. */
   readonly mode: 'aggregate' | 'backup';
-  /** By name, the best first: data goes by the best that there is, the others are backups, the rest is not used. */
+  /** By name, the best first, and all others behind them: data goes by the best that there is, the rest are backups. */
   readonly prefer?: readonly string[];
-  /** Bytes that may pass an interface, both ways, headers of IP and UDP not counted. */
+  /** Bytes that may pass an interface, both ways, headers of IP and UDP not counted; 0: it is not used. */
   readonly maxBytes?: Readonly<Record<string, number>>;
+}
+
+/** One of the ways that a connection goes by, as its application sees it: no addresses. */
+export interface PathInfo {
+  /** Number within the connection; 0: the first, which a connection always has. */
+  readonly path: number;
+  /** Of this machine; undefined: it has none now, or nobody knows. */
+  readonly interface: string | undefined;
+  readonly role: 'preferred' | 'regular' | 'backup';
+  /** `down`: its peer is silent, or there is no address; it may come back. `gone`: it will not. */
+  readonly state: 'opening' | 'up' | 'down' | 'gone';
+  readonly rttUs: number;
+  /** In packets, both ways, headers of IP and UDP not counted. */
+  readonly bytes: number;
 }
 
 /** An address of this machine, and what its interface is called. */
@@ -228,6 +242,8 @@ export type Event =
     }
   /** Nobody answered from there; the flow is where it was. */
   | { kind: 'migrate-failed'; socket: SocketId; reason: Reason }
+  /** One of several flows works, does not for now, or has left the connection. The first works from `connected` on. */
+  | { kind: 'path'; socket: SocketId; path: PathInfo }
   /** `write` would take bytes again. */
   | { kind: 'writable'; socket: SocketId }
   /** The server asks this client to go on at another instance; nothing is broken. Once, and only where `resumes` was given. */
@@ -334,6 +350,10 @@ export interface Driver {
   openLink?(address: string): Promise<number>;
   /** Flows that are there return to link 0. Links that no flow uses are closed by themselves. */
   closeLink?(link: number): void;
+  /** A connection with a `PathPolicy` is to be opened: there is a link at each interface from now on, as long as one lives. */
+  useInterfaces?(): void;
+  /** Of a connection, in the order of their numbers. Absent: unknown. */
+  pathsOf?(socket: SocketId): readonly PathInfo[];
   close(): Promise<void>;
 }
 
@@ -361,7 +381,9 @@ export interface FlowInfo {
   /** Number of the flow within its connection; 0: the first, which a connection always has. */
   readonly path: number;
   /** What it is to the other flows of its connection; null: there are none. */
-  readonly pathRole: 'preferred' | 'regular' | 'backup' | null;
+  readonly pathRole: PathInfo['role'] | null;
+  /** This machine's, where there are several flows; null: there are not, or it is not known. */
+  readonly interface: string | null;
   /** Its client can go on at another instance; it was asked to. */
   readonly resumes: boolean;
   readonly shedding: boolean;
