@@ -41,6 +41,9 @@ export {
   type ListenOptions,
   labelId,
   type MigrateOptions,
+  type Path,
+  type PathMode,
+  type PathOptions,
   parseAliases,
   parseTarget,
   type RemoteInfo,
@@ -116,6 +119,8 @@ export function createDriver(options: DriverOptions = {}): IoDriver<Stack> {
     hasDirectory: (stack) => stack.hasDirectory(),
     searching: (stack) => stack.state.search?.state === 'searching',
     usesLink: (stack, link) => stack.usesLink(link),
+    wantsLinks: (stack) => stack.wantsLinks(),
+    pathsOf: (stack, socket) => stack.pathsOf(socket),
     ...(discovery ? { multicastGroup: parseLocator(discovery) } : {}),
   });
   return driver;

@@ -5,10 +5,19 @@
 
 import type { Locator } from '../core/base/index.ts';
 import { multicastLocator, sameLocator } from '../core/base/index.ts';
-import type { Driver, Event, Input, Output, OutputKind, SocketId, StackOptions } from '../core/stack/index.ts';
+import type {
+  Driver,
+  Event,
+  Input,
+  Output,
+  OutputKind,
+  PathInfo,
+  SocketId,
+  StackOptions,
+} from '../core/stack/index.ts';
 import { AddressWatch, type AddressWatchReport } from './address-watch.ts';
 import { nowUs } from './clock.ts';
-import { coalesce, isJoinable } from './coalesce.ts';
+import { coalesce, createOutput, isJoinable, nowhere } from './coalesce.ts';
 import { type Ending, followExit, unfollowExit } from './exit.ts';
 import { isUsable, type UsableAddress, usableAddresses } from './interfaces.ts';
 import { Links, type OpenLinkReport } from './links.ts';
@@ -44,6 +53,9 @@ export interface IoDriverOptions<Stack extends DrivenStack> {
   readonly searching?: (stack: Stack) => boolean;
   /** A flow goes by this link. */
   readonly usesLink?: (stack: Stack, link: number) => boolean;
+  /** A connection is to go by several interfaces. */
+  readonly wantsLinks?: (stack: Stack) => boolean;
+  readonly pathsOf?: (stack: Stack, socket: SocketId) => readonly PathInfo[];
 }
 
 export interface DriverCounters {
@@ -83,7 +95,6 @@ const receivedPerPump = 8;
 /** A router on this machine or network answers well within this; without one every process waits so long, once. */
 const searchMs = 50;
 const longestTimerMs = 2 ** 31 - 1;
-const nowhere: Locator = { address: new Uint8Array(0), port: 0 };
 
 type Listener = (event: Event) => void;
 type PacketsInput = Extract<Input, { kind: 'packets' }>;
@@ -217,6 +228,14 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     this.#tellBound();
   }
 
+  useInterfaces(): void {
+    void this.#links.openAll().then((opened) => opened && this.#tellBound());
+  }
+
+  pathsOf(socket: SocketId): readonly PathInfo[] {
+    return this.#options.pathsOf?.(this.stack, socket) ?? [];
+  }
+
   report(): IoReport {
     const { main } = this.#links;
     return {
@@ -281,13 +300,15 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
   #tellBound(): void {
     if (!this.#bound) return;
     this.#usable = usableAddresses();
-    this.handle({ kind: 'bound', locals: this.locals(), links: this.#links.infos() });
+    const interfaces = this.#usable.map(({ name, address }) => ({ name, address }));
+    this.handle({ kind: 'bound', locals: this.locals(), links: this.#links.infos(), interfaces });
   }
 
   #onAddresses(): void {
     this.#multicast?.refresh();
     this.#links.refresh();
     this.#tellBound();
+    if (this.#options.wantsLinks?.(this.stack)) this.useInterfaces();
   }
 
   /** The kernel goes on choosing an interface that has lost its carrier: nothing can be sent from there. */
@@ -466,15 +487,4 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     }
     this.#pump();
   }
-}
-
-function createOutput(buffer: Uint8Array): Output {
-  const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
-  return {
-    batch: { buffer, view, bytes: 0, packetBytes: 0, packets: 0, probe: false },
-    remote: nowhere,
-    link: 0,
-    event: { kind: 'writable', socket: 0 },
-    deadlineUs: Infinity,
-  };
 }

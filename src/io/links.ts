@@ -95,6 +95,26 @@ export class Links {
     return this.#open(address, deviceOf(address, usable));
   }
 
+  /**
+   * A link at each interface that packets pass, one for each IP version that it has; those that are there stay. Answers
+   * whether there is a new one. What cannot be opened now is left out until it is asked again.
+   */
+  async openAll(): Promise<boolean> {
+    const usable = usableAddresses();
+    const same = (a: UsableAddress, b: UsableAddress): boolean =>
+      a.name === b.name && a.address.length === b.address.length;
+    const isOpen = ({ address }: UsableAddress): boolean =>
+      [...this.#others.values()].some((one) => sameBytes(one.address, address));
+    const missing = usable.filter(
+      (one, i) =>
+        usable.findIndex((other) => same(one, other)) === i &&
+        carriesPackets(one) &&
+        !usable.some((other) => same(one, other) && isOpen(other)),
+    );
+    const opened = await Promise.allSettled(missing.map(({ text }) => this.open(text)));
+    return opened.some(({ status }) => status === 'fulfilled');
+  }
+
   close(number: number): void {
     const one = this.#others.get(number);
     if (one === undefined) return;
@@ -191,18 +211,19 @@ export class Links {
 /** include/uapi/linux/if.h */
 const InterfaceFlag = { POINTOPOINT: 0x10, NOARP: 0x80 } as const;
 
-/**
- * The interface that has the address, if it carries traffic itself: loopback and dummy interfaces only hold addresses, whose
- * packets pass others.
- */
+/** The interface that has the address, if packets can be kept to it. */
 function deviceOf(address: Uint8Array, usable: readonly UsableAddress[]): string | undefined {
   const holder = usable.find((one) => sameBytes(one.address, address));
-  if (holder === undefined || holder.internal || process.platform !== 'linux') return undefined;
+  return holder !== undefined && process.platform === 'linux' && carriesPackets(holder) ? holder.name : undefined;
+}
+
+/** Loopback and dummy interfaces only hold addresses, whose packets pass others. */
+function carriesPackets({ name, internal }: UsableAddress): boolean {
+  if (internal || process.platform !== 'linux') return !internal;
   try {
-    const flags = Number(readFileSync(`/sys/class/net/${holder.name}/flags`, 'utf8'));
-    const dummy = (flags & InterfaceFlag.NOARP) !== 0 && (flags & InterfaceFlag.POINTOPOINT) === 0;
-    return dummy ? undefined : holder.name;
+    const flags = Number(readFileSync(`/sys/class/net/${name}/flags`, 'utf8'));
+    return (flags & InterfaceFlag.NOARP) === 0 || (flags & InterfaceFlag.POINTOPOINT) !== 0;
   } catch {
-    return holder.name;
+    return true;
   }
 }

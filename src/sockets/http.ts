@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { Driver } from '../core/stack/index.ts';
 import { misuse } from './errors.ts';
 import type { ConnectOptions } from './options.ts';
+import { readPaths } from './paths.ts';
 import { connectResuming } from './resuming/index.ts';
 import type { SecurityOptions } from './security.ts';
 import { connect, type Socket } from './socket.ts';
@@ -21,18 +22,30 @@ export interface FailoverOptions {
 
 export interface ServiceAgentOptions extends AgentOptions, SecurityOptions, FailoverOptions {
   readonly driver?: Driver | undefined;
+  /** As of `connect`: of each connection. */
+  readonly paths?: ConnectOptions['paths'];
 }
 
 /** An http.Agent whose connections lead to services: `http.get('http://web.svc/', { agent })`. */
 export class Agent extends HttpAgent {
-  readonly #socket: SecurityOptions & { readonly driver: Driver | undefined };
+  readonly #socket: Pick<ConnectOptions, 'driver' | 'paths' | keyof SecurityOptions>;
   readonly #failover: boolean;
 
   constructor(options: ServiceAgentOptions = {}) {
-    const { driver, identity, insecure, unauthenticated, paddingBytes, failover = true, ...agentOptions } = options;
+    const {
+      driver,
+      paths,
+      identity,
+      insecure,
+      unauthenticated,
+      paddingBytes,
+      failover = true,
+      ...agentOptions
+    } = options;
     super(agentOptions);
     this.#failover = failover;
-    this.#socket = { driver, identity, insecure, unauthenticated, paddingBytes };
+    readPaths(paths);
+    this.#socket = { driver, paths, identity, insecure, unauthenticated, paddingBytes };
   }
 
   override createConnection(options: ClientRequestArgs): Duplex {
@@ -44,6 +57,8 @@ export class Agent extends HttpAgent {
 
 export interface ConnectorOptions extends SecurityOptions, FailoverOptions {
   readonly driver?: Driver | undefined;
+  /** As of `connect`: of each connection. */
+  readonly paths?: ConnectOptions['paths'];
   /** Milliseconds until connecting fails with ETIMEDOUT. Default 10,000, as undici's own. */
   readonly timeout?: number | undefined;
   /** Opens hosts that do not end in `.svc` (undici's buildConnector); without it every host is a service. */

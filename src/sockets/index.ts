@@ -22,6 +22,7 @@ export type { MigrateOptions } from './migrate.ts';
 export { namesInUse, parseTarget, resolveService, type ServiceName, type Target } from './names.ts';
 export { type OperateProgress, type OperateRequest, operate } from './operate.ts';
 export type { ConnectOptions, SocketOptions } from './options.ts';
+export type { Path, PathMode, PathOptions } from './paths.ts';
 export { connectResuming, type Resumed, ResumingSocket } from './resuming/index.ts';
 export { isInsecureForbidden, type SecurityOptions } from './security.ts';
 export { type ServeOptions, type Serving, serve } from './serve.ts';

@@ -2,9 +2,11 @@
 // units are net's (milliseconds) wherever net has the option.
 
 import type { DuplexOptions } from 'node:stream';
-import type { Driver } from '../core/stack/index.ts';
+import type { Driver, PeerProof, SocketId } from '../core/stack/index.ts';
 import { misuse } from './errors.ts';
+import type { Arrival } from './handoff/passage.ts';
 import type { ServiceName } from './names.ts';
+import type { PathMode, PathOptions } from './paths.ts';
 import type { SecurityOptions } from './security.ts';
 import type { Socket } from './socket.ts';
 
@@ -33,10 +35,29 @@ export interface ConnectOptions extends SocketOptions {
   /** The application can go on at another instance: 'shed' tells that this one asks it to. */
   readonly failover?: boolean | undefined;
   /**
+   * Several interfaces of this machine at once, as they come and go; by default a single one, as its routes say. 'path'
+   * tells of each that joins, fails or leaves.
+   */
+  readonly paths?: PathMode | PathOptions | undefined;
+  /**
    * Not the instance that this socket is, or was up to a minute ago, connected to. Two instances are asked at once, so that
    * a dead one costs no time; if nobody else serves the name, connecting fails.
    */
   readonly avoid?: Socket | undefined;
+}
+
+/** A connection that a listener accepted. */
+export interface Accepted {
+  readonly driver: Driver;
+  readonly id: SocketId;
+  readonly localService: string;
+  readonly remoteService: string | undefined;
+  readonly peer: PeerProof;
+  readonly resumes: boolean;
+  /** It comes from another process, with this. */
+  readonly carried?: Arrival;
+  /** Nothing more of it is delivered, or waits for the other end; 'close' may have been long before. */
+  onGone(socket: Socket): void;
 }
 
 const defaultHighWaterMark = 64 * 1024;

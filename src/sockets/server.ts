@@ -22,9 +22,9 @@ import {
 } from './handoff/index.ts';
 import { narrow, parseTarget, resolveTarget, type ServiceName } from './names.ts';
 import { noteServer } from './operate.ts';
-import type { SocketOptions } from './options.ts';
+import type { Accepted, SocketOptions } from './options.ts';
 import { checkGranted, followIdentity, readSecurity } from './security.ts';
-import { type Accepted, Socket } from './socket.ts';
+import { Socket } from './socket.ts';
 
 /** Options for every connection that the server accepts. */
 export interface ServerOptions extends Omit<SocketOptions, 'signal'> {

@@ -8,6 +8,7 @@ import { type Locator, type Prefix, Reason } from '../core/base/index.ts';
 import {
   type Driver,
   type Event,
+  type PathPolicy,
   type PeerProof,
   Protocol,
   type SocketId,
@@ -19,10 +20,11 @@ import { asBuffer, type Carrier, type CarrierEvent, type Dial, Flow } from './fl
 import { onReadableEnd } from './half-close.ts';
 import type { Leaving } from './handoff/leaving.ts';
 import type { Luggage } from './handoff/luggage.ts';
-import { type Arrival, Passage } from './handoff/passage.ts';
+import { Passage } from './handoff/passage.ts';
 import { type MigrateOptions, Moves } from './migrate.ts';
 import { parseTarget, resolveTarget, type ServiceName, type Target } from './names.ts';
 import {
+  type Accepted,
   type ConnectOptions,
   connectOptions,
   duplexOptions,
@@ -31,21 +33,8 @@ import {
   withoutUndefined,
 } from './options.ts';
 import { Outgoing } from './outgoing.ts';
+import { type Path, pathOf, pathsOf, readPaths } from './paths.ts';
 import { clientSecurity, notePeer, readSecurity, type SecurityOptions } from './security.ts';
-
-/** A connection that a listener accepted. */
-export interface Accepted {
-  readonly driver: Driver;
-  readonly id: SocketId;
-  readonly localService: string;
-  readonly remoteService: string | undefined;
-  readonly peer: PeerProof;
-  readonly resumes: boolean;
-  /** It comes from another process, with this. */
-  readonly carried?: Arrival;
-  /** Nothing more of it is delivered, or waits for the other end; 'close' may have been long before. */
-  onGone(socket: Socket): void;
-}
 
 /** Opens a connection to a service; `listener` is called once it is open. Throws only for a malformed argument. */
 export function connect(service: ServiceName | ConnectOptions, listener?: () => void): Socket {
@@ -81,6 +70,7 @@ export class Socket extends Duplex {
   #finalCallback: (() => void) | undefined;
   #moves: Moves | undefined;
   readonly #passage = new Passage(this, this.#outgoing);
+  #paths: PathPolicy | undefined;
   /** `_read` was called before there was anything to read from. */
   #readWanted = false;
   #timer: NodeJS.Timeout | undefined;
@@ -178,6 +168,7 @@ export class Socket extends Duplex {
     const target = parseTarget(options.service ?? '');
     const security = { ...this.#security, ...withoutUndefined(options) };
     readSecurity(security);
+    const paths = readPaths(options.paths);
     if (this.connecting || (this.#flow && !this.destroyed))
       throw misuse('ERR_SOCKET_ALREADY_CONNECTED', 'this socket is connected or connecting', 'state');
     if (options.signal?.aborted) return this;
@@ -189,8 +180,10 @@ export class Socket extends Duplex {
     this.resumes = options.failover === true;
     this.#security = security;
     this.#target = target;
+    this.#paths = paths;
     try {
       const driver = options.driver ?? this.#driver ?? defaultDriver();
+      if (paths !== undefined) driver.useInterfaces?.();
       resolveTarget(driver, target, (error, prefix) => {
         if (this.destroyed || !this.connecting || this.#flow) return;
         if (error) this.destroy(error);
@@ -244,6 +237,11 @@ export class Socket extends Duplex {
   async migrate(options: MigrateOptions = {}): Promise<void> {
     this.#moves ??= new Moves();
     await this.#moves.begin(this.#flow, this.#serviceName(), options);
+  }
+
+  /** The ways that this connection goes by, in the order of their numbers; none while it is not open. */
+  paths(): Path[] {
+    return this.#flow?.open ? pathsOf(this.#flow.driver, this.#flow.id) : [];
   }
 
   ref(): this {
@@ -377,6 +375,7 @@ export class Socket extends Duplex {
       stream,
       security,
       resumes: this.resumes,
+      ...(this.#paths === undefined ? {} : { paths: this.#paths }),
       ...options,
     } as const;
     const flow = new Flow(driver, driver.handle(input), false, (event) => {
@@ -421,6 +420,9 @@ export class Socket extends Duplex {
       case 'migrated':
         this.#moves?.settle();
         this.emit('migrate');
+        break;
+      case 'path':
+        this.emit('path', pathOf(event.path));
         break;
       case 'migrate-failed':
         this.#moves?.settle(serviceError('migrate', event.reason, this.#serviceName()));
