@@ -10,7 +10,7 @@ import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'no
 import type { IncomingMessage } from 'node:http';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Resumed, SecurityOptions } from '../index.ts';
+import type { PathOptions, Resumed, SecurityOptions } from '../index.ts';
 import { parseServiceUrl, type ServiceUrl } from './arguments.ts';
 import { CliError, codeOf, explain, reasonOf } from './errors.ts';
 import { requestService } from './http.ts';
@@ -26,6 +26,11 @@ export interface DownloadResult {
   readonly sha256: string;
   readonly etag: string | undefined;
   readonly seconds: number;
+}
+
+export interface DownloadOptions {
+  readonly security?: SecurityOptions;
+  readonly paths?: PathOptions | undefined;
 }
 
 /** Where the bytes go; counts and hashes them. */
@@ -49,15 +54,15 @@ const maxRedirects = 10;
 export async function download(
   url: ServiceUrl,
   target: { readonly path: string } | { readonly stream: Writable | undefined },
-  security: SecurityOptions = {},
+  how: DownloadOptions = {},
 ): Promise<DownloadResult> {
   const started = performance.now();
-  if (!('path' in target)) return fetchInto(streamSink(target.stream), url, security, started);
+  if (!('path' in target)) return fetchInto(streamSink(target.stream), url, how, started);
   const { path } = target;
   const partial = await openPartial(path, url);
   let result: DownloadResult;
   try {
-    result = await fetchInto(partial.sink, url, security, started);
+    result = await fetchInto(partial.sink, url, how, started);
     await partial.handle.sync();
   } finally {
     await partial.handle.close();
@@ -70,16 +75,11 @@ export async function download(
   return result;
 }
 
-async function fetchInto(
-  sink: Sink,
-  url: ServiceUrl,
-  security: SecurityOptions,
-  started: number,
-): Promise<DownloadResult> {
+async function fetchInto(sink: Sink, url: ServiceUrl, how: DownloadOptions, started: number): Promise<DownloadResult> {
   let where = url;
   for (let versions = 1, redirects = 0; ; ) {
     try {
-      const response = await requestService({ ...where, security, headers: requestHeaders(sink), onResumed: tell });
+      const response = await requestService({ ...where, ...how, headers: requestHeaders(sink), onResumed: tell });
       const moved = redirectOf(where, response);
       if (moved !== undefined) {
         response.destroy();

@@ -3,7 +3,7 @@
 // answer goes on at another instance if its own is lost, where that can be.
 
 import { type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http';
-import { connectResuming, type Resumed, type SecurityOptions } from '../index.ts';
+import { connectResuming, type PathOptions, type Resumed, type SecurityOptions } from '../index.ts';
 import { CliError } from './errors.ts';
 
 export interface ServiceRequest {
@@ -17,6 +17,8 @@ export interface ServiceRequest {
   /** As long may connecting take; the stack's own bound if absent. */
   readonly connectMs?: number;
   readonly security?: SecurityOptions;
+  /** Several interfaces at once. */
+  readonly paths?: PathOptions | undefined;
   /** Told each time it went on at another instance. */
   readonly onResumed?: (resumed: Resumed) => void;
 }
@@ -32,6 +34,7 @@ export function requestService(options: ServiceRequest): Promise<IncomingMessage
     idleMs = 30_000,
     connectMs,
     security,
+    paths,
     onResumed,
   } = options;
   return new Promise((resolve, reject) => {
@@ -40,7 +43,7 @@ export function requestService(options: ServiceRequest): Promise<IncomingMessage
       path,
       headers: { host: `${service.split('@')[0]}.svc`, connection: 'close', ...headers },
       createConnection: () => {
-        const socket = connectResuming({ ...security, service, connectTimeout: connectMs });
+        const socket = connectResuming({ ...security, service, paths, connectTimeout: connectMs });
         if (onResumed !== undefined) socket.on('resumed', onResumed);
         // The request listens only a turn later: a failure before that would go unheard.
         socket.once('error', reject);

@@ -46,6 +46,7 @@ async function run({ json }: { json: boolean }): Promise<void> {
       { title: 'role', value: ({ role }) => role },
       { title: 'state', value: ({ state }) => state },
       { title: 'peer', value: peerOf },
+      ...(flows.some(({ pathRole }) => pathRole !== null) ? [{ title: 'path', value: pathOf }] : []),
       { title: 'in', value: ({ bytesIn }) => formatBytes(bytesIn), align: 'right' },
       { title: 'out', value: ({ bytesOut }) => formatBytes(bytesOut), align: 'right' },
       { title: 'rtt', value: ({ rttUs }) => formatDuration(rttUs), align: 'right' },
@@ -55,6 +56,12 @@ async function run({ json }: { json: boolean }): Promise<void> {
       { title: 'flow', value: ({ localFlow }) => localFlow },
     ]),
   );
+}
+
+/** Of several: its number, its interface, and whether it is preferred or a backup. */
+function pathOf({ path, pathRole, interface: name }: Line): string {
+  if (pathRole === null) return '';
+  return [path, name, pathRole === 'regular' ? null : pathRole].filter((part) => part !== null).join(' ');
 }
 
 /** What is known of the other end, and, where it is not so, that nobody else reads along. */

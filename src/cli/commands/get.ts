@@ -5,9 +5,10 @@ import { fileNameOf, parseServiceUrl } from '../arguments.ts';
 import { download } from '../download.ts';
 import { usageError } from '../errors.ts';
 import { formatBytes, note, printJson } from '../output.ts';
+import { type PathFlags, pathFlags, pathsOf } from '../paths.ts';
 import { type SecurityFlags, securityFlags, securityOf } from '../security.ts';
 
-interface GetOptions extends SecurityFlags {
+interface GetOptions extends SecurityFlags, PathFlags {
   readonly output?: string;
   readonly remoteName: boolean;
   readonly json: boolean;
@@ -25,7 +26,7 @@ export function registerGet(program: Command): void {
       'print one object as the last line; without a file the content is counted and hashed only',
       false,
     );
-  securityFlags(command)
+  pathFlags(securityFlags(command))
     .addHelpText(
       'after',
       `
@@ -33,7 +34,8 @@ Without -o the content goes to stdout. An answer other than 2xx writes nothing a
 
 Examples:
   caracal get svc://web/index.html
-  caracal get svc://web/big.iso -o big.iso     stop it, start it again: it goes on`,
+  caracal get svc://web/big.iso -o big.iso     stop it, start it again: it goes on
+  caracal get svc://web/big.iso -O --paths aggregate --limit wwan0=500MB`,
     )
     .action(run);
 }
@@ -46,7 +48,7 @@ async function run(text: string, options: GetOptions): Promise<void> {
   const result = await download(
     url,
     path === undefined ? { stream: options.json ? undefined : process.stdout } : { path },
-    securityOf(options),
+    { security: securityOf(options), paths: pathsOf(options) },
   );
   const { bytes, resumedBytes, seconds } = result;
   const bytesPerSecond = Math.round((bytes - resumedBytes) / Math.max(seconds, 1e-6));
