@@ -3,6 +3,7 @@
 
 import { createServer, type Socket } from 'node:net';
 import type { StackInfo } from '../../src/core/stack/index.ts';
+import type { Path } from '../../src/index.ts';
 import type { Child, Stage, StartOptions } from './harness.ts';
 import type { Mode } from './programs/peer.ts';
 
@@ -159,6 +160,15 @@ export class Peer {
 
   watched(connection: number): Promise<Watched> {
     return this.call('watched', { connection });
+  }
+
+  paths(connection: number): Promise<Path[]> {
+    return this.call('paths', { connection });
+  }
+
+  /** `STATE INTERFACE` of each 'path' event since `watch`. */
+  pathEvents(connection: number): Promise<string[]> {
+    return this.call('pathEvents', { connection });
   }
 
   /** Its whole stack: flows, counters. */

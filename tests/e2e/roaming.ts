@@ -146,22 +146,45 @@ export function packetsOut({ host, name }: Interface): number {
   return Number(inside(host, 'cat', `/sys/class/net/${name}/statistics/tx_packets`));
 }
 
+/** Bytes of IP that have passed it, both ways, without the headers of IPv4 and UDP. */
+export function payloadBytes({ host, name }: Interface): number {
+  const files = ['bytes', 'packets'].flatMap((what) => [`rx_${what}`, `tx_${what}`]);
+  const counts = inside(host, 'cat', ...files.map((file) => `/sys/class/net/${name}/statistics/${file}`));
+  const [received = 0, sent = 0, packetsIn = 0, packetsOut = 0] = counts.split('\n').map(Number);
+  const headerBytes = 14 + 20 + 8;
+  return received + sent - headerBytes * (packetsIn + packetsOut);
+}
+
+/** Nothing passes between the interface and the middle any more, and nobody is told. */
+export function cut(middle: string, { far }: Interface): void {
+  const nft = (text: string): string => inside(middle, 'nft', ...text.split(' '));
+  nft('add table inet cut');
+  nft('add chain inet cut through { type filter hook forward priority 0 ; }');
+  nft(`add rule inet cut through iifname ${far} drop`);
+  nft(`add rule inet cut through oifname ${far} drop`);
+}
+
+export function uncut(middle: string): void {
+  inside(middle, 'nft', 'delete', 'table', 'inet', 'cut');
+}
+
 export function setLink({ host, name }: Interface, state: 'up' | 'down'): void {
   inside(host, 'ip', 'link', 'set', name, state);
 }
 
-/** A server that sends `mib` MiB to whoever connects, and a client that has received some of it. */
+/** A server that sends `mib` MiB to whoever connects, and a client, with `options`, that has received some of it. */
 export async function startDownload(
   stage: Stage,
   { client, server }: Roaming,
   mib: number,
   seed: number,
   env: Readonly<Record<string, string>> = {},
+  options: object = {},
 ): Promise<{ client: Peer; server: Peer; connection: number; listener: number }> {
   const serving = await Peer.start(stage, { namespace: server, env });
   const loading = await Peer.start(stage, { namespace: client, env });
   const { server: listener } = await serving.listen('roaming', 'source', { bytes: mib * 2 ** 20, seed });
-  const connection = await loading.connect('roaming');
+  const connection = await loading.connect('roaming', options);
   await progress(loading, connection, 1 << 20);
   return { client: loading, server: serving, connection, listener };
 }

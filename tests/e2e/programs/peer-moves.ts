@@ -1,6 +1,7 @@
-// The part of peer.ts that moves connections and watches how that shows: pauses between what arrives, 'migrate' events.
+// The part of peer.ts that moves connections and watches how that shows: pauses between what arrives, 'migrate' events; and
+// the ways that a connection goes by.
 
-import type { MigrateOptions, Socket } from '../../../src/index.ts';
+import type { MigrateOptions, Path, Socket } from '../../../src/index.ts';
 
 type Arguments = { [key: string]: unknown };
 
@@ -11,6 +12,7 @@ interface Watch {
   bytes: number;
   readonly fromMs: number;
   moves: number;
+  readonly paths: string[];
 }
 
 const watches = new Map<Socket, Watch>();
@@ -27,6 +29,9 @@ export function moveCommands(find: (args: Arguments) => Socket): Record<string, 
     /** Pauses are counted from now on. */
     watch: (args) => watch(find(args)),
     watched: (args) => watched(find(args)),
+    paths: (args) => find(args).paths(),
+    /** What 'path' has told since `watch`, as `STATE INTERFACE`. */
+    pathEvents: (args) => watches.get(find(args))?.paths,
   };
 }
 
@@ -59,9 +64,10 @@ function watch(socket: Socket): void {
     Object.assign(known, { lastMs: nowMs, longestMs: 0, bytes: 0, fromMs: nowMs });
     return;
   }
-  const state: Watch = { lastMs: nowMs, longestMs: 0, bytes: 0, fromMs: nowMs, moves: 0 };
+  const state: Watch = { lastMs: nowMs, longestMs: 0, bytes: 0, fromMs: nowMs, moves: 0, paths: [] };
   watches.set(socket, state);
   socket.on('migrate', () => state.moves++);
+  socket.on('path', (path: Path) => state.paths.push(`${path.state} ${path.interface}`));
   socket.on('data', (chunk: Buffer) => {
     const arrivedMs = performance.now();
     state.longestMs = Math.max(state.longestMs, arrivedMs - state.lastMs);
