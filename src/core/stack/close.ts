@@ -8,7 +8,7 @@ import { finish, forgetAck } from '../transport/index.ts';
 import { type Control, ControlFlag, type Final } from '../wire/index.ts';
 import { firstOf, isJoined } from './flow-group.ts';
 import { dropFlow, outlives } from './leave.ts';
-import { buildConnectionReset, buildFin, buildFinAck, sendToPeer } from './packets.ts';
+import { buildAck, buildConnectionReset, buildFin, buildFinAck, sendToPeer } from './packets.ts';
 import { closeGroup } from './schedule.ts';
 import { arm, conclude, deliver, markReady, releaseFlow, releaseTransport } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
@@ -115,10 +115,17 @@ export function abort(stack: StackState, connection: Connection, reason: Reason,
   dropUnread(stack, connection);
   // Whoever gives up is told of no end: what came before it has just been thrown away.
   connection.endTold = true;
-  if (opened) sendToPeer(stack, buildConnectionReset(stack, connection, reason), connection);
+  if (opened) sendReset(stack, connection, reason);
   if (connection.state !== 'TIME-WAIT' && connection.state !== 'CLOSED') keepForResets(stack, connection, reason);
   conclude(stack, connection, reason, detail);
   deliver(stack, connection);
+}
+
+/** The server must have learnt of a connection to learn of its end: the ACK that a client still owes goes first. */
+function sendReset(stack: StackState, connection: Connection, reason: Reason): void {
+  const { tcb, role, confirmed } = connection;
+  if (role === 'client' && tcb !== undefined && !confirmed) sendToPeer(stack, buildAck(stack, connection), connection);
+  sendToPeer(stack, buildConnectionReset(stack, connection, reason), connection);
 }
 
 /** A flow just aborted answers what still arrives for it with RST, for a while; a peer that was only slow comes late. */
