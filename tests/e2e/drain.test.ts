@@ -118,7 +118,7 @@ test('[F3] shed takes the share that it is told to take', { timeout: 120_000 }, 
 });
 
 test('[F3] a drained instance is gone as soon as its clients have moved', { timeout: 120_000 }, async (t) => {
-  const stage = await stageWith(t, longFile);
+  const stage = await stageWith(t, longFile / 2);
   const leaving = await startOrigin(stage, named('quick'), 'leaving');
   const downloads = stage.program('downloads', [named('quick'), join(stage.folder, 'file'), '20']);
   await downloads.line(/^\{"active":20,.*\n/m, 60_000);

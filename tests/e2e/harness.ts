@@ -312,6 +312,11 @@ export function needsPrograms(...names: string[]): string | false {
   return missing.length > 0 ? `not installed: ${missing.join(', ')}` : false;
 }
 
+/** Of variants that say little more than the test beside them. */
+export const needsPatience: string | false = process.env['CARACAL_LONG']
+  ? false
+  : 'takes long: CARACAL_LONG=1 npm test -- e2e';
+
 export const needsRoot: string | false = isRoot ? false : 'needs root, for network namespaces';
 
 function findRoot(): string {

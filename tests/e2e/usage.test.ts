@@ -12,8 +12,11 @@ import { type Finished, freeUdpPort, Stage } from './harness.ts';
 
 type Row = readonly [args: readonly string[], code: 1 | 2, message: RegExp];
 
+/** Command lines at a time. */
+const together = 3;
+
 async function check(stage: Stage, rows: readonly Row[], env: Record<string, string> = {}): Promise<void> {
-  for (const [args, code, message] of rows) {
+  const checkRow = async ([args, code, message]: Row): Promise<void> => {
     const child = stage.caracal(args, { env });
     child.endInput();
     const exit = await child.exit(25_000);
@@ -22,7 +25,9 @@ async function check(stage: Stage, rows: readonly Row[], env: Record<string, str
     assert.match(child.stderr, message, what);
     assert.match(child.stderr, /^caracal: /m, what);
     assert.doesNotMatch(child.stderr, /^\s+at |internal error/m, what);
-  }
+  };
+  for (let first = 0; first < rows.length; first += together)
+    await Promise.all(rows.slice(first, first + together).map(checkRow));
 }
 
 test('usage: wrong arguments exit with 2 and say which', { timeout: 120_000 }, async (t) => {
