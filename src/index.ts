@@ -36,9 +36,11 @@ export {
   type DrainOptions,
   type DrainResult,
   defaultDriver,
+  type Failover,
   type HandoffOptions,
   type HandoffResult,
   type ListenOptions,
+  type LostConnection,
   labelId,
   type MigrateOptions,
   type Path,
@@ -49,6 +51,7 @@ export {
   type RemoteInfo,
   type Resumed,
   ResumingSocket,
+  type Resumption,
   resolveService,
   type SecurityOptions,
   type ServeOptions,
@@ -63,8 +66,10 @@ export {
   type ShedResult,
   Socket,
   type SocketOptions,
+  type StreamFailoverOptions,
   serve,
   setDefaultDriver,
+  type TakeOver,
 } from './sockets/index.ts';
 
 export interface DriverOptions {

@@ -68,6 +68,10 @@ const established = new Map<number, Row>([
     { code: 'EPROTO', why: 'the other end acknowledges data that was never sent to it', retryable: false },
   ],
   [Reason.PEER_LOST, { code: 'ECONNRESET', why: 'the other end died or was cut off', retryable: true, next: list }],
+  [
+    Reason.NOT_RESUMED,
+    { code: 'ERR_CARACAL_NOT_RESUMED', why: 'the other end does not go on in the place of another', retryable: true },
+  ],
   [Reason.SHED, { code: 'ECONNRESET', why: 'the instance sends its clients elsewhere', retryable: true }],
   [
     Reason.SUPERSEDED,
@@ -159,6 +163,13 @@ export function entityChanged(service: string, why: string): ServiceError {
   const code = 'ERR_CARACAL_ENTITY_CHANGED';
   const message = `read ${code} svc://${service}: the content changed while it was fetched (${why}); try: fetch it again`;
   return makeError(message, code, 'read', service, 'entity-changed', true);
+}
+
+/** The instance is lost, and no other one goes on where it stopped. */
+export function notResumed(service: string, why: string): ServiceError {
+  const code = 'ERR_CARACAL_NOT_RESUMED';
+  const message = `read ${code} svc://${service}: the instance is lost, and no other one goes on in its place (${why}); try: connect again`;
+  return makeError(message, code, 'read', service, 'not-resumed', true);
 }
 
 /** A caller's misuse, with Node's code. */

@@ -6,7 +6,7 @@
 // of it: something else may stand there that puts one connection in another's place (resuming/).
 
 import { Reason } from '../core/base/index.ts';
-import type { Driver, Event, SocketId, StreamOptions } from '../core/stack/index.ts';
+import type { Driver, Event, ResumePoint, SocketId, StreamOptions } from '../core/stack/index.ts';
 
 /** Bytes asked of the stack ahead of the reader: enough for four of its events in flight. */
 const readAheadBytes = 256 * 1024;
@@ -29,8 +29,8 @@ export interface Carrier {
   setOptions(stream: StreamOptions): void;
   ref(): void;
   unref(): void;
-  /** RST, and no more events. */
-  abort(): void;
+  /** RST, and no more events. `reason`: what the other end is told. */
+  abort(reason?: Reason): void;
   /** The Socket is destroyed: no more events. `flushed`: what was written was all taken. */
   release(flushed: boolean): void;
 }
@@ -38,15 +38,28 @@ export interface Carrier {
 /** A carrier may also fail for a reason that the stack has no word for. */
 export type CarrierEvent = Event | { readonly kind: 'failed'; readonly error: Error };
 
-/** Opens a connection to the service that a Socket leads to, `avoid`: at another instance than that one's. Throws as the driver does. */
-export type Dial = (listener: (event: Event) => void, avoid?: SocketId) => Carrier;
+/** A connection of the stack, which may be one on behalf of another. */
+export interface Resumable extends Carrier {
+  /** Says where it goes on, if it does. */
+  resume(point: ResumePoint): void;
+}
+
+/**
+ * Opens a connection to the service that a Socket leads to, `avoid`: at another instance than that one's; `resuming`: on
+ * behalf of a lost one. Throws as the driver does.
+ */
+export type Dial<C extends Carrier = Carrier> = (
+  listener: (event: Event) => void,
+  avoid?: SocketId,
+  resuming?: boolean,
+) => C;
 
 /** The same memory. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-export class Flow implements Carrier {
+export class Flow implements Resumable {
   readonly driver: Driver;
   readonly id: SocketId;
   open: boolean;
@@ -94,6 +107,10 @@ export class Flow implements Carrier {
     return !this.#closed && this.driver.handle({ kind: 'shed', socket: this.id }) === 1;
   }
 
+  resume(point: ResumePoint): void {
+    if (!this.#closed) this.driver.handle({ kind: 'resume', socket: this.id, point });
+  }
+
   setOptions(stream: StreamOptions): void {
     if (!this.#closed) this.driver.handle({ kind: 'options', socket: this.id, stream });
   }
@@ -106,10 +123,10 @@ export class Flow implements Carrier {
     if (!this.#closed) this.driver.unref(this.id);
   }
 
-  abort(): void {
+  abort(reason: Reason = Reason.ABORTED): void {
     this.#listener = undefined;
     clearTimeout(this.#timer);
-    if (!this.#closed) this.driver.handle({ kind: 'abort', socket: this.id });
+    if (!this.#closed) this.driver.handle({ kind: 'abort', socket: this.id, reason });
   }
 
   release(flushed: boolean): void {

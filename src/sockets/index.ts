@@ -9,6 +9,7 @@ export {
 export { closeDefaultDriver, defaultDriver, setDefaultDriver } from './default-driver.ts';
 export type { DrainOptions, DrainResult, ShedOptions, ShedResult } from './departures.ts';
 export { type ServiceError, serviceError } from './errors.ts';
+export type { Failover, StreamFailoverOptions } from './failover.ts';
 export type { HandoffOptions, HandoffResult } from './handoff/index.ts';
 export {
   Agent,
@@ -28,3 +29,4 @@ export { isInsecureForbidden, type SecurityOptions } from './security.ts';
 export { type ServeOptions, type Serving, serve } from './serve.ts';
 export { createServer, type ListenOptions, Server, type ServerOptions, type ServiceAddress } from './server.ts';
 export { connect, Socket } from './socket.ts';
+export type { LostConnection, Resumption, TakeOver } from './takeover.ts';

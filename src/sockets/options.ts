@@ -2,8 +2,9 @@
 // units are net's (milliseconds) wherever net has the option.
 
 import type { DuplexOptions } from 'node:stream';
-import type { Driver, PeerProof, SocketId } from '../core/stack/index.ts';
+import type { Driver, PeerProof, ResumePoint, SocketId } from '../core/stack/index.ts';
 import { misuse } from './errors.ts';
+import type { StreamFailoverOptions } from './failover.ts';
 import type { Arrival } from './handoff/passage.ts';
 import type { ServiceName } from './names.ts';
 import type { PathMode, PathOptions } from './paths.ts';
@@ -32,8 +33,12 @@ export interface ConnectOptions extends SocketOptions {
   readonly timeout?: number | undefined;
   /** Milliseconds after which connecting fails with ETIMEDOUT; the stack's own bound if absent. */
   readonly connectTimeout?: number | undefined;
-  /** The application can go on at another instance: 'shed' tells that this one asks it to. */
-  readonly failover?: boolean | undefined;
+  /**
+   * When its instance is lost, or asks its clients to go, the connection goes on at another one, byte by byte, if that one
+   * can ('failover', docs/operations.md); otherwise it fails with ERR_CARACAL_NOT_RESUMED. Who listens to 'shed' sees to
+   * that request without it.
+   */
+  readonly failover?: boolean | StreamFailoverOptions | undefined;
   /**
    * Several interfaces of this machine at once, as they come and go; by default a single one, as its routes say. 'path'
    * tells of each that joins, fails or leaves.
@@ -55,7 +60,9 @@ export interface Accepted {
   readonly peer: PeerProof;
   readonly resumes: boolean;
   /** It comes from another process, with this. */
-  readonly carried?: Arrival;
+  readonly carried?: Arrival | undefined;
+  /** The client has said where its lost connection stands. */
+  readonly onResumed?: ((point: ResumePoint) => void) | undefined;
   /** Nothing more of it is delivered, or waits for the other end; 'close' may have been long before. */
   onGone(socket: Socket): void;
 }

@@ -3,8 +3,8 @@
 // after the last of them, as in net. `address()` is the service: there is no other address (N3).
 
 import { EventEmitter, on } from 'node:events';
-import { formatPrefix, formatServiceId, type Prefix, prefixContains, type Reason } from '../core/base/index.ts';
-import { type Driver, type Event, Protocol, type SocketId } from '../core/stack/index.ts';
+import { formatPrefix, formatServiceId, type Prefix, prefixContains, Reason } from '../core/base/index.ts';
+import { type Driver, type Event, Protocol, type ResumePoint, type SocketId } from '../core/stack/index.ts';
 import { defaultDriver } from './default-driver.ts';
 import { Departures, type DrainOptions, type DrainResult, type ShedOptions, type ShedResult } from './departures.ts';
 import { misuse, serviceError } from './errors.ts';
@@ -25,12 +25,15 @@ import { noteServer } from './operate.ts';
 import type { Accepted, SocketOptions } from './options.ts';
 import { checkGranted, followIdentity, readSecurity } from './security.ts';
 import { Socket } from './socket.ts';
+import { Claim, type TakeOver } from './takeover.ts';
 
 /** Options for every connection that the server accepts. */
 export interface ServerOptions extends Omit<SocketOptions, 'signal'> {
   readonly pauseOnConnect?: boolean | undefined;
   /** Refuse clients that prove no name. */
   readonly requireKey?: boolean | undefined;
+  /** Goes on with connections whose clients have lost their instance. Default: such clients are refused. */
+  readonly failover?: TakeOver | undefined;
 }
 
 export interface ListenOptions {
@@ -337,20 +340,32 @@ export class Server extends EventEmitter {
     if (this.#isFull()) return 'it has as many connections as it may';
     if (this.listenerCount('handoff') === 0) return 'its program takes no connections over';
     const { unread, unwritten, bytesRead, bytesWritten } = carried;
-    const socket = this.#adopt(who.socket, who, { unread, unwritten, bytesRead, bytesWritten, settled });
+    const socket = this.#adopt(who.socket, who, {
+      carried: { unread, unwritten, bytesRead, bytesWritten, settled },
+    });
     this.emit('handoff', socket, Buffer.from(carried.blob));
     return socket.destroyed ? 'its program refuses' : undefined;
   };
 
   #accept(event: Extract<Event, { kind: 'connection' }>): void {
     const driver = this.#driver!;
+    if (event.resuming && this.#options.failover === undefined)
+      return turnAway(driver, event.connection, Reason.NOT_RESUMED);
     if (this.#isFull()) {
-      driver.attach(event.connection, () => {});
-      driver.handle({ kind: 'abort', socket: event.connection });
+      turnAway(driver, event.connection, Reason.ABORTED);
       this.emit('drop', { localService: this.#nameOf(event.service) });
       return;
     }
-    const socket = this.#adopt(event.connection, event);
+    const { failover } = this.#options;
+    const claim = event.resuming && failover ? new Claim(failover, (taken) => this.#present(taken)) : undefined;
+    const onResumed = claim && ((point: ResumePoint): void => claim.hear(point));
+    const socket = this.#adopt(event.connection, event, { onResumed });
+    if (claim === undefined) this.#present(socket);
+    else claim.hold(socket);
+  }
+
+  /** The connection is the application's. */
+  #present(socket: Socket): void {
     if (this.#options.pauseOnConnect) socket.pause();
     else socket.read(0);
     this.emit('connection', socket);
@@ -364,7 +379,7 @@ export class Server extends EventEmitter {
   #adopt(
     id: SocketId,
     who: Pick<Imported, 'service' | 'remoteService' | 'peer' | 'resumes'>,
-    carried?: Accepted['carried'],
+    more: Pick<Accepted, 'carried' | 'onResumed'> = {},
   ): Socket {
     const { peer, resumes } = who;
     const accepted: Accepted = {
@@ -375,7 +390,7 @@ export class Server extends EventEmitter {
       peer,
       resumes,
       onGone: (gone) => this.#departures.gone(gone),
-      ...(carried === undefined ? {} : { carried }),
+      ...more,
     };
     const socket = Socket.accept(accepted, this.#options);
     this.#connections.add(socket);
@@ -440,6 +455,11 @@ export class Server extends EventEmitter {
 
 function notRunning(): Error {
   return misuse('ERR_SERVER_NOT_RUNNING', 'Server is not running.', 'state');
+}
+
+function turnAway(driver: Driver, socket: SocketId, reason: Reason): void {
+  driver.attach(socket, () => {});
+  driver.handle({ kind: 'abort', socket, reason });
 }
 
 /** A timer would take what is too long for it, Infinity too, for nothing. */

@@ -11,11 +11,13 @@ import {
   type PathPolicy,
   type PeerProof,
   Protocol,
+  type ResumePoint,
   type SocketId,
   type StreamOptions,
 } from '../core/stack/index.ts';
 import { defaultDriver } from './default-driver.ts';
 import { misuse, serviceError } from './errors.ts';
+import { carryOn, readFailover } from './failover.ts';
 import { asBuffer, type Carrier, type CarrierEvent, type Dial, Flow } from './flow.ts';
 import { onReadableEnd } from './half-close.ts';
 import type { Leaving } from './handoff/leaving.ts';
@@ -35,6 +37,7 @@ import {
 import { Outgoing } from './outgoing.ts';
 import { type Path, pathOf, pathsOf, readPaths } from './paths.ts';
 import { clientSecurity, notePeer, readSecurity, type SecurityOptions } from './security.ts';
+import type { Resumption } from './takeover.ts';
 
 /** Opens a connection to a service; `listener` is called once it is open. Throws only for a malformed argument. */
 export function connect(service: ServiceName | ConnectOptions, listener?: () => void): Socket {
@@ -45,6 +48,12 @@ export function connect(service: ServiceName | ConnectOptions, listener?: () => 
 export class Socket extends Duplex {
   /** Libraries probe it; see above. */
   readonly _handle = null;
+  readonly remoteAddress = undefined;
+  readonly remotePort = undefined;
+  readonly remoteFamily = undefined;
+  readonly localAddress = undefined;
+  readonly localPort = undefined;
+  readonly localFamily = undefined;
   connecting = false;
   bytesRead = 0;
   /** Milliseconds given to `setTimeout`. */
@@ -59,6 +68,8 @@ export class Socket extends Duplex {
   resumes = false;
   /** Another process goes on with it; 'close' follows. */
   handedOver = false;
+  /** On the serving side: this connection goes on for one that was lost, and these are its counters at its beginning. */
+  resumed: Resumption | undefined;
   #security: SecurityOptions;
   #target: Target | undefined;
   #service: Prefix | undefined;
@@ -75,6 +86,8 @@ export class Socket extends Duplex {
   #readWanted = false;
   #timer: NodeJS.Timeout | undefined;
   #unrefd = false;
+  #onResumed: ((point: ResumePoint) => void) | undefined;
+  #failover: ReturnType<typeof readFailover> | undefined;
   #noDelay: boolean;
   #keepAliveUs: number;
 
@@ -95,6 +108,7 @@ export class Socket extends Duplex {
     socket.remoteService = accepted.remoteService;
     socket.peer = accepted.peer;
     socket.resumes = accepted.resumes;
+    socket.#onResumed = accepted.onResumed;
     const { driver, id, carried } = accepted;
     const onGone = (): void => accepted.onGone(socket);
     socket.#led = new Flow(driver, id, true, (event) => socket.#onEvent(event), onGone);
@@ -133,30 +147,6 @@ export class Socket extends Duplex {
     return this.writableLength;
   }
 
-  get remoteAddress(): undefined {
-    return undefined;
-  }
-
-  get remotePort(): undefined {
-    return undefined;
-  }
-
-  get remoteFamily(): undefined {
-    return undefined;
-  }
-
-  get localAddress(): undefined {
-    return undefined;
-  }
-
-  get localPort(): undefined {
-    return undefined;
-  }
-
-  get localFamily(): undefined {
-    return undefined;
-  }
-
   /** `{ service }` on the serving side, otherwise `{}`. Never an address. */
   address(): { service?: string } {
     return this.localService === undefined ? {} : { service: this.localService };
@@ -169,6 +159,7 @@ export class Socket extends Duplex {
     const security = { ...this.#security, ...withoutUndefined(options) };
     readSecurity(security);
     const paths = readPaths(options.paths);
+    const failover = readFailover(options.failover);
     if (this.connecting || (this.#flow && !this.destroyed))
       throw misuse('ERR_SOCKET_ALREADY_CONNECTED', 'this socket is connected or connecting', 'state');
     if (options.signal?.aborted) return this;
@@ -177,7 +168,8 @@ export class Socket extends Duplex {
     if (options.timeout) this.setTimeout(options.timeout);
     this.connecting = true;
     this.remoteService = target.name ?? target.text;
-    this.resumes = options.failover === true;
+    this.resumes = failover !== undefined;
+    this.#failover = failover;
     this.#security = security;
     this.#target = target;
     this.#paths = paths;
@@ -275,9 +267,17 @@ export class Socket extends Duplex {
     return this.#led?.shed() ?? false;
   }
 
+  /** @internal The application goes on with a lost connection; of the client's stream at byte `bytesRead`. */
+  goOn({ token, receivedBytes: sentBytes }: ResumePoint, bytesRead: number): void {
+    this.resumed = { token: asBuffer(token), bytesRead, bytesWritten: sentBytes };
+    this.bytesRead = bytesRead;
+    this.#outgoing.sentBytes = sentBytes;
+    this.#led?.resume({ token, sentBytes, receivedBytes: bytesRead, keptFrom: sentBytes });
+  }
+
   /** @internal As resetAndDestroy, also when it was destroyed before and what was written is still being delivered. */
-  cutOff(): void {
-    this.#led?.abort();
+  cutOff(reason?: Reason): void {
+    this.#led?.abort(reason);
     this.destroy();
   }
 
@@ -342,28 +342,25 @@ export class Socket extends Duplex {
     if (led !== undefined && led.driver !== driver)
       throw misuse('ERR_INVALID_ARG_VALUE', 'the socket to avoid belongs to another driver');
     const timeout = connectTimeout === undefined ? {} : { timeoutUs: connectTimeout * 1000 };
-    const dial: Dial = (listener, elsewhere = led?.id) =>
-      this.#dial(
-        driver,
-        target,
-        prefix,
-        { ...timeout, ...(elsewhere === undefined ? {} : { avoid: elsewhere }) },
-        listener,
-      );
+    const dial: Dial<Flow> = (listener, elsewhere = led?.id, resuming = false) => {
+      const avoiding = elsewhere === undefined ? {} : { avoid: elsewhere };
+      return this.#dial(driver, target, prefix, { ...timeout, ...avoiding, resuming }, listener);
+    };
     this.#service = prefix;
     this.#flow = this.carry(dial, (event) => this.#onEvent(event));
   }
 
   /** @internal What this socket stands on: one connection. A subclass may dial again and put another in its place. */
-  protected carry(dial: Dial, listener: (event: CarrierEvent) => void): Carrier {
-    return dial(listener);
+  protected carry(dial: Dial<Flow>, listener: (event: CarrierEvent) => void): Carrier {
+    if (this.#failover === undefined) return dial(listener);
+    return carryOn(this, this.#failover, dial, listener);
   }
 
   #dial(
     driver: Driver,
     target: Target,
     prefix: Prefix,
-    options: { timeoutUs?: number; avoid?: SocketId },
+    options: { timeoutUs?: number; avoid?: SocketId; resuming: boolean },
     listener: (event: Event) => void,
   ): Flow {
     const security = clientSecurity(this.#security, target, prefix.id);
@@ -412,6 +409,9 @@ export class Socket extends Duplex {
         break;
       case 'shed':
         this.emit('shed');
+        break;
+      case 'resumed':
+        this.#onResumed?.(event.point);
         break;
       case 'end':
         this.push(null);

@@ -33,6 +33,7 @@ export const Reason = {
   SUPERSEDED: 26,
   TOO_MANY_MOVES: 27,
   HANDED_OVER: 28,
+  NOT_RESUMED: 29,
   // Never sent: counters only.
   TRUNCATED: 64,
   BAD_VERSION: 65,

@@ -24,8 +24,9 @@ import {
 /** HANDSHAKE's pattern: 0 in the client's first message, which leaves the choice to the server. */
 export const ExchangePattern = { OPEN: 0, NX: 1, XX: 2 } as const;
 
-/** In the first message: data in the clear would do; the client will prove a name (and so wants XX); it can go on elsewhere. */
-export const OfferFlag = { INSECURE: 1, IDENTITY: 2, RESUMES: 4 } as const;
+/** In the first message: data in the clear would do; the client will prove a name (and so wants XX); it can go on elsewhere;
+ * it goes on for a connection that was lost. */
+export const OfferFlag = { INSECURE: 1, IDENTITY: 2, RESUMES: 4, RESUMING: 8 } as const;
 /** In the second and third: data goes in the clear, as both want it. */
 export const AnswerFlag = { INSECURE: 1 } as const;
 

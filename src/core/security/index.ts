@@ -126,6 +126,7 @@ export {
   writeAddresses,
   writeClose,
   writeRecords,
+  writeResume,
 } from './records.ts';
 export { createReplayWindow, isFresh, noteReceived, type ReplayWindow } from './replay-window.ts';
 export {

@@ -9,6 +9,7 @@ import {
   createRecordHeader,
   emitRecordHeader,
   maxRecordBodyBytes,
+  mostResumeBytes,
   paddedLengthBytes,
   parseRecordHeader,
   type RecordHeader,
@@ -179,6 +180,11 @@ export function writeAddresses(writer: RecordWriter, body: Uint8Array, sink: Byt
   writeRecord(writer, RecordType.ADDRESS, body, 0, body.length, sink);
 }
 
+/** Where a lost connection stands (wire/resume.ts). */
+export function writeResume(writer: RecordWriter, body: Uint8Array, sink: ByteSink): void {
+  writeRecord(writer, RecordType.RESUME, body, 0, body.length, sink);
+}
+
 /** What follows is sealed under the next key. Answers the bytes written. */
 export function updateKey(writer: RecordWriter, sink: ByteSink): number {
   writeRecord(writer, RecordType.UPDATE, empty, 0, 0, sink);
@@ -208,11 +214,11 @@ export function takeBack(writer: RecordWriter, sink: ByteSink): void {
 
 /**
  * `need`: incomplete; it will be `bytes` long (or `bytes` are needed to learn that). `data`: `plain` is authentic, accept
- * `bytes`. `address`: the same, but `plain` is a list of addresses. `close`: an authentic end, accept `bytes`. `bad`:
- * discard `bytes`, the peer will send them again. `malformed`: no record that belongs here begins here, so its end is
- * unknown: discard all that is readable.
+ * `bytes`. `address`, `resume`: the same, but `plain` is a list of addresses, or where a lost connection stands. `close`: an
+ * authentic end, accept `bytes`. `bad`: discard `bytes`, the peer will send them again. `malformed`: no record that belongs
+ * here begins here, so its end is unknown: discard all that is readable.
  */
-export type RecordVerdict = 'need' | 'data' | 'address' | 'close' | 'bad' | 'malformed';
+export type RecordVerdict = 'need' | 'data' | 'address' | 'resume' | 'close' | 'bad' | 'malformed';
 
 export interface RecordResult {
   bytes: number;
@@ -242,6 +248,7 @@ export function readRecord(
   reader.expected++;
   if (parsed.type === RecordType.UPDATE) advanceReader(reader);
   if (parsed.type === RecordType.ADDRESS) return 'address';
+  if (parsed.type === RecordType.RESUME) return 'resume';
   if (parsed.type !== RecordType.CLOSE) return 'data';
   reader.closed = true;
   return 'close';
@@ -425,5 +432,6 @@ function belongsHere({ headerView, parsed, expected, closed }: RecordReader): bo
 function hasItsBody({ type, bodyBytes }: RecordHeader): boolean {
   if (type === RecordType.DATA) return bodyBytes >= 1;
   if (type === RecordType.ADDRESS) return bodyBytes <= mostAddressBytes;
+  if (type === RecordType.RESUME) return bodyBytes <= mostResumeBytes;
   return type === RecordType.PADDED ? bodyBytes >= paddedLengthBytes : bodyBytes === 0;
 }

@@ -128,6 +128,7 @@ function createHalf(
     pattern: mutual ? ExchangePattern.XX : ExchangePattern.NX,
     insecure: wanted && options.forbidInsecure !== true,
     resumes: (flags & OfferFlag.RESUMES) !== 0,
+    resuming: (flags & OfferFlag.RESUMING) !== 0 && syn.protocol === Protocol.TCP,
     memory: nothing,
     answerBytes: 0,
     tries: 0,

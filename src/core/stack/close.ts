@@ -34,7 +34,7 @@ export function endLocal(stack: StackState, connection: Connection): void {
 /** Queues the close record and the transport's FIN as soon as there is a transport with room. */
 export function queueClose(stack: StackState, connection: Connection): void {
   const { tcb, writer } = connection;
-  if (connection.closeQueued || tcb === undefined || writer === undefined) return;
+  if (connection.closeQueued || tcb === undefined || writer === undefined || connection.resuming !== undefined) return;
   connection.closeQueued = true;
   // The transport's FIN would end one flow of several.
   if (connection.subflow !== undefined) return closeGroup(stack, connection.subflow);

@@ -21,6 +21,7 @@ import { type Opening, readOpening } from './half-open.ts';
 import { countPeer, settleSynDebt } from './limits.ts';
 import { buildConnectionReset, sendToPeer } from './packets.ts';
 import { judgeClient, proofOf } from './proof.ts';
+import { createResuming } from './resume.ts';
 import {
   arm,
   attachRecords,
@@ -84,6 +85,7 @@ function connectionOf(stack: StackState, half: HalfOpen, opening: Opening): Conn
     resumes: half.resumes,
   });
   connection.state = 'SYN-RECEIVED';
+  if (half.resuming) connection.resuming = createResuming();
   connection.remoteService = opening.source;
   connection.remoteFlow = opening.remoteFlow;
   connection.remoteNonce = opening.remoteNonce;
@@ -142,6 +144,7 @@ function admit(stack: StackState, half: HalfOpen, opening: Opening, connection: 
     ...(connection.remoteService === undefined ? {} : { remoteService: connection.remoteService }),
     peer: connection.peerProof,
     resumes: connection.resumes,
+    resuming: half.resuming,
   });
 }
 

@@ -21,6 +21,7 @@ import { ask, isUnproven } from './path.ts';
 import { tellPath } from './path-info.ts';
 import { lookForPaths, lookSoon } from './paths.ts';
 import { takeRecord } from './reorder.ts';
+import { endIfBroken } from './resume.ts';
 import { maxRecordsAhead, resumeSending } from './schedule.ts';
 import { noteAcknowledged } from './sent-records.ts';
 import { isSpent } from './shares.ts';
@@ -39,6 +40,7 @@ export function settleSubflow(stack: StackState, connection: Connection, subflow
   if (tcb === undefined) return;
   if (tcb.state !== 'CLOSED' && !readSubflow(stack, subflow, tcb))
     return abort(stack, first, Reason.MISBEHAVING, 'the other end sends what does not go on from what it sent before');
+  if (endIfBroken(stack, first)) return;
   endBatch(tcb, stack.nowUs);
   noteAcknowledged(subflow);
   if (!obeySignals(stack, subflow, tcb)) return;

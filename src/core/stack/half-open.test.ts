@@ -40,6 +40,7 @@ function halfOf(answer: Uint8Array, opening: Opening): HalfOpen {
     pattern: 1,
     insecure: false,
     resumes: false,
+    resuming: false,
     memory: packOpening(answer, opening),
     answerBytes: answer.length,
     tries: 0,

@@ -50,9 +50,9 @@ export function exportConnection(stack: StackState, input: Extract<Input, { kind
 function mayLeave(connection: Connection): boolean {
   const { state, protocol, confirmed, over, tcb, allowanceBytes, strandedFrom } = connection;
   if (state !== 'ESTABLISHED' || protocol !== Protocol.TCP || !confirmed || over !== undefined) return false;
-  const { leaving, arriving, localEnd, remoteEnd, shedding, subflow } = connection;
+  const { leaving, arriving, localEnd, remoteEnd, shedding, subflow, resuming } = connection;
   if (subflow !== undefined && !isAlone(subflow)) return false;
-  if (leaving !== undefined || arriving !== undefined || localEnd || remoteEnd || shedding) return false;
+  if (leaving !== undefined || arriving !== undefined || localEnd || remoteEnd || shedding || resuming) return false;
   if (allowanceBytes !== Number.POSITIVE_INFINITY || strandedFrom !== undefined) return false;
   return tcb !== undefined && isExportable(tcb);
 }

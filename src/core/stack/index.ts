@@ -17,6 +17,7 @@ export {
   type PathPolicy,
   type PeerProof,
   Protocol,
+  type ResumePoint,
   type RuleChange,
   type SecurityOptions,
   type SocketId,

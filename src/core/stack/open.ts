@@ -28,6 +28,7 @@ import { createGroup } from './flow-group.ts';
 import { buildAck, buildResetFor, buildSyn, sendPacket, sendToPeer, synBytes } from './packets.ts';
 import { beginPaths } from './paths.ts';
 import { credentialOf, judgeServer, staticKeyOf } from './proof.ts';
+import { createResuming } from './resume.ts';
 import { type Route, routeFirstPacket, suspectRouter } from './route.ts';
 import { joinSearch } from './search.ts';
 import {
@@ -85,6 +86,7 @@ export function openFlow(
   if (connection === undefined) return undefined;
   if (association !== undefined) enterAssociation(stack, connection, association);
   connection.state = 'RESOLVING';
+  if (input.resuming === true && input.protocol === Protocol.TCP) connection.resuming = createResuming();
   connection.giveUpUs = stack.nowUs + (input.timeoutUs ?? defaultTimeoutUs);
   stack.counters.connectionsOpened++;
   const offer = createOffer(stack.options.primitives, wishes(stack, connection));
@@ -110,11 +112,12 @@ function leadOf(stack: StackState, { avoid, service, protocol }: Request): Locat
   return lead;
 }
 
-function wishes(stack: StackState, { security, resumes }: Connection): number {
+function wishes(stack: StackState, { security, resumes, resuming }: Connection): number {
   const { insecure, identity } = security;
   const clear = insecure === true && stack.options.forbidInsecure !== true;
   const named = identity === undefined ? 0 : OfferFlag.IDENTITY;
-  return (clear ? OfferFlag.INSECURE : 0) | named | (resumes ? OfferFlag.RESUMES : 0);
+  const lost = resuming === undefined ? 0 : OfferFlag.RESUMING;
+  return (clear ? OfferFlag.INSECURE : 0) | named | (resumes ? OfferFlag.RESUMES : 0) | lost;
 }
 
 function refuseUnopened(stack: StackState): SocketId {

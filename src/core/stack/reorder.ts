@@ -7,6 +7,7 @@
 import { advanceReader, type RecordReader } from '../security/index.ts';
 import { decodeAddresses, RecordType } from '../wire/index.ts';
 import type { AheadRecord, FlowGroup } from './flow-group.ts';
+import { comesTooEarly, takeResume } from './resume.ts';
 import type { StackState } from './state.ts';
 import { keepUnread } from './unread.ts';
 
@@ -71,6 +72,8 @@ function applyRecord(stack: StackState, group: FlowGroup, reader: RecordReader, 
   reader.expected++;
   if (type === RecordType.UPDATE) return advanceReader(reader);
   if (type === RecordType.ADDRESS) return takeAddresses(stack, group, plain);
+  if (type === RecordType.RESUME) return takeResume(stack, first, plain);
+  if (comesTooEarly(first)) return;
   if (type === RecordType.CLOSE) {
     reader.closed = true;
     first.remoteEnd = true;

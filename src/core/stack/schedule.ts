@@ -5,7 +5,14 @@
 // lie no more bytes than the flows' windows have allowed in all: the peer has room for them, whichever comes first.
 // Rejected: round robin (the slowest path sets the pace), and a window of the connection's own, told in every ACK.
 
-import { type RecordWriter, updateKey, writeAddresses, writeClose, writeRecords } from '../security/index.ts';
+import {
+  type RecordWriter,
+  updateKey,
+  writeAddresses,
+  writeClose,
+  writeRecords,
+  writeResume,
+} from '../security/index.ts';
 import { deliveryUs, pipeBytes, type Tcb, unsentBytes } from '../transport/index.ts';
 import { maxRecordBodyBytes, recordHeaderBytes } from '../wire/index.ts';
 import { type FlowGroup, isDown, isLive, isSuspect, type Placed, type Subflow, sharesPath } from './flow-group.ts';
@@ -65,6 +72,13 @@ export function tellAddresses(stack: StackState, { group }: Subflow, body: Uint8
   const subflow = fallback(stack, group);
   if (writer !== undefined && subflow !== undefined && !localEnd)
     put(stack, subflow, (sink) => writeAddresses(writer, body, sink));
+}
+
+/** Where a lost connection stands; nothing but addresses has gone before it. */
+export function tellResume(stack: StackState, { group }: Subflow, body: Uint8Array): void {
+  const { writer } = group.first;
+  const subflow = fallback(stack, group);
+  if (writer !== undefined && subflow !== undefined) put(stack, subflow, (sink) => writeResume(writer, body, sink));
 }
 
 /** After anything that made room, or a flow silent: what silent flows hold first, then the application's turn. */

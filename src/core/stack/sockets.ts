@@ -131,6 +131,7 @@ export function makeConnection(
     kind: 'connection',
     socket: nextSocketId(stack),
     ...seed,
+    resuming: undefined,
     subflow: undefined,
     association: undefined,
     localFlow,

@@ -59,6 +59,7 @@ import { createFlowLower, poll } from './poll.ts';
 import { watchMemory } from './pressure.ts';
 import { createQueue } from './queue.ts';
 import { receive } from './receive.ts';
+import { resume } from './resume.ts';
 import { setDefaultRoute } from './route.ts';
 import { changeRule } from './rules.ts';
 import { retryShed, shed } from './shed.ts';
@@ -261,7 +262,10 @@ function dispatch(stack: StackState, input: Input): number {
   }
 }
 
-type ConnectionInput = Extract<Input, { kind: 'write' | 'read' | 'end' | 'abort' | 'options' | 'take' | 'leave' }>;
+type ConnectionInput = Extract<
+  Input,
+  { kind: 'write' | 'read' | 'end' | 'abort' | 'options' | 'take' | 'leave' | 'resume' }
+>;
 
 function handleConnectionInput(stack: StackState, input: ConnectionInput): number {
   const connection = stack.sockets.get(input.socket);
@@ -276,6 +280,8 @@ function handleConnectionInput(stack: StackState, input: ConnectionInput): numbe
     case 'end':
       endLocal(stack, connection);
       return 0;
+    case 'resume':
+      return resume(stack, connection, input);
     case 'take':
       return take(stack, connection);
     case 'leave':
@@ -283,7 +289,7 @@ function handleConnectionInput(stack: StackState, input: ConnectionInput): numbe
     case 'abort':
       // What another process may have is not this one's to reset.
       if (leave(stack, connection) === 1) return 0;
-      abort(stack, connection, Reason.ABORTED, 'this side aborted the connection');
+      abort(stack, connection, input.reason ?? Reason.ABORTED, 'this side aborted the connection');
       return 0;
     case 'options':
       changeStream(stack, connection, input.stream);

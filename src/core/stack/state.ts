@@ -25,6 +25,7 @@ import type { Moves } from './moves.ts';
 import type { Liveness } from './owed.ts';
 import type { FlowLower } from './poll.ts';
 import type { Queue } from './queue.ts';
+import type { Resuming } from './resume.ts';
 import type { Search } from './search.ts';
 import type {
   Event,
@@ -119,8 +120,9 @@ export interface HalfOpen {
   readonly pattern: number;
   /** Data will go in the clear: both ends want it. */
   readonly insecure: boolean;
-  /** The client can go on elsewhere. */
+  /** The client can go on elsewhere; it goes on for a lost connection. */
   readonly resumes: boolean;
+  readonly resuming: boolean;
   /** The SYN-ACK, `answerBytes` long, and what is needed when it is answered. */
   memory: Uint8Array;
   answerBytes: number;
@@ -198,6 +200,8 @@ export interface Connection {
   readonly security: SecurityOptions;
   /** The client can go on at another instance, and has said so. */
   readonly resumes: boolean;
+  /** It goes on for a lost connection, and not both ends have said where. */
+  resuming: Resuming | undefined;
   /** One of several flows of a connection, perhaps the first. */
   subflow: Subflow | undefined;
   /** A flow inside the stack, which serves a datagram socket. */

@@ -25,6 +25,7 @@ import { groupOf } from './join.ts';
 import { askFormerPeer } from './path.ts';
 import { awaitMemory } from './pressure.ts';
 import { takeAddresses } from './reorder.ts';
+import { comesTooEarly, endIfBroken, takeResume } from './resume.ts';
 import { writeToGroup } from './schedule.ts';
 import { connectionsOf, deliver, emitEvent, markReady } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
@@ -35,9 +36,10 @@ import { pointSink } from './workspace.ts';
 export function write(stack: StackState, connection: Connection, bytes: Uint8Array, offset: number): number {
   const { tcb, writer } = connection;
   if (tcb === undefined || connection.localEnd || connection.over !== undefined) return 0;
-  if (writer === undefined || poolLoad(stack.blocks) >= 1) {
+  const silent = writer === undefined || connection.resuming !== undefined;
+  if (silent || poolLoad(stack.blocks) >= 1) {
     connection.writeBlocked = true;
-    if (writer !== undefined) awaitMemory(stack, connection);
+    if (!silent) awaitMemory(stack, connection);
     return 0;
   }
   if (connection.subflow !== undefined) return writeToGroup(stack, connection, connection.subflow, bytes, offset);
@@ -59,6 +61,7 @@ export function settle(stack: StackState, connection: Connection): void {
   const { tcb } = connection;
   if (tcb === undefined) return;
   if (connection.subflow === undefined) readRecords(stack, connection, tcb);
+  if (endIfBroken(stack, connection)) return;
   if (connection.subflow !== undefined) return settleSubflow(stack, connection, connection.subflow);
   endBatch(tcb, stack.nowUs);
   const { signals } = tcb;
@@ -109,6 +112,12 @@ function readRecords(stack: StackState, connection: Connection, tcb: Tcb): void 
       if (group !== undefined) return takeAddresses(stack, group, result.plain);
       continue;
     }
+    if (verdict === 'resume') {
+      consumeBytes(tcb, stack.nowUs, result.bytes);
+      takeResume(stack, connection, result.plain);
+      continue;
+    }
+    if (comesTooEarly(connection)) return;
     if (verdict === 'close') {
       consumeBytes(tcb, stack.nowUs, result.bytes);
       connection.remoteEnd = true;

@@ -7,6 +7,7 @@ import type { FlowId, Locator, Prefix, Primitives, Reason, ServiceId } from '../
 import type { Identity, Trust } from '../security/index.ts';
 import type { TargetOptions } from '../tables/index.ts';
 import type { PacketBatch } from '../transport/index.ts';
+import type { ResumePoint } from '../wire/index.ts';
 
 /** Names a socket of one stack: a listener, a connection or a datagram socket. Never reused. */
 export type SocketId = number;
@@ -135,9 +136,16 @@ export type Input =
       security?: SecurityOptions;
       /** The application can go on at another instance: the server may ask for it (`shed`). */
       resumes?: boolean;
+      /** On behalf of a connection that was lost: after `connected`, and before anything else, `resume` is given. */
+      resuming?: boolean;
       /** Several flows, as far as this machine has addresses for them. */
       paths?: PathPolicy;
     }
+  /**
+   * Where this end of a `resuming` connection goes on: the client's first word, and the server's answer to it. Answers 1, and
+   * `resumed` follows at the client, or `closed`. Nothing is written or delivered before both have said it.
+   */
+  | { kind: 'resume'; socket: SocketId; point: ResumePoint }
   /** A renewed credential, for what a listener tells from now on. */
   | { kind: 'identity'; socket: SocketId; identity: Identity }
   /** Answers how many of the bytes from `offset` were taken; `writable` follows when it was not all. */
@@ -169,8 +177,8 @@ export type Input =
   | { kind: 'leave'; socket: SocketId }
   /** Half-close: end of what this side sends. */
   | { kind: 'end'; socket: SocketId }
-  /** Abort a connection (RST), whatever its state. */
-  | { kind: 'abort'; socket: SocketId }
+  /** Abort a connection (RST), whatever its state. `reason`: what the peer is told; ABORTED if absent. */
+  | { kind: 'abort'; socket: SocketId; reason?: Reason }
   /** Close a listener or a datagram socket: unregisters first, then refuses racing dials. */
   | { kind: 'close'; socket: SocketId }
   /**
@@ -224,6 +232,8 @@ export type Event =
       peer: PeerProof;
       /** The client can go on at another instance. */
       resumes: boolean;
+      /** It goes on for a lost connection: `resumed` follows, and is answered by `resume`, or by `abort`. */
+      resuming: boolean;
     }
   | { kind: 'connected'; socket: SocketId; service: ServiceId; peer: PeerProof }
   | { kind: 'data'; socket: SocketId; bytes: Uint8Array }
@@ -248,6 +258,8 @@ export type Event =
   | { kind: 'writable'; socket: SocketId }
   /** The server asks this client to go on at another instance; nothing is broken. Once, and only where `resumes` was given. */
   | { kind: 'shed'; socket: SocketId }
+  /** Where the other end of a `resuming` connection stands. */
+  | { kind: 'resumed'; socket: SocketId; point: ResumePoint }
   /** The peer ended its side, and that end is authentic. */
   | { kind: 'end'; socket: SocketId }
   /** The socket is gone. OK after an orderly close; otherwise why. Always the last event of a socket. */
@@ -392,4 +404,4 @@ export interface FlowInfo {
   readonly packetBytes: number;
 }
 
-export type { FlowId };
+export type { FlowId, ResumePoint };

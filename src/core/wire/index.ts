@@ -93,7 +93,18 @@ export {
   RecordType,
   recordHeaderBytes,
 } from './record.ts';
-export { createResume, emitResume, maxResumeTokenBytes, parseResume, type Resume, resumeBytes } from './resume.ts';
+export {
+  createResume,
+  decodeResume,
+  emitResume,
+  encodeResume,
+  maxResumeTokenBytes,
+  mostResumeBytes,
+  parseResume,
+  type Resume,
+  type ResumePoint,
+  resumeBytes,
+} from './resume.ts';
 export { createService, emitService, parseService, readServiceId, type Service, serviceBytes } from './service.ts';
 export { createSignal, emitSignal, maxSignalBytes, parseSignal, type Signal, signalBytes } from './signal.ts';
 export {

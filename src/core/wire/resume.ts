@@ -1,9 +1,10 @@
-// RESUME: a new connection goes on where a lost one stopped (docs/protocol.md, "RESUME"): the token that stands for the
+// RESUME: a new connection goes on where a lost one stopped (docs/protocol.md, "Failover"): the token that stands for the
 // old one, and how far the sender had got in each direction. It travels under the new connection's encryption, never in
-// the SYN. An instance that does not know it must refuse, or the application would read bytes twice: critical.
+// the SYN: as the body of a record. An instance that does not know it must refuse, or the application would read bytes
+// twice: so the extension, which nobody sends, is critical.
 
 import { Reason } from '../base/index.ts';
-import { readUint53, writeBytes, writeUint53 } from './bytes.ts';
+import { readBytes, readUint53, writeBytes, writeUint53 } from './bytes.ts';
 import { Extension, emitExtensionHeader, extensionBytes, padded, requireCount } from './extension.ts';
 
 export const maxResumeTokenBytes = 64;
@@ -59,4 +60,45 @@ export function parseResume(view: DataView, offset: number, out: Resume): Reason
   out.tokenOffset = offset + fixedBytes;
   out.tokenBytes = tokenBytes;
   return Reason.OK;
+}
+
+/** What an end of the new connection says of the lost one. Streams are counted from their first byte. */
+export interface ResumePoint {
+  /** Bytes that it has sent, or will go on from. */
+  readonly sentBytes: number;
+  /** Bytes of the other stream that it has received, or will do with. */
+  readonly receivedBytes: number;
+  /** The first byte of its own stream that it can still send again. */
+  readonly keptFrom: number;
+  /** What the application knows the lost connection by; empty: nothing. */
+  readonly token: Uint8Array;
+}
+
+const recordFixedBytes = 24;
+export const mostResumeBytes = recordFixedBytes + maxResumeTokenBytes;
+
+/** The body of a record. Throws RangeError for a token of more than 64 bytes. */
+export function encodeResume({ sentBytes, receivedBytes, keptFrom, token }: ResumePoint): Uint8Array {
+  requireCount(token.length, 0, maxResumeTokenBytes, 'bytes of token in RESUME');
+  const body = new Uint8Array(recordFixedBytes + token.length);
+  const view = new DataView(body.buffer);
+  writeUint53(view, 0, sentBytes);
+  writeUint53(view, 8, receivedBytes);
+  writeUint53(view, 16, keptFrom);
+  body.set(token, recordFixedBytes);
+  return body;
+}
+
+/** Undefined: no such body. */
+export function decodeResume(body: Uint8Array): ResumePoint | undefined {
+  if (body.length < recordFixedBytes || body.length > mostResumeBytes) return undefined;
+  const view = new DataView(body.buffer, body.byteOffset, body.length);
+  const [sentBytes, receivedBytes, keptFrom] = [readUint53(view, 0), readUint53(view, 8), readUint53(view, 16)];
+  if (sentBytes < 0 || receivedBytes < 0 || keptFrom < 0 || keptFrom > sentBytes) return undefined;
+  return {
+    sentBytes,
+    receivedBytes,
+    keptFrom,
+    token: readBytes(view, recordFixedBytes, body.length - recordFixedBytes),
+  };
 }

@@ -3,7 +3,7 @@
 // that it opened. What is not HTTP passes untouched, and then this is a Socket like any other.
 
 import { entityChanged } from '../errors.ts';
-import type { Carrier, CarrierEvent, Dial } from '../flow.ts';
+import type { Carrier, CarrierEvent, Dial, Flow } from '../flow.ts';
 import type { ServiceName } from '../names.ts';
 import { type ConnectOptions, connectOptions } from '../options.ts';
 import { Socket } from '../socket.ts';
@@ -11,7 +11,7 @@ import { type Resumed, ResumingCarrier } from './carrier.ts';
 
 /** Emits 'resumed' with a `Resumed` each time it has gone on at another instance. */
 export class ResumingSocket extends Socket {
-  protected override carry(dial: Dial, listener: (event: CarrierEvent) => void): Carrier {
+  protected override carry(dial: Dial<Flow>, listener: (event: CarrierEvent) => void): Carrier {
     return new ResumingCarrier({
       dial,
       listener,

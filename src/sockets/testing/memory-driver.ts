@@ -150,7 +150,7 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
       near: 'host',
     } as const;
     emit({ kind: 'connected', socket: client.id, service, peer });
-    emit({ kind: 'connection', socket: listener.id, connection: server.id, service, peer, resumes });
+    emit({ kind: 'connection', socket: listener.id, connection: server.id, service, peer, resumes, resuming: false });
     return client.id;
   };
   const listen = (prefix: Prefix, protocol: number): SocketId => {
