@@ -49,40 +49,48 @@ async function outcome(t: TestContext, client: Child): Promise<Got> {
 }
 
 for (const kind of ['feed', 'echo'] as const)
-  test(`[F2] a plain socket survives kill -9 of its instance: ${kind === 'feed' ? 'a download' : 'both ways at once'}, hash intact`, options, async (t) => {
-    const site = await startSite(t, [kind, 'failover'], [kind, 'failover']);
-    const client = startClient(site, kind);
+  test(
+    `[F2] a plain socket survives kill -9 of its instance: ${kind === 'feed' ? 'a download' : 'both ways at once'}, hash intact`,
+    options,
+    async (t) => {
+      const site = await startSite(t, [kind, 'failover'], [kind, 'failover']);
+      const client = startClient(site, kind);
+      await client.line(/^part/m, 60_000);
+      const killed = await serving(site);
+      killed.signal('SIGKILL');
+      const got = await outcome(t, client);
+      assert.deepEqual([got.error, got.message], [undefined, undefined]);
+      assert.equal(got.bytes, bytes);
+      assert.equal(got.sha256, contentHash(bytes, kind === 'feed' ? feedSeed : echoSeed));
+      assert.equal(got.failovers.length, 1);
+      assert.deepEqual([got.bytesRead, got.bytesWritten], [bytes, kind === 'feed' ? 9 : bytes]);
+      t.diagnostic(`the longest time without a byte: ${got.longestGapMs.toFixed(0)} ms`);
+      const other = await serving(site, killed);
+      const [, text = ''] = await other.line(/^serving (.*)$/m);
+      const { token, bytesWritten } = JSON.parse(text) as { token: { data: number[] }; bytesWritten: number };
+      assert.equal(Buffer.from(token.data).toString(), `client ${client.pid}`);
+      assert.equal(bytesWritten, got.failovers[0]?.bytesRead, 'the instance learns how much the client has');
+    },
+  );
+
+test(
+  '[F2] an instance that cannot go on refuses, and the client gets a typed error and no byte of it',
+  options,
+  async (t) => {
+    const site = await startSite(t, ['feed'], ['feed']);
+    const client = startClient(site, 'feed');
     await client.line(/^part/m, 60_000);
     const killed = await serving(site);
     killed.signal('SIGKILL');
     const got = await outcome(t, client);
-    assert.deepEqual([got.error, got.message], [undefined, undefined]);
-    assert.equal(got.bytes, bytes);
-    assert.equal(got.sha256, contentHash(bytes, kind === 'feed' ? feedSeed : echoSeed));
-    assert.equal(got.failovers.length, 1);
-    assert.deepEqual([got.bytesRead, got.bytesWritten], [bytes, kind === 'feed' ? 9 : bytes]);
-    t.diagnostic(`the longest time without a byte: ${got.longestGapMs.toFixed(0)} ms`);
-    const other = await serving(site, killed);
-    const [, text = ''] = await other.line(/^serving (.*)$/m);
-    const { token, bytesWritten } = JSON.parse(text) as { token: { data: number[] }; bytesWritten: number };
-    assert.equal(Buffer.from(token.data).toString(), `client ${client.pid}`);
-    assert.equal(bytesWritten, got.failovers[0]?.bytesRead, 'the instance learns how much the client has');
-  });
-
-test('[F2] an instance that cannot go on refuses, and the client gets a typed error and no byte of it', options, async (t) => {
-  const site = await startSite(t, ['feed'], ['feed']);
-  const client = startClient(site, 'feed');
-  await client.line(/^part/m, 60_000);
-  const killed = await serving(site);
-  killed.signal('SIGKILL');
-  const got = await outcome(t, client);
-  assert.equal(got.error, 'ERR_CARACAL_NOT_RESUMED');
-  assert.match(got.message ?? '', /no other one goes on.*try: connect again/);
-  assert.ok(got.bytes >= partBytes && got.bytes < bytes);
-  assert.equal(got.sha256, contentHash(got.bytes, feedSeed));
-  const [other] = site.instances.filter((child) => child !== killed);
-  assert.doesNotMatch(other?.stdout ?? '', /serving/, 'its application never hears of it');
-});
+    assert.equal(got.error, 'ERR_CARACAL_NOT_RESUMED');
+    assert.match(got.message ?? '', /no other one goes on.*try: connect again/);
+    assert.ok(got.bytes >= partBytes && got.bytes < bytes);
+    assert.equal(got.sha256, contentHash(got.bytes, feedSeed));
+    const [other] = site.instances.filter((child) => child !== killed);
+    assert.doesNotMatch(other?.stdout ?? '', /serving/, 'its application never hears of it');
+  },
+);
 
 test('[F2] what was not kept cannot be sent again: the client gets a typed error', options, async (t) => {
   const site = await startSite(t, ['echo', 'failover'], ['echo', 'failover']);

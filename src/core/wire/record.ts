@@ -11,13 +11,13 @@ export const maxRecordBodyBytes = 65536;
 /**
  * `CLOSE`: nothing follows in this direction. `PADDED`: data whose length does not show. `UPDATE`: what follows is
  * under the next key. `ADDRESS`: where else the sender is. `BRANCH`: this one and what follows are under the branch of the
- * present key. `RESUME`: where a lost connection stands, for which this one is. 3 and 7 stay unassigned.
+ * present key. `RESUME`: where a lost connection stands, for which this one is. 3, 7 and 9 stay unassigned.
  */
-export const RecordType = { DATA: 1, CLOSE: 2, PADDED: 4, UPDATE: 5, ADDRESS: 6, BRANCH: 8, RESUME: 9 } as const;
+export const RecordType = { DATA: 1, CLOSE: 2, PADDED: 4, UPDATE: 5, ADDRESS: 6, BRANCH: 8, RESUME: 10 } as const;
 /** In front of the data of a PADDED record: their length. */
 export const paddedLengthBytes = 4;
 
-const known = [false, true, true, false, true, true, true, false, true, true];
+const known = [false, true, true, false, true, true, true, false, true, false, true];
 
 export interface RecordHeader {
   /** `RecordType`. */

@@ -125,13 +125,14 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
     if (!peer || endpoint.closed || endpoint.ended) return 0;
     const taken = Math.min(bytes.length - offset, Math.max(0, windowBytes - peer.inboxBytes));
     for (let at = 0; at < taken; at += 16384)
-      peer.inbox.push(bytes.slice(offset + at, offset + Math.min(taken, at + 16384)));
+      // A copy, as the stack's records are: a Buffer's slice is none.
+      peer.inbox.push(new Uint8Array(bytes.subarray(offset + at, offset + Math.min(taken, at + 16384))));
     peer.inboxBytes += taken;
     if (offset + taken < bytes.length) endpoint.blocked = true;
     deliver(peer);
     return taken;
   };
-  const connect = (service: ServiceId, protocol: number, resumes: boolean): SocketId => {
+  const connect = (service: ServiceId, protocol: number, resumes: boolean, resuming: boolean): SocketId => {
     const client = add(protocol === Protocol.TCP ? 'stream' : 'flow', protocol);
     const listener = find(['listener'], protocol, service);
     if (!listener) {
@@ -150,7 +151,7 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
       near: 'host',
     } as const;
     emit({ kind: 'connected', socket: client.id, service, peer });
-    emit({ kind: 'connection', socket: listener.id, connection: server.id, service, peer, resumes, resuming: false });
+    emit({ kind: 'connection', socket: listener.id, connection: server.id, service, peer, resumes, resuming });
     return client.id;
   };
   const listen = (prefix: Prefix, protocol: number): SocketId => {
@@ -177,9 +178,9 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
     if (target) emit({ kind: 'datagram', socket: target.id, bytes: bytes.slice(), from: endpoint.prefix?.id });
     return 1;
   };
-  const abort = (endpoint: Endpoint): void => {
-    finish(endpoint, Reason.ABORTED);
-    if (endpoint.peer) finish(endpoint.peer, Reason.ABORTED);
+  const abort = (endpoint: Endpoint, reason: Reason = Reason.ABORTED): void => {
+    finish(endpoint, reason);
+    if (endpoint.peer) finish(endpoint.peer, reason);
   };
   const shed = (endpoint: Endpoint): number => {
     if (endpoint.kind === 'listener') return 1;
@@ -216,8 +217,11 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
         deliver(endpoint);
         return 0;
       case 'abort':
-        abort(endpoint);
+        abort(endpoint, input.reason);
         return 0;
+      case 'resume':
+        if (endpoint.peer) emit({ kind: 'resumed', socket: endpoint.peer.id, point: input.point });
+        return 1;
       case 'shed':
         return shed(endpoint);
       case 'migrate':
@@ -238,7 +242,7 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
       case 'listen':
         return listen({ id: input.service, bits: input.bits }, input.protocol);
       case 'connect':
-        return connect(input.service, input.protocol, input.resumes === true);
+        return connect(input.service, input.protocol, input.resumes === true, input.resuming === true);
       case 'datagram-socket':
         return add('datagram', Protocol.UDP, { id: input.service ?? randomService(), bits: input.bits ?? 256 }).id;
       default:
