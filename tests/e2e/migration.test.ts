@@ -13,6 +13,7 @@ import {
   buildRoaming,
   limit,
   mend,
+  moveAtOnce,
   packetsOut,
   progress,
   type Roaming,
@@ -179,6 +180,28 @@ test('[M6] both ends get other addresses at about the same time, again and again
   }
   whole(await client.received(connection), 12 * mib, 37);
   t.diagnostic(`pauses, RTT 20 ms: ${rounded(pauses)} ms`);
+});
+
+test('[M7] both ends are cut off at one moment and come back at one moment, elsewhere: the router brings them together', {
+  skip,
+  timeout,
+}, async (t) => {
+  const { stage, roaming } = await roam(t, { rttMs: 20, mbits: 20 });
+  setLink(roaming.wifi, 'down');
+  const { client, connection } = await startDownload(stage, roaming, 12, 40);
+  const forwarded = async (): Promise<number> => (await stage.status<StackInfo>(roaming.router)).counters.forwarded;
+  const pauses: number[] = [];
+  for (let move = 0; move < 5; move++) {
+    await progress(client, connection, mib);
+    const before = await forwarded();
+    await client.watch(connection);
+    await moveAtOnce(roaming.middle, [roaming.eth, roaming.serverInterface], 1 + move, 2 + move);
+    await progress(client, connection, mib);
+    pauses.push((await client.watched(connection)).longestMs);
+    assert.ok((await forwarded()) > before, 'nobody else knows where they are');
+  }
+  whole(await client.received(connection), 12 * mib, 40);
+  t.diagnostic(`pauses, from the last byte before to the first after, RTT 20 ms: ${rounded(pauses)} ms`);
 });
 
 test('[M11] the only interface is down for a while: the flow stands still and goes on at once', {

@@ -112,6 +112,17 @@ export function addressOf({ version, net }: Interface, host = 1): string {
   return textOf(version, net, host);
 }
 
+/**
+ * Both hosts lose their link at one moment, and have it again at one moment, at other addresses: in between nothing is heard of
+ * either.
+ */
+export async function moveAtOnce(middle: string, both: readonly Interface[], from: number, to: number): Promise<void> {
+  const links = (state: string): string[] => both.map(({ far }) => `link set ${far} ${state}`);
+  await batch(middle, 4, links('down'));
+  await Promise.all(both.map((own) => replaceAddress(own, from, to)));
+  await batch(middle, 4, links('up'));
+}
+
 /** What a DHCP client does when the lease is gone and there is another. One process, so that little time passes between. */
 export function replaceAddress(own: Interface, from: number, to: number): Promise<void> {
   const { host, name, version } = own;
@@ -121,6 +132,10 @@ export function replaceAddress(own: Interface, from: number, to: number): Promis
     `address add ${addressOf(own, to)}/${bits} dev ${name}`,
     `route replace ${routeOf(own)}`,
   ];
+  return batch(host, version, commands);
+}
+
+function batch(host: string, version: 4 | 6, commands: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const done = (error: Error | null): void => (error ? reject(error) : resolve());
     const child = execFile('ip', [`-${version}`, '-netns', host, '-batch', '-'], done);
