@@ -3,5 +3,6 @@
 import type { Experiment } from './experiment.ts';
 import { failover } from './failover.ts';
 import { migrate } from './migrate.ts';
+import { shed } from './shed.ts';
 
-export const experiments: readonly Experiment[] = [migrate, failover];
+export const experiments: readonly Experiment[] = [migrate, failover, shed];

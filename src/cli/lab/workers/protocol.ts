@@ -33,3 +33,37 @@ export interface DownloadSeen {
   /** [ms, bytes], in bins. */
   readonly samples: readonly (readonly [number, number])[];
 }
+
+/** What web servers of the lab serve: any number of these bytes, from the first one on. */
+export const webBytes = 512 * 1024;
+
+/** How an instance parted with its clients. */
+export interface PartingSeen {
+  readonly fromMs: number;
+  readonly tookMs: number;
+  /** Requests that were under way. */
+  readonly active: number;
+  /** Clients that went on elsewhere, and those that were reset. */
+  readonly moved: number;
+  readonly reset: number;
+}
+
+export interface InstanceSeen {
+  /** [ms, bytes], in bins, as they were handed to the network. */
+  readonly samples: readonly (readonly [number, number])[];
+  /** [ms, requests under way], in bins. */
+  readonly active: readonly (readonly [number, number])[];
+}
+
+/** One request: when its answer began and ended, who began it, when it had gone on at another instance. */
+export interface VisitSeen {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly label: string;
+  readonly movedMs: readonly number[];
+}
+
+export interface VisitsSeen {
+  readonly visits: readonly VisitSeen[];
+  readonly failures: readonly string[];
+}
