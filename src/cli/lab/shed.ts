@@ -17,7 +17,7 @@ const rttMs = 20;
 const service = 'web';
 const labels = ['instance 1', 'instance 2', 'instance 3'] as const;
 /** Of one answer. */
-const bytesPerSecond = 40_000;
+const bytesPerSecond = 16_000;
 const binMs = 250;
 const deadlineMs = 30_000;
 /** SCAFFOLD's figure, and ours. */

@@ -9,7 +9,7 @@ import { serveCommands, workerOptions } from './commands.ts';
 import { type InstanceSeen, type PartingSeen, webBytes } from './protocol.ts';
 
 const { service, label, bytesPerSecond } = workerOptions<{ service: string; label: string; bytesPerSecond: number }>();
-const sliceMs = 100;
+const sliceMs = 250;
 const sliceBytes = Math.ceil((bytesPerSecond * sliceMs) / 1000);
 const binMs = 100;
 
