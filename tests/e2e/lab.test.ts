@@ -51,6 +51,21 @@ test('[E5] an instance is killed under a download: its client goes on at the oth
   t.diagnostic(`pause ${pauseMs} ms`);
 });
 
+test('[E1] a web service scales out, one instance sheds its clients, one is drained: no request fails', {
+  skip,
+  timeout,
+}, async (t) => {
+  const { failedRequests, flows, requests, shedding, draining, ...figures } = await lab(new Stage(t), 'shed');
+  const { movedIn1s, shedMs, drainMs, withoutMovingMs } = figures;
+  assert.deepEqual([failedRequests, flows], [0, 60]);
+  // A new instance gets its share of what comes after it has joined.
+  assert.ok(shedding >= 8 && shedding <= 35 && draining >= 8, `${shedding} at the one, ${draining} at the other`);
+  assert.ok(requests > 200, `${requests} requests`);
+  assert.ok(movedIn1s >= 0.8, `${movedIn1s} within a second`);
+  assert.ok(shedMs > 0 && shedMs < 1_000 && drainMs < withoutMovingMs, JSON.stringify(figures));
+  t.diagnostic(`of ${shedding} answers 80% had gone on after ${shedMs} ms; drained after ${drainMs} ms`);
+});
+
 test('lab: a client moves in the middle of a download', { skip, timeout }, async (t) => {
   const { sha256Ok, moves, pauseMs, addressLostPauseMs } = await lab(new Stage(t), 'migrate');
   assert.deepEqual([sha256Ok, moves], [true, 20]);
