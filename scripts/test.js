@@ -9,7 +9,10 @@ import { join } from 'node:path';
 import { findTests, runTests } from './run-tests.js';
 import { build, ensureInstalled, ensureSystemPackages, root } from './setup.js';
 
-/** In order; a file belongs to the first level whose pattern it matches. End-to-end tests need the machine to themselves. */
+/** End-to-end tests of what is so, however long it takes, of programs that know their own router: two go well together. */
+const untimed = 'control|datagrams|flows|keys|legacy|names|registration|rules|security|usage|wire';
+
+/** In order; a file belongs to the first level whose pattern it matches. The rest of end to end needs the machine to itself. */
 const levels = [
   { name: 'architecture', pattern: /^tests\/architecture\.test\.js$/, concurrency: 1 },
   { name: 'unit', pattern: /^src\//, concurrency: 2 },
@@ -19,7 +22,8 @@ const levels = [
   { name: 'scenario', pattern: /^tests\/scenario\//, concurrency: 2 },
   { name: 'conformance', pattern: /^tests\/conformance\//, concurrency: 1 },
   { name: 'examples', pattern: /^examples\//, concurrency: 1 },
-  { name: 'e2e', pattern: /^tests\/e2e\//, concurrency: 1 },
+  { name: 'e2e', pattern: new RegExp(`^tests/e2e/(${untimed})\\.test`), concurrency: 2 },
+  { name: 'e2e-alone', pattern: /^tests\/e2e\//, concurrency: 1 },
   { name: 'other', pattern: /./, concurrency: 1 },
 ];
 
@@ -60,7 +64,7 @@ async function runLevels() {
   for (const { name, pattern, concurrency } of levels) {
     const files = [...left].filter((file) => pattern.test(file));
     for (const file of files) left.delete(file);
-    if (files.length === 0 || (wanted.length > 0 && !wanted.includes(name))) continue;
+    if (files.length === 0 || !isWanted(name)) continue;
     console.log(`\n${name}: ${files.length} file${files.length === 1 ? '' : 's'}`);
     const from = Date.now();
     const row = { name, pass: 0, fail: 0, skip: 0, seconds: 0 };
@@ -80,10 +84,15 @@ async function runLevels() {
   }
 }
 
+/** `e2e` stands for both of its levels. */
+function isWanted(level) {
+  return wanted.length === 0 || wanted.includes(level) || (level === 'e2e-alone' && wanted.includes('e2e'));
+}
+
 /** Slow tests and failures as they come; the quick ones would only scroll. */
 function show(level, { title, file, status, seconds }) {
   if (status === 'fail') console.log(`  FAILED  ${title}  (${file})`);
-  else if (level === 'e2e' && status === 'pass') console.log(`  ok      ${title}  ${seconds.toFixed(1)} s`);
+  else if (level.startsWith('e2e') && status === 'pass') console.log(`  ok      ${title}  ${seconds.toFixed(1)} s`);
 }
 
 function report() {
