@@ -12,6 +12,7 @@ import {
   linkHost,
   makeLocator,
   moveHost,
+  rebind,
   type SimHost,
   setWay,
 } from '../../src/sim/index.ts';
@@ -182,6 +183,25 @@ test('move: both ends at once, and nothing is left at the old addresses: they me
     const names = world.router.stack.inspect().registrations.length;
     assert.equal(names, 1, 'only the service is registered');
   }
+});
+
+test('move: both are seen elsewhere at once, by NATs that keep the old mapping: they tell each other, and go on', () => {
+  const session = open(4_000_000, 4_000_000);
+  const { world } = session;
+  const { network } = world.simulation;
+  runFor(world, 300_000);
+  // Each end listens to the other where that has said to be, and there alone.
+  moveTo(world, world.client, '10.0.0.11');
+  runFor(world, 300_000);
+  moveTo(world, world.server, '10.0.0.12');
+  runFor(world, 300_000);
+  for (const [i, { station }] of [world.client, world.server].entries())
+    rebind(network, station, [makeLocator(`10.0.0.${21 + i}`, 7_000), ...station.locals]);
+  const before = world.server.stack.state.counters.moves;
+  runFor(world, 500_000);
+  const moves = world.server.stack.state.counters.moves - before;
+  assert.ok(moves >= 1 && moves <= 3, `${moves} moves`);
+  finish(session);
 });
 
 test('move: a hundred times in ten seconds under one percent of loss', () => {

@@ -18,6 +18,7 @@ import { handleSegment, requestChallenge, requestProbe, type Tcb } from '../tran
 import {
   appendSource,
   ControlFlag,
+  ControlOption,
   entryOffset,
   MacFlag,
   PacketKind,
@@ -206,11 +207,23 @@ function receiveKeyed(stack: StackState, connection: Connection): Reason {
   return receiveData(stack, connection, tagged);
 }
 
-/** A move is told from another address, and a flow beside the first is opened from one; lineage judges both. */
+/**
+ * A move is told from another address, and a flow beside the first is opened from one; lineage judges both, and the refusal of
+ * a move. The question where this end is counts, too: two ends that hear each other from elsewhere would only ask and ask.
+ */
 function isFromAnywhere({ work }: StackState): boolean {
   const { packet, control } = work;
   if (packet.controlOffset === 0) return false;
-  return control.flags === ControlFlag.RSYN || (control.flags === ControlFlag.SYN && packet.joinOffset !== 0);
+  switch (control.flags) {
+    case ControlFlag.RSYN:
+      return true;
+    case ControlFlag.SYN:
+      return packet.joinOffset !== 0;
+    case ControlFlag.FAIL:
+      return control.reason === Reason.SUPERSEDED;
+    default:
+      return control.flags === moveAnswer && (control.options & ControlOption.ELSEWHERE) !== 0;
+  }
 }
 
 function receiveData(stack: StackState, connection: Connection, tagged: boolean): Reason {
