@@ -3,6 +3,9 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -15,12 +18,15 @@ const timeout = 30_000;
 /** So that no router or example of somebody else on this machine takes part. */
 const env = { ...process.env, CARACAL_DISCOVERY: `239.255.67.69:${20_000 + (process.pid % 20_000)}` };
 
-function start(
-  name: string,
-  ...words: string[]
-): { child: ChildProcess; ready: Promise<void>; result: Promise<Result> } {
+interface Started {
+  readonly child: ChildProcess;
+  readonly ready: Promise<void>;
+  readonly result: Promise<Result>;
+}
+
+function start(name: string, ...words: string[]): Started {
   const path = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
-  const child = spawn(process.execPath, [path, '--once', ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [path, '--once', ...words], { env, stdio: ['pipe', 'pipe', 'pipe'] });
   let output = '';
   const ready = new Promise<void>((resolve) => {
     const take = (text: Buffer): void => {
@@ -59,5 +65,40 @@ for (const [name, expected] of [
     const { status, output } = await example.result;
     assert.match(output, expected);
     assert.equal(status, 0, output);
+  });
+}
+
+test('chat: redeployed while somebody is in it', { timeout }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'caracal-chat-'));
+  const begin = async (name: string, ...words: string[]): Promise<Started> => {
+    const started = start(`chat/${name}`, ...words);
+    t.after(() => started.child.kill('SIGKILL'));
+    await started.ready;
+    return started;
+  };
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'socket');
+  const old = await begin('server', path);
+  const client = await begin('client', 'ann');
+  client.child.stdin?.write('before\n');
+  await heard(client, /^ann: before$/m);
+  const next = await begin('server', path);
+  old.child.kill();
+  const { status, output } = await old.result;
+  assert.equal(status, 0, output);
+  assert.match(output, /moved: 1/);
+  client.child.stdin?.write('after\n');
+  await heard(client, /^ann: after$/m);
+  client.child.stdin?.end();
+  assert.equal((await client.result).status, 0);
+  next.child.kill();
+  await next.result;
+});
+
+function heard({ child }: Started, pattern: RegExp): Promise<void> {
+  return new Promise((resolve) => {
+    child.stdout?.on('data', (text: Buffer) => {
+      if (pattern.test(String(text))) resolve();
+    });
   });
 }

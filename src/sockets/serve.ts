@@ -7,6 +7,7 @@ import { createServer as createHttpServer, type Server as HttpServer, type Reque
 import type { Duplex } from 'node:stream';
 import type { Driver } from '../core/stack/index.ts';
 import type { DrainOptions, DrainResult, ShedOptions, ShedResult } from './departures.ts';
+import type { HandoffOptions, HandoffResult } from './handoff/index.ts';
 import { HttpConnection } from './http-connection.ts';
 import type { ServiceName } from './names.ts';
 import type { SecurityOptions } from './security.ts';
@@ -18,6 +19,8 @@ export interface ServeOptions extends Omit<ListenOptions, 'service'>, SecurityOp
   /** Refuse clients that prove no name. */
   readonly requireKey?: boolean | undefined;
 }
+
+type HandoffState = NonNullable<HandoffOptions['state']>;
 
 /** An HTTP server at a service's name. */
 export interface Serving {
@@ -35,6 +38,11 @@ export interface Serving {
    * the answer under way; WebSockets whose clients cannot go have until the deadline.
    */
   drain(options?: DrainOptions): Promise<DrainResult>;
+  /**
+   * As `server.handoff`, of connections that left HTTP by an upgrade: those that `state` knows. The others stay, and
+   * `drain` ends them.
+   */
+  handoff(to: string | undefined, options: HandoffOptions & { state: HandoffState }): Promise<HandoffResult>;
   /** As `server.shed`; connections that end between two requests count as asked. */
   shed(options?: ShedOptions): Promise<ShedResult>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -75,6 +83,7 @@ export function serve(target: HttpServer | RequestListener, service: ServiceName
     ready,
     close,
     drain: (options) => server.drain(options),
+    handoff: (to, options) => server.handoff(to, options),
     shed: (options) => server.shed(options),
     [Symbol.asyncDispose]: () => close(),
   };

@@ -4,7 +4,7 @@
 import { strict as assert } from 'node:assert';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type Child, Stage, until } from './harness.ts';
+import { type Child, root, Stage, until } from './harness.ts';
 import { Keyring } from './keyring.ts';
 import type { EchoOptions } from './programs/echo-instance.ts';
 
@@ -190,3 +190,59 @@ test('[M8] of two processes that go on with one and the same end one does, and t
   await more(clients, 500_000);
   await assertWhole(clients, 1, t);
 });
+
+interface Chatted {
+  readonly dropped: number;
+  readonly lost: number;
+  readonly doubled: number;
+  readonly missing: number;
+  readonly said: number;
+  readonly delivered: number;
+  readonly longestMs: number;
+}
+
+/** examples/chat, started again and again while `count` members talk. */
+async function redeployChat(t: TestContext, count: number, perSecond: number, times: number): Promise<void> {
+  const stage = new Stage(t);
+  await stage.router();
+  const service = named('chat');
+  const path = join(stage.folder, 'chat.sock');
+  const deploy = async (): Promise<Child> => {
+    const child = stage.start(process.execPath, [join(root, 'dist', 'examples', 'chat', 'server.js'), path, service]);
+    await child.line(/^ready/m, 60_000);
+    return child;
+  };
+  let old = await deploy();
+  const chatters = stage.program('chatters', [service, `${count}`, `${perSecond}`]);
+  await chatters.line(/^open$/m, 120_000);
+  for (let i = 0; i < times; i++) {
+    const { said } = await ask<Chatted>(chatters, 'now');
+    await until('somebody talks', async () => (await ask<Chatted>(chatters, 'now')).said > said + perSecond / 2);
+    const next = await deploy();
+    old.signal('SIGTERM');
+    assert.equal((await old.exit(60_000)).code, 0, old.describe());
+    assert.match(old.stdout, new RegExp(`moved: ${count}, stayed: 0`), old.describe());
+    old = next;
+  }
+  const { longestMs, said, delivered, ...figures } = await ask<Chatted>(chatters, 'end');
+  assert.deepEqual(figures, { dropped: 0, lost: 0, doubled: 0, missing: 0 }, chatters.describe());
+  assert.equal(delivered, said * count);
+  t.diagnostic(`${said} messages to ${count} members each, ${Math.round(longestMs)} ms without any at most`);
+}
+
+test(
+  '[M12] a WebSocket chat is redeployed under 100 open connections: none dropped, no message lost or doubled',
+  {
+    timeout,
+  },
+  async (t) => redeployChat(t, 100, 20, 2),
+);
+
+test(
+  '[M12] a WebSocket chat is redeployed under 1,000 open connections',
+  {
+    timeout: 300_000,
+    skip: process.env['CARACAL_LONG'] ? false : 'set CARACAL_LONG=1: takes a minute',
+  },
+  async (t) => redeployChat(t, 1000, 5, 2),
+);
