@@ -73,6 +73,13 @@ test('lab: a client moves in the middle of a download', { skip, timeout }, async
   t.diagnostic(`pauses ${JSON.stringify(pauseMs)}, address lost ${JSON.stringify(addressLostPauseMs)}`);
 });
 
+test('lab: a chat is redeployed under open connections', { skip, timeout }, async (t) => {
+  const { connections, deploys, dropped, lost, doubled, pauseMs } = await lab(new Stage(t), 'handoff');
+  assert.deepEqual([connections, deploys, dropped, lost, doubled], [200, 2, 0, 0, 0]);
+  assert.ok(pauseMs.median > 0 && pauseMs.median < 5_000, JSON.stringify(pauseMs));
+  t.diagnostic(`pauses ${JSON.stringify(pauseMs)}`);
+});
+
 test('lab: without root it runs on loopback', { timeout }, async (t) => {
   const { sha256Ok, moves } = await lab(new Stage(t), 'migrate', { nobody: true });
   assert.deepEqual([sha256Ok, moves], [true, 20]);

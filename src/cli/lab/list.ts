@@ -2,7 +2,8 @@
 
 import type { Experiment } from './experiment.ts';
 import { failover } from './failover.ts';
+import { handoff } from './handoff.ts';
 import { migrate } from './migrate.ts';
 import { shed } from './shed.ts';
 
-export const experiments: readonly Experiment[] = [migrate, failover, shed];
+export const experiments: readonly Experiment[] = [migrate, failover, shed, handoff];

@@ -67,3 +67,23 @@ export interface VisitsSeen {
   readonly visits: readonly VisitSeen[];
   readonly failures: readonly string[];
 }
+
+/** One handing over, as the process that did it saw it. */
+export interface HandedSeen {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly moved: number;
+  readonly stayed: number;
+}
+
+/** What the members of a room saw of it. */
+export interface RoomSeen {
+  readonly connections: number;
+  readonly said: number;
+  readonly delivered: number;
+  readonly dropped: number;
+  readonly lost: number;
+  readonly doubled: number;
+  /** [ms, messages delivered], in bins. */
+  readonly samples: readonly (readonly [number, number])[];
+}
