@@ -16,6 +16,7 @@ import {
 } from '../../src/core/stack/index.ts';
 import { addHost, joinHosts, type Link, moveHost, type SimHost } from '../../src/sim/index.ts';
 import { type Endpoint, streamBytes } from './endpoint.ts';
+import { watchNonces } from './heirs.ts';
 import { assertIntact, createWorld, dialFrom, listenOn, runFor, scriptsFor, type World } from './world.ts';
 
 interface Entry {
@@ -109,13 +110,14 @@ const bytes = 3_000_000;
 const link = { delayUs: 10_000, bitsPerSecond: 20_000_000, queueBytes: 40_000 };
 
 /** A download of which the client is copied in the middle. */
-function openScene(): Scene {
+function openScene(sentBytes = 0, watch = watchNonces()): Scene {
   const recorder = new Recorder();
-  const world = createWorld(link, 1, undefined, false, { createClient: recorder.create });
+  const { crypto: primitives } = watch;
+  const world = createWorld(link, 1, undefined, false, { createClient: recorder.create, primitives });
   const { simulation } = world;
-  const [clientScript, serverScript] = scriptsFor(0, bytes);
+  const [clientScript, serverScript] = scriptsFor(sentBytes, bytes);
   const listening = listenOn(world, world.server, serverScript);
-  const original = dialFrom(world, world.client, clientScript);
+  const original = dialFrom(world, world.client, { ...clientScript, endWhen: 'peer-ended' });
   runFor(world, 400_000);
   const server = (): Endpoint => {
     const [accepted] = listening.accepted;
@@ -126,7 +128,9 @@ function openScene(): Scene {
     const { receivedBytes } = original;
     // Its dealings with the server are in its memory, not in the ledger.
     simulation.ledger.exempt.add('copy');
+    watch.paused = true;
     const host = addHost(simulation, { name: 'copy', address, createStack: () => recorder.copy(77) });
+    watch.paused = false;
     const [wire] = joinHosts(simulation, host, world.server, link);
     const copy: Copy = { host, wire, receivedBytes, wrong: false, ended: false, reason: undefined };
     host.driver.attach(original.socket, (event: Event) => {
@@ -169,6 +173,24 @@ test('copies: the copy has moved first: the original ends, and the copy goes on 
   assert.equal(reasonName(original.reason ?? 0), 'superseded');
   assert.deepEqual([copy.wrong, copy.ended, copy.receivedBytes, copy.reason], [false, true, bytes, Reason.OK]);
   assert.equal(world.server.stack.state.counters.moves, 1);
+});
+
+test('copies: both write: no number is used twice under one key', () => {
+  const watch = watchNonces();
+  const { world, original, clone } = openScene(50_000, watch);
+  const copy = clone('10.0.0.21');
+  const write = (host: SimHost<Stack>): number =>
+    host.driver.handle({ kind: 'write', socket: original.socket, bytes: new Uint8Array(20_000), offset: 0 });
+  const before = watch.sealed.size;
+  for (let i = 1; i <= 5; i++) {
+    for (const host of [world.client, copy.host]) {
+      assert.equal(write(host), 20_000);
+      moveHost(world.simulation.network, host, `10.0.${host === copy.host ? 2 : 1}.${i}`, 1_000);
+    }
+    // Neither has heard of the other one.
+    runFor(world, 5_000);
+  }
+  assert.ok(watch.sealed.size >= before + 10);
 });
 
 test('copies: both move at once, and go on moving: one of them wins, once', () => {

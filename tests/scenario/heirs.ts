@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { type Aead, type Crypto, Reason } from '../../src/core/base/index.ts';
 import { createImportKey, openState, sealState } from '../../src/core/security/index.ts';
 import type { SocketId, Stack } from '../../src/core/stack/index.ts';
+import { recordNumberEnd } from '../../src/core/wire/index.ts';
 import { createPrimitives, type SimHost, schedule, vouch } from '../../src/sim/index.ts';
 import { continueScript, type Endpoint, hear } from './endpoint.ts';
 import { crypto, type World } from './world.ts';
@@ -88,11 +89,15 @@ function peerOf({ stack }: Host, socket: SocketId) {
   return connection?.kind === 'connection' ? connection.peer : undefined;
 }
 
-/** Numbers at and above it make keys out of keys, the same on both sides. */
-const derivingCounter = Number.MAX_SAFE_INTEGER - 1;
+interface NonceWatch {
+  readonly crypto: Crypto;
+  readonly sealed: Set<string>;
+  /** What is sealed now was sealed before: a stack's past is played again. */
+  paused: boolean;
+}
 
 /** `sealed` grows by each record or packet; a number used twice under one key throws. */
-export function watchNonces(): { crypto: Crypto; sealed: Set<string> } {
+export function watchNonces(): NonceWatch {
   const sealed = new Set<string>();
   const keys = new Map<number, string>();
   const { aead } = crypto;
@@ -109,7 +114,8 @@ export function watchNonces(): { crypto: Crypto; sealed: Set<string> } {
     exportKey: (index) => aead.exportKey(index),
     beginSeal(index, counter, associatedData) {
       const nonce = `${keys.get(index)} ${counter}`;
-      if (counter < derivingCounter) {
+      // From there on they make keys out of keys, the same on both sides.
+      if (counter < recordNumberEnd && !watch.paused) {
         assert.ok(!sealed.has(nonce), `number ${counter} is used twice under one key`);
         sealed.add(nonce);
       }
@@ -120,5 +126,6 @@ export function watchNonces(): { crypto: Crypto; sealed: Set<string> } {
     finishSeal: (tag, offset) => aead.finishSeal(tag, offset),
     finishOpen: (tag, offset) => aead.finishOpen(tag, offset),
   };
-  return { crypto: { ...crypto, aead: watched }, sealed };
+  const watch = { crypto: { ...crypto, aead: watched }, sealed, paused: false };
+  return watch;
 }

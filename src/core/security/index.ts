@@ -102,11 +102,12 @@ export {
   type Token,
   writeMessage,
 } from './noise/index.ts';
-export { createRecordCipher, rekey } from './record-cipher.ts';
+export { createRecordCipher, drawBranch, rekey } from './record-cipher.ts';
 export {
   advanceReader,
   type ByteSink,
   type ByteSource,
+  branchOff,
   createRecordReader,
   createRecordResult,
   createRecordWriter,

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createCipheriv } from 'node:crypto';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { createRecordCipher, rekey } from './record-cipher.ts';
+import { seededRandom } from '../base/index.ts';
+import { createRecordCipher, drawBranch, rekey } from './record-cipher.ts';
 import type { RecordCipher } from './records.ts';
 import { countingPrimitives } from './testing/counting.ts';
 
@@ -82,10 +83,10 @@ describe('record cipher', () => {
     cipher.release();
   });
 
-  it('the branch of a key is what it makes of 32 zeros under the last number but one, and the cipher stays', () => {
+  it('a branch of a key is what it makes of 32 zeros under the number of the branch, and the cipher stays', () => {
     const cipher = createRecordCipher(aead, aead.importKey(new Uint8Array(32).fill(9)));
-    const expected = sealByNode(cipher.exportKey(), 2 ** 53 - 2, nothing, new Uint8Array(32)).slice(0, 32);
-    const branch = cipher.branch();
+    const expected = sealByNode(cipher.exportKey(), 2 ** 52 + 77, nothing, new Uint8Array(32)).slice(0, 32);
+    const branch = cipher.branch(2 ** 52 + 77);
     assert.deepEqual(branch.exportKey(), expected);
     assert.deepEqual(cipher.exportKey(), new Uint8Array(32).fill(9));
     const next = cipher.exportKey();
@@ -93,6 +94,12 @@ describe('record cipher', () => {
     for (const other of [cipher.exportKey(), next]) assert.notDeepEqual(other, expected);
     cipher.release();
     branch.release();
+  });
+
+  it('numbers of branches are no records’ and not that of the next key', () => {
+    const random = { ...seededRandom(1), uint32: () => 0xffffffff };
+    assert.equal(drawBranch(random), 2 ** 52 + 2 ** 51 - 1);
+    assert.equal(drawBranch({ ...random, uint32: () => 0 }), 2 ** 52);
   });
 
   it('holds one key at a time, and none after its release', () => {

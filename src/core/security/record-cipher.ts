@@ -1,21 +1,26 @@
 // AES-256-GCM for records (docs/protocol.md, "Records"): the nonce is the record number, the header is authenticated with
 // the body. The next key is what the present one makes of 32 zero bytes under a number that no record ever has (Noise's
-// REKEY), so nothing but the key itself is kept, and an old key cannot be had from a new one. Under another such number it
-// makes its branch: the key of an end that gave the next one away and goes on itself all the same.
+// REKEY), so nothing but the key itself is kept, and an old key cannot be had from a new one. Under other such numbers it
+// makes its branches, drawn by chance: two processes that have the same key, because one was handed it or is a copy of
+// the other, go on under different ones.
 
-import { type Aead, aeadKeyBytes, aeadTagBytes, type KeyIndex } from '../base/index.ts';
+import { type Aead, aeadKeyBytes, aeadTagBytes, type KeyIndex, type Random } from '../base/index.ts';
+import { branchNumbers, recordNumberEnd } from '../wire/index.ts';
 import type { RecordCipher } from './records.ts';
 
 /** The bound for AES-GCM is 2^32; changing keys a thousand times as often costs nothing. */
 const recordsPerKey = 2 ** 20;
-/** Record numbers stay below them. */
 const rekeyCounter = Number.MAX_SAFE_INTEGER;
-const branchCounter = rekeyCounter - 1;
 const noData = new Uint8Array(0);
 
 /** Takes over `key`, which stands for one direction of one connection. */
 export function createRecordCipher(aead: Aead, key: KeyIndex): RecordCipher {
   return new GcmCipher(aead, key);
+}
+
+/** The number of a branch that nobody else takes: neither a record's nor that of the next key. */
+export function drawBranch(random: Random): number {
+  return recordNumberEnd + (random.uint32() % (branchNumbers / 2 ** 32)) * 2 ** 32 + random.uint32();
 }
 
 /** The key that follows `key`; `key` is released. */
@@ -71,8 +76,8 @@ class GcmCipher implements RecordCipher {
     this.#key = rekey(this.#aead, this.#key);
   }
 
-  branch(): RecordCipher {
-    return new GcmCipher(this.#aead, derive(this.#aead, this.#key, branchCounter));
+  branch(number: number): RecordCipher {
+    return new GcmCipher(this.#aead, derive(this.#aead, this.#key, number));
   }
 
   exportKey(): Uint8Array {

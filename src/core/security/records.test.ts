@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { createRecordCipher } from './record-cipher.ts';
 import {
+  branchOff,
   createRecordReader,
   createRecordResult,
   createRecordWriter,
@@ -20,6 +21,7 @@ import {
 import { countingPrimitives } from './testing/counting.ts';
 
 const headerBytes = 12;
+const branch = 2 ** 52 + 5;
 const allocate = (bytes: number) => new Uint8Array(bytes);
 
 /** A byte pipe as the engine is one: a sink in front, a source behind. Pieces are short, so that records span many. */
@@ -236,7 +238,7 @@ describe('records', () => {
     const pipe = new Pipe();
     const writer = createRecordWriter(gcm());
     writeRecords(writer, Uint8Array.of(1), 0, 10, 100, pipe);
-    const heir = createRecordWriter(gcm(handOver(writer, pipe)));
+    const heir = createRecordWriter(gcm(handOver(writer, branch, pipe)));
     heir.next = writer.next;
     writeRecords(heir, Uint8Array.of(2), 0, 10, 100, pipe);
     assert.deepEqual(readAll(createRecordReader(gcm()), pipe).plain, [1, 2]);
@@ -247,8 +249,8 @@ describe('records', () => {
     const writer = createRecordWriter(gcm());
     const reader = createRecordReader(gcm());
     for (let i = 1; i <= 3; i++) {
-      const given = handOver(writer, pipe);
-      takeBack(writer, pipe);
+      const given = handOver(writer, branch, pipe);
+      takeBack(writer, branch, pipe);
       writeRecords(writer, Uint8Array.of(i), 0, 10, 100, pipe);
       assert.notDeepEqual(writer.cipher.exportKey(), given);
     }
@@ -259,19 +261,47 @@ describe('records', () => {
   it('taken back: a record of that kind that is not authentic changes nothing', () => {
     const pipe = new Pipe();
     const writer = createRecordWriter(gcm());
-    handOver(writer, pipe);
+    handOver(writer, branch, pipe);
     const reader = createRecordReader(gcm());
     readAll(reader, pipe);
     const { held } = primitives.aead;
-    for (const changed of [0, 11, 12, 27]) {
+    for (const changed of [0, 3, 11, 12, 19, 20, 35]) {
       const forged = new Pipe();
-      takeBack(Object.assign(createRecordWriter(writer.cipher), { next: writer.next }), forged);
+      takeBack(Object.assign(createRecordWriter(writer.cipher), { next: writer.next }), branch, forged);
       forged.bytes[changed]! ^= changed === 0 ? 13 : 1;
       assert.ok(!readAll(reader, forged).verdicts.includes('data'), `byte ${changed}`);
     }
     assert.equal(primitives.aead.held, held);
-    takeBack(writer, pipe);
+    takeBack(writer, branch, pipe);
     assert.deepEqual(readAll(reader, pipe).verdicts, ['data', 'need']);
+  });
+
+  it('branched off: two copies of a writer seal the same number under different keys, and a reader follows either', () => {
+    const sent = new Pipe();
+    const original = createRecordWriter(gcm());
+    writeRecords(original, Uint8Array.of(1), 0, 10, 100, sent);
+    const bodies = [branch, branch + 1].map((number) => {
+      const pipe = new Pipe();
+      pipe.bytes = sent.bytes.slice();
+      const copy = createRecordWriter(gcm(original.cipher.exportKey()));
+      copy.next = original.next;
+      branchOff(copy, number, pipe);
+      const from = pipe.bytes.length;
+      writeRecords(copy, Uint8Array.of(2), 0, 10, 100, pipe);
+      const sealed = pipe.bytes.slice(from);
+      assert.deepEqual(readAll(createRecordReader(gcm()), pipe).plain, [1, 2]);
+      return [...sealed];
+    });
+    assert.deepEqual(bodies[0]?.slice(0, headerBytes), bodies[1]?.slice(0, headerBytes));
+    assert.notDeepEqual(bodies[0]?.slice(headerBytes), bodies[1]?.slice(headerBytes));
+  });
+
+  it('branched off: a number that a record could have, or the next key has, is malformed', () => {
+    for (const number of [0, 2 ** 52 - 1, 2 ** 52 + 2 ** 51, 2 ** 53 - 1]) {
+      const pipe = new Pipe();
+      branchOff(createRecordWriter(gcm()), number, pipe);
+      assert.deepEqual(readAll(createRecordReader(gcm()), pipe).verdicts, ['malformed'], `${number}`);
+    }
   });
 
   it('keys: the writer changes them by itself at the limit', () => {

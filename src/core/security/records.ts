@@ -6,11 +6,14 @@
 
 import { Reason, sameBytes } from '../base/index.ts';
 import {
+  branchBodyBytes,
   createRecordHeader,
+  emitBranch,
   emitRecordHeader,
   maxRecordBodyBytes,
   mostResumeBytes,
   paddedLengthBytes,
+  parseBranch,
   parseRecordHeader,
   type RecordHeader,
   RecordType,
@@ -39,7 +42,7 @@ export interface ByteSource {
   piece(at: number, length: number, out: Piece): void;
 }
 
-/** Seals and opens the body of one record in pieces. The 12 header bytes are associated data. */
+/** Seals and opens the body of one record in pieces. What stands before it in the clear is associated data: the header. */
 export interface RecordCipher {
   readonly tagBytes: number;
   /** Records under one key, after which the writer must change it. */
@@ -54,8 +57,8 @@ export interface RecordCipher {
   finishOpen(tag: Uint8Array): boolean;
   /** From the next record on another key, which follows from this one; this one is forgotten. */
   nextKey(): void;
-  /** Another cipher, on the branch of the present key; this one stays as it is. */
-  branch(): RecordCipher;
+  /** Another cipher, on the branch of the present key that has this number; this one stays as it is. */
+  branch(number: number): RecordCipher;
   /** A copy of the present key; empty where there is none. */
   exportKey(): Uint8Array;
   /** The key is forgotten; the cipher must not be used again. */
@@ -116,6 +119,8 @@ export interface RecordReader {
 
 const tag = new Uint8Array(mostTagBytes);
 const lengthField = new Uint8Array(paddedLengthBytes);
+const branchHead = new Uint8Array(recordHeaderBytes + branchBodyBytes);
+const branchView = new DataView(branchHead.buffer);
 const piece: Piece = { block: empty, start: 0, length: 0 };
 
 export function createRecordWriter(cipher: RecordCipher, paddingBytes = 0): RecordWriter {
@@ -195,21 +200,43 @@ export function updateKey(writer: RecordWriter, sink: ByteSink): number {
 
 /**
  * Another process will go on with this stream from record `writer.next`: answers its key, which this end forgets. What this
- * end still has is the branch of that key, and only `takeBack` may use it.
+ * end still has is the branch `number` of that key, and only `takeBack` with the same number may use it.
  */
-export function handOver(writer: RecordWriter, sink: ByteSink): Uint8Array {
+export function handOver(writer: RecordWriter, number: number, sink: ByteSink): Uint8Array {
   updateKey(writer, sink);
   const key = writer.cipher.exportKey();
-  const branch = writer.cipher.branch();
-  writer.cipher.release();
-  writer.cipher = branch;
+  takeBranch(writer, number);
   return key;
 }
 
 /** Nobody else goes on: this end does, under a key that it has never told. */
-export function takeBack(writer: RecordWriter, sink: ByteSink): void {
-  writer.keyedFrom = writer.next;
-  writeRecord(writer, RecordType.BRANCH, empty, 0, 0, sink);
+export function takeBack(writer: RecordWriter, number: number, sink: ByteSink): void {
+  writeBranch(writer, number, sink);
+}
+
+/** From here on under a key that a copy of this end does not have: whoever draws another `number` has another one. */
+export function branchOff(writer: RecordWriter, number: number, sink: ByteSink): void {
+  takeBranch(writer, number);
+  writeBranch(writer, number, sink);
+}
+
+function takeBranch(writer: RecordWriter, number: number): void {
+  const branch = writer.cipher.branch(number);
+  writer.cipher.release();
+  writer.cipher = branch;
+}
+
+/** Header and number in the clear, the tag over both. */
+function writeBranch(writer: RecordWriter, number: number, sink: ByteSink): void {
+  const { cipher } = writer;
+  const recordNumber = writer.next++;
+  writer.keyedFrom = recordNumber;
+  emitRecordHeader(branchView, 0, RecordType.BRANCH, branchBodyBytes, recordNumber);
+  emitBranch(branchView, recordHeaderBytes, number);
+  const at = sink.extend(branchHead.length + cipher.tagBytes);
+  writeInto(sink, at, branchHead, branchHead.length);
+  cipher.beginSeal(branchHead, recordNumber);
+  endRecord(writer, sink, at + branchHead.length);
 }
 
 /**
@@ -236,13 +263,10 @@ export function readRecord(
   allocate: (bytes: number) => Uint8Array,
   result: RecordResult,
 ): RecordVerdict {
-  const { cipher, parsed } = reader;
+  const { parsed } = reader;
   if (!readHeader(reader, source, result)) return 'need';
   if (!belongsHere(reader)) return 'malformed';
-  if (parsed.type === RecordType.BRANCH) {
-    result.bytes = recordHeaderBytes + cipher.tagBytes;
-    return source.readableBytes < result.bytes ? 'need' : readBranch(reader, source);
-  }
+  if (parsed.type === RecordType.BRANCH) return readBranch(reader, source, result);
   const verdict = openBody(reader, source, allocate, result);
   if (verdict !== 'data') return verdict;
   reader.expected++;
@@ -268,7 +292,9 @@ export function readAnyRecord(
   const { headerView, parsed } = reader;
   if (!readHeader(reader, source, result)) return 'need';
   const known = parseRecordHeader(headerView, 0, recordHeaderBytes, parsed) === Reason.OK && hasItsBody(parsed);
-  if (!known || parsed.type === RecordType.BRANCH) return 'malformed';
+  if (!known) return 'malformed';
+  // Written before its sender knew that there are several ways: it came by the first one, in order.
+  if (parsed.type === RecordType.BRANCH) return belongsHere(reader) ? readBranch(reader, source, result) : 'malformed';
   if (isLastUpdate(reader)) return readUpdateAgain(reader, source, result);
   if (parsed.recordNumber < reader.keyedFrom || parsed.recordNumber >= endNumber) return 'malformed';
   const verdict = openBody(reader, source, allocate, result);
@@ -311,7 +337,7 @@ function openBody(
   result.bytes = recordHeaderBytes + bodyBytes + cipher.tagBytes;
   if (source.readableBytes < result.bytes) return 'need';
   const body = bodyBytes === 0 ? empty : allocate(bodyBytes);
-  if (!open(reader, cipher, source, body)) return 'bad';
+  if (!open(reader, source, body)) return 'bad';
   const plain = parsed.type === RecordType.PADDED ? unpadded(body) : body;
   if (plain === undefined) return 'bad';
   result.plain = plain;
@@ -324,11 +350,18 @@ export function advanceReader(reader: RecordReader): void {
   reader.keyedFrom = reader.expected;
 }
 
-/** The peer had handed the stream over and took it back. */
-function readBranch(reader: RecordReader, source: ByteSource): RecordVerdict {
+/** The peer has moved, or had handed the stream over and took it back. */
+function readBranch(reader: RecordReader, source: ByteSource, result: RecordResult): RecordVerdict {
   const { cipher } = reader;
-  const branch = cipher.branch();
-  const authentic = open(reader, branch, source, empty);
+  result.bytes = branchHead.length + cipher.tagBytes;
+  if (source.readableBytes < result.bytes) return 'need';
+  source.copy(0, branchHead, 0, branchHead.length);
+  const number = parseBranch(branchView, recordHeaderBytes);
+  if (number === undefined) return 'malformed';
+  const branch = cipher.branch(number);
+  branch.beginOpen(branchHead, reader.parsed.recordNumber);
+  if (branch.tagBytes > 0) source.copy(branchHead.length, tag, 0, branch.tagBytes);
+  const authentic = branch.finishOpen(tag);
   (authentic ? cipher : branch).release();
   if (!authentic) return 'bad';
   reader.cipher = branch;
@@ -336,7 +369,7 @@ function readBranch(reader: RecordReader, source: ByteSource): RecordVerdict {
   return 'data';
 }
 
-function open({ header, parsed }: RecordReader, cipher: RecordCipher, source: ByteSource, body: Uint8Array): boolean {
+function open({ header, parsed, cipher }: RecordReader, source: ByteSource, body: Uint8Array): boolean {
   cipher.beginOpen(header, parsed.recordNumber);
   for (let at = 0; at < body.length; at += piece.length) {
     source.piece(recordHeaderBytes + at, body.length - at, piece);
@@ -433,5 +466,6 @@ function hasItsBody({ type, bodyBytes }: RecordHeader): boolean {
   if (type === RecordType.DATA) return bodyBytes >= 1;
   if (type === RecordType.ADDRESS) return bodyBytes <= mostAddressBytes;
   if (type === RecordType.RESUME) return bodyBytes <= mostResumeBytes;
+  if (type === RecordType.BRANCH) return bodyBytes === branchBodyBytes;
   return type === RecordType.PADDED ? bodyBytes >= paddedLengthBytes : bodyBytes === 0;
 }

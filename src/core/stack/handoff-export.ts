@@ -4,7 +4,7 @@
 // know for sure what became of the other, and no number is ever sealed twice under one key.
 
 import { makePrefix, Reason } from '../base/index.ts';
-import { advanceTagKey, handOver, nextTagKey, type RecordWriter, takeBack as takeBackKeys } from '../security/index.ts';
+import { advanceTagKey, drawBranch, handOver, nextTagKey, takeBack as takeBackKeys } from '../security/index.ts';
 import { cancel, free, replace, schedule } from '../tables/index.ts';
 import { exportTcb, freeze, isExportable, type Tcb } from '../transport/index.ts';
 import { awaitArrival } from './arrival.ts';
@@ -14,7 +14,7 @@ import { beginMove } from './migrate.ts';
 import { createMoves } from './moves.ts';
 import { sourceTo } from './path.ts';
 import { abandonFlow, conclude, emitEvent, releaseFlow, timerHandle } from './sockets.ts';
-import type { Connection, Forwarding, StackState } from './state.ts';
+import type { Connection, Forwarding, Leaving, StackState } from './state.ts';
 import { type Input, Protocol } from './types.ts';
 import { pointSink } from './workspace.ts';
 
@@ -31,13 +31,14 @@ export function exportConnection(stack: StackState, input: Extract<Input, { kind
   if (tcb === undefined || writer === undefined) return Reason.BAD_STATE;
   connection.subflow = undefined;
   freeze(tcb, stack.nowUs);
-  const sealKey = handOver(writer, pointSink(stack.work, connection));
+  const branch = drawBranch(stack.random);
+  const sealKey = handOver(writer, branch, pointSink(stack.work, connection));
   const state = stateOf(stack, connection, tcb, sealKey);
   const { peer, pinned } = connection;
   const forwarding: Forwarding = { kind: 'forwarding', localFlow, to: input.to, from: pinned ? peer : undefined };
   replace(stack.flows, localFlow, forwarding);
   cancel(stack.timers, timerHandle(stack, connection));
-  connection.leaving = { writer };
+  connection.leaving = { writer, branch };
   connection.writer = undefined;
   connection.recordDeadlineUs = Number.POSITIVE_INFINITY;
   stack.starved.delete(connection);
@@ -155,7 +156,7 @@ export function endForwarding(stack: StackState, { localFlow }: Forwarding): voi
 /** The connection at rest is wanted here: it moves. Answers 1, unless it is not at rest. */
 export function take(stack: StackState, connection: Connection): number {
   const { leaving, arriving } = connection;
-  if (leaving !== undefined) takeBack(stack, connection, leaving.writer);
+  if (leaving !== undefined) takeBack(stack, connection, leaving);
   else if (arriving === undefined || arriving.begun) return 0;
   awaitArrival(stack, connection, arriving ?? { fresh: false, passedOn: false, begun: false });
   beginMove(stack, connection, connection.link, false);
@@ -163,9 +164,9 @@ export function take(stack: StackState, connection: Connection): number {
 }
 
 /** The exported connection goes on here after all, unless its importer has moved already. */
-function takeBack(stack: StackState, connection: Connection, writer: RecordWriter): void {
+function takeBack(stack: StackState, connection: Connection, { writer, branch }: Leaving): void {
   replace(stack.flows, connection.localFlow, connection);
   connection.leaving = undefined;
   connection.writer = writer;
-  takeBackKeys(writer, pointSink(stack.work, connection));
+  takeBackKeys(writer, branch, pointSink(stack.work, connection));
 }

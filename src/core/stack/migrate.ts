@@ -5,6 +5,7 @@
 // back. Both ends may move at once: what is unacknowledged is told again to wherever the other end is now.
 
 import { type FlowId, type Locator, Reason, randomId, sameBytes, sameLocator } from '../base/index.ts';
+import { branchOff, drawBranch } from '../security/index.ts';
 import { pathChanged, peerReturned } from '../transport/index.ts';
 import { ControlOption, parseLineage } from '../wire/index.ts';
 import { arrive } from './arrival.ts';
@@ -19,6 +20,7 @@ import { arm, conclude, emitEvent, markReady, releaseFlow, setPeer } from './soc
 import type { Connection, Migration, StackState } from './state.ts';
 import { adoptEpoch } from './tags.ts';
 import type { Input } from './types.ts';
+import { pointSink } from './workspace.ts';
 
 const leastIntervalUs = 50_000;
 const firstIntervalUs = 200_000;
@@ -124,11 +126,25 @@ function pollMove(stack: StackState, connection: Connection, migration: Migratio
     migration.unminted = false;
     migration.mintedUs = stack.nowUs;
     migration.tries = 0;
+    partKeys(stack, connection);
   }
   if (migration.target !== undefined && migration.tries >= softTries) return takeBack(stack, connection, migration);
   if (migration.tries === softTries && connection.link !== 0 && sourceTo(stack, connection.peer) !== undefined)
     return leaveLink(stack, connection);
   sendRsyn(stack, connection, migration);
+}
+
+/**
+ * A copy of this end, a cloned machine, has its keys and its record numbers. What this one seals from here on is under a key
+ * that only it has. Several flows change keys when nothing is under way, which may be never: they keep theirs.
+ */
+function partKeys(stack: StackState, connection: Connection): void {
+  const { writer, arriving, subflow, closeQueued } = connection;
+  if (writer === undefined || writer.cipher.tagBytes === 0) return;
+  // Who was handed a connection, or takes it back, is alone with its key.
+  if (arriving !== undefined || subflow !== undefined || closeQueued) return;
+  branchOff(writer, drawBranch(stack.random), pointSink(stack.work, connection));
+  markReady(stack, connection);
 }
 
 function sendRsyn(stack: StackState, connection: Connection, migration: Migration): void {

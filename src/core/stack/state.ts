@@ -172,6 +172,12 @@ export interface Migration {
   rendezvous: Uint8Array | undefined;
 }
 
+/** A connection that was given away: its records, which only `branch` of their key may seal again. */
+export interface Leaving {
+  readonly writer: RecordWriter;
+  readonly branch: number;
+}
+
 /** A connection that stands still until the peer has committed its move. */
 export interface Arriving {
   /** Nothing is known of the path from here. */
@@ -221,7 +227,7 @@ export interface Connection {
   /** This machine's addresses when there was no way to the peer any more; undefined: there is one. */
   strandedFrom: readonly Locator[] | undefined;
   /** Exported, and not known to have left: what it needs to go on here. */
-  leaving: { readonly writer: RecordWriter } | undefined;
+  leaving: Leaving | undefined;
   /** It is at rest, or stands still until the peer has committed its move (arrival.ts). */
   arriving: Arriving | undefined;
   /** The flowID that it had in the process that handed it over, which passes on what comes there until then. */

@@ -84,14 +84,19 @@ export {
   wireVersion,
 } from './packet.ts';
 export {
+  branchBodyBytes,
+  branchNumbers,
   createRecordHeader,
+  emitBranch,
   emitRecordHeader,
   maxRecordBodyBytes,
   paddedLengthBytes,
+  parseBranch,
   parseRecordHeader,
   type RecordHeader,
   RecordType,
   recordHeaderBytes,
+  recordNumberEnd,
 } from './record.ts';
 export {
   createResume,

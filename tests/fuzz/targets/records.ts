@@ -5,6 +5,7 @@
 
 import { strict as assert } from 'node:assert';
 import {
+  branchOff,
   createRecordCipher,
   createRecordReader,
   createRecordResult,
@@ -21,7 +22,7 @@ import {
   writeClose,
   writeRecords,
 } from '../../../src/core/security/index.ts';
-import { maxRecordBodyBytes, recordHeaderBytes } from '../../../src/core/wire/index.ts';
+import { maxRecordBodyBytes, recordHeaderBytes, recordNumberEnd } from '../../../src/core/wire/index.ts';
 import { createCheckingCipher } from '../checking-cipher.ts';
 import { fillContent, firstStrange } from '../content.ts';
 import { createOperations, more, oneOf, open, u8, u16 } from '../operations.ts';
@@ -74,7 +75,8 @@ const bodySizes = [16, 17, 100, 1024, 4096, 16_384, maxRecordBodyBytes, maxRecor
 const paddings = [0, 0, 16, 1000];
 /** More than a record's overhead and filling, a key update and a close record. */
 const slackBytes = 1200;
-const steps = [write, write, write, arrive, arrive, look, look, damage, damage, update, close, handTo, recall];
+const branch = recordNumberEnd;
+const steps = [write, write, write, arrive, arrive, look, look, damage, damage, update, close, handTo, recall, part];
 
 function createPipe(choice: number): Pipe {
   const noticing = (choice & 1) !== 0;
@@ -165,7 +167,7 @@ function update(pipe: Pipe): void {
 function handTo(pipe: Pipe): void {
   if (pipe.closed || pipe.sentBytes + slackBytes > roomBytes) return;
   const { writer } = pipe;
-  const given = handOver(writer, sinkOf(pipe));
+  const given = handOver(writer, branch, sinkOf(pipe));
   const cipher = cipherOf(pipe.kind, given);
   writer.cipher.release();
   pipe.writer = createRecordWriter(cipher, writer.paddingBytes);
@@ -175,8 +177,14 @@ function handTo(pipe: Pipe): void {
 
 function recall(pipe: Pipe): void {
   if (pipe.closed || pipe.sentBytes + slackBytes > roomBytes) return;
-  handOver(pipe.writer, sinkOf(pipe));
-  takeBack(pipe.writer, sinkOf(pipe));
+  handOver(pipe.writer, branch, sinkOf(pipe));
+  takeBack(pipe.writer, branch, sinkOf(pipe));
+}
+
+/** As an end does that has moved. */
+function part(pipe: Pipe): void {
+  if (pipe.closed || pipe.sentBytes + slackBytes > roomBytes) return;
+  branchOff(pipe.writer, branch, sinkOf(pipe));
 }
 
 function close(pipe: Pipe): void {
