@@ -22,6 +22,13 @@ const debianPackages = [
   ['procps', 'ps'],
 ];
 
+/** Of Debian, what the models (`npm run model`) are checked with. */
+const checkerPackages = [
+  ['spin', 'spin'],
+  ['gcc', 'cc'],
+  ['libc6-dev', 'cc'],
+];
+
 /** Throws an Error whose message is for people when a step fails. */
 export function ensureInstalled() {
   const why = staleInstall();
@@ -55,19 +62,28 @@ export function build() {
  * reason. Never fails the run.
  */
 export function ensureSystemPackages() {
-  const missing = debianPackages.filter(([, program]) => !findProgram(program)).map(([name]) => name);
+  ensurePackages([...debianPackages, ...checkerPackages]);
+}
+
+/** The same for what checks the models. */
+export function ensureModelChecker() {
+  ensurePackages(checkerPackages);
+}
+
+function ensurePackages(packages) {
+  const missing = packages.filter(([, program]) => !findProgram(program)).map(([name]) => name);
   if (missing.length === 0) return;
   if (process.getuid?.() !== 0 || !findProgram('apt-get')) {
-    say(`not here: ${missing.join(', ')} (no root or no apt-get to install them): tests that need them will skip`);
+    say(`not here: ${missing.join(', ')} (no root or no apt-get to install them): what needs them is left out`);
     return;
   }
-  say(`apt-get install ${missing.join(' ')} (the system tests use them)`);
+  say(`apt-get install ${missing.join(' ')} (the system tests and models use them)`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const quietly = (...args) => spawnSync('apt-get', args, { env, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0;
   const undo = keepDaemonsDown();
   try {
     if (!quietly('update', '-qq') || !quietly('install', '-y', '-qq', '--no-install-recommends', ...missing))
-      say('apt-get failed: tests that need those programs will skip');
+      say('apt-get failed: what needs those programs is left out');
   } finally {
     undo();
   }
