@@ -206,3 +206,38 @@ test('links: one whose address is gone is closed', { skip: noOffload || noNamesp
   );
   assert.deepEqual(printed.split('\n'), ['1 10.9.0.1,2 10.9.0.2', 'd0,d0', '1 10.9.0.1', '', '']);
 });
+
+test('links: one at each interface that packets pass, for each IP version that it has; those that are there stay', {
+  skip: noOffload || noNamespace,
+}, async () => {
+  const printed = await inNamespace(
+    { '{ Links }': 'links' },
+    `
+    const links = new Links({ kind: 'offload' }, { received() {}, drained() {}, writable() {}, isUsed: () => true });
+    const print = (opened) =>
+      console.log(opened, links.report().map(({ link, device, address }) => link + ' ' + device + ' ' + address).join());
+    wire('d0');
+    wire('d1');
+    for (const [address, device] of [['10.9.0.1/24', 'd0'], ['10.9.0.2/24', 'd0'], ['10.9.1.1/24', 'd1']])
+      ip('addr add ' + address + ' dev ' + device);
+    await links.open('10.9.0.2');
+    print(await links.openAll());
+    print(await links.openAll());
+    ip('addr add fd00:9::1/64 dev d1 nodad');
+    print(await links.openAll());
+    ip('link set d1 down');
+    links.refresh();
+    print(await links.openAll());
+    ip('link set d1 up');
+    while (!String(ip('link show dev d1')).includes('state UP'));
+    print(await links.openAll());`,
+  );
+  assert.deepEqual(printed.split('\n'), [
+    'true 1 d0 10.9.0.2,2 d1 10.9.1.1',
+    'false 1 d0 10.9.0.2,2 d1 10.9.1.1',
+    'true 1 d0 10.9.0.2,2 d1 10.9.1.1,3 d1 fd00:9:0:0:0:0:0:1',
+    'false 1 d0 10.9.0.2',
+    'true 1 d0 10.9.0.2,4 d1 10.9.1.1',
+    '',
+  ]);
+});
