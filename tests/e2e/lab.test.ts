@@ -66,6 +66,15 @@ test('[E1] a web service scales out, one instance sheds its clients, one is drai
   t.diagnostic(`of ${shedding} answers 80% had gone on after ${shedMs} ms; drained after ${drainMs} ms`);
 });
 
+test('lab: one connection over two paths, of which one is cut', { skip, timeout }, async (t) => {
+  const { sha256Ok, sumOverBest, mbits, cuts, ...figures } = await lab(new Stage(t), 'multipath');
+  assert.equal(sha256Ok, true);
+  // On a busy machine two processors may carry less than two paths.
+  if (isRoot) assert.ok(cuts === 4 && figures['stallMs'].median > 0, JSON.stringify(figures));
+  assert.ok(mbits.alone.length === 2 && sumOverBest > 0.8, JSON.stringify(mbits));
+  t.diagnostic(JSON.stringify({ sumOverBest, mbits, ...figures }));
+});
+
 test('lab: a client moves in the middle of a download', { skip, timeout }, async (t) => {
   const { sha256Ok, moves, pauseMs, addressLostPauseMs } = await lab(new Stage(t), 'migrate');
   assert.deepEqual([sha256Ok, moves], [true, 20]);

@@ -27,6 +27,8 @@ export interface HostLink {
   readonly address: string;
   /** Takes the address from the interface, or gives it back. Only in namespaces. */
   setAddress(present: boolean): void;
+  /** Nothing passes between it and the middle any more, and nobody is told; or it does again. Only in namespaces. */
+  setCut(cut: boolean): void;
 }
 
 export interface Host {
@@ -144,6 +146,10 @@ class Namespaces implements Star {
     return {
       address,
       setAddress: (present) => this.#ip(host, ...(present ? back : [`address del ${address}/24 dev ${near}`])),
+      setCut: (cut) => {
+        const verb = cut ? 'add' : 'del';
+        this.#ip('middle', ...['from', 'to'].map((way) => `rule ${verb} ${way} ${address} pref 10 blackhole`));
+      },
     };
   }
 
@@ -216,7 +222,7 @@ function loopbackLink(address: string): HostLink {
   const refuse = (): never => {
     throw new Error('an address of loopback cannot be taken away');
   };
-  return { address, setAddress: refuse };
+  return { address, setAddress: refuse, setCut: refuse };
 }
 
 /** Namespaces of runs whose process is gone. */

@@ -27,6 +27,15 @@ export interface PauseSeen {
   readonly pauseMs: number;
 }
 
+/** A download as it goes: [ms, bytes of the program, bytes received by each link of its driver], in bins. */
+export type PathSample = readonly [number, number, readonly number[]];
+
+export interface PathsSeen {
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly samples: readonly PathSample[];
+}
+
 export interface DownloadSeen {
   readonly bytes: number;
   readonly sha256: string;

@@ -15,9 +15,12 @@ const server = createServer({ allowHalfOpen: true }, (socket) => {
   socket.on('error', (error) => report({ kind: 'failed', error: error.message }));
   void serveOne(socket);
 });
-server.listen(service, () => serveCommands({}));
+/** Of the newest stream. */
+let newest: Socket | undefined;
+server.listen(service, () => serveCommands({ paths: () => newest?.paths() ?? [] }));
 
 async function serveOne(socket: Socket): Promise<void> {
+  newest = socket;
   let ended = false;
   socket.once('end', () => {
     ended = true;
