@@ -4,4 +4,4 @@
 import { test } from 'node:test';
 import { assertSeeds } from './seeds.ts';
 
-test('simulations: seeds 501 to 1000 end with intact content or a typed error', () => assertSeeds(501, 500));
+test('simulations: seeds 1001 to 2000 end with intact content or a typed error', () => assertSeeds(1001, 1000));
