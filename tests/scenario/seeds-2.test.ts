@@ -1,4 +1,4 @@
-// The second half of the thousand seeded simulations that every test run plays: two hosts and a router, random
+// The second half of the two thousand seeded simulations that every test run plays: two hosts and a router, random
 // impairments, random orders of closing. Two files, so that two processes share them.
 
 import { test } from 'node:test';
