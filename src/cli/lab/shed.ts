@@ -107,25 +107,25 @@ async function play(lab: Lab, plan: Plan, instances: Worker[], visitors: Worker[
   };
 }
 
-/** Of the answers that `label` was giving at `fromMs`: how much later each had gone on elsewhere, or ended. */
-function goneMs(visits: readonly VisitSeen[], label: string, fromMs: number): number[] {
-  const concerned = visits.filter((visit) => visit.label === label && visit.fromMs < fromMs && visit.toMs > fromMs);
-  return concerned.map(({ movedMs, toMs }) => (movedMs.find((atMs) => atMs >= fromMs) ?? toMs) - fromMs);
+/** The answers that `label` was giving at `atMs`. */
+function underWay(visits: readonly VisitSeen[], label: string, atMs: number): VisitSeen[] {
+  return visits.filter((visit) => visit.label === label && visit.fromMs < atMs && visit.toMs > atMs);
 }
 
-/** As if nobody could go: until the last answer that was under way at `fromMs` has ended. */
-function lingerMs(visits: readonly VisitSeen[], label: string, fromMs: number): number {
-  const concerned = visits.filter((visit) => visit.label === label && visit.fromMs < fromMs && visit.toMs > fromMs);
-  return Math.max(0, ...concerned.map(({ toMs }) => toMs - fromMs));
+function movedAfter({ movedMs }: VisitSeen, fromMs: number): number | undefined {
+  return movedMs.find((atMs) => atMs >= fromMs);
 }
 
 function judge(star: Star, measured: Measured): Outcome {
   const { plan, visits, failures, shed: shedding, drain } = measured;
-  const gone = goneMs(visits, labels[2], shedding.fromMs);
+  const concerned = underWay(visits, labels[2], shedding.fromMs);
+  const moved = concerned.filter((visit) => movedAfter(visit, shedding.fromMs) !== undefined).length;
+  const gone = concerned.map((visit) => (movedAfter(visit, shedding.fromMs) ?? visit.toMs) - shedding.fromMs);
   const shedMs = rounded(quantile(gone, share));
   const movedIn1s = rounded(gone.filter((ms) => ms <= paperMs).length / gone.length, 3);
   const drainMs = rounded(drain.tookMs);
-  const withoutMovingMs = rounded(lingerMs(visits, labels[1], drain.fromMs));
+  const lingering = underWay(visits, labels[1], drain.fromMs).map(({ toMs }) => toMs - drain.fromMs);
+  const withoutMovingMs = rounded(quantile(lingering, 1));
   const claims: Claim[] = [
     { text: `${share * 100}% of the answers under way had gone on within ${paperMs} ms`, holds: movedIn1s >= share },
     { text: `and within ${oursMs} ms`, holds: shedMs < oursMs },
@@ -142,6 +142,7 @@ function judge(star: Star, measured: Measured): Outcome {
     failedRequests: failures.length,
     requests: visits.length,
     shedding: gone.length,
+    moved,
     draining: drain.active,
     rttMs: star.rttMs,
     where: star.where,
