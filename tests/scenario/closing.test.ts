@@ -113,6 +113,16 @@ test('closing: an abort reaches the other end as a reset, wherever it happens', 
   }
 });
 
+test('closing: a client gives up the moment it is connected, and its reset is lost: what the server sends finds that out', () => {
+  const [clientScript, serverScript] = scriptsFor(1_000, 1_000);
+  const run = open({ ...clientScript, abort: { kind: 'sent', bytes: 0 } }, serverScript);
+  const resets = dropFirst(run.world.up, 'RST', 1);
+  assert.ok(finish(run, 10_000_000));
+  assert.equal(resets(), 1);
+  assert.equal(reasonOf(run.listening.accepted[0]), 'aborted');
+  assertNoFlows(run.world);
+});
+
 test('closing: a connecting socket that is aborted leaves nothing behind on either side', () => {
   for (const afterUs of [0, 500, 5_000, 22_000, 30_000, 45_000]) {
     const [clientScript, serverScript] = scriptsFor(1_000, 1_000);

@@ -14,7 +14,7 @@ import {
   sameLocator,
 } from '../base/index.ts';
 import { choose, countDropped, countResolved, find, lookup, lookupLocal, type Target } from '../tables/index.ts';
-import { handleSegment, requestChallenge, requestProbe, type Tcb } from '../transport/index.ts';
+import { acknowledgeOpening, handleSegment, requestChallenge, requestProbe, type Tcb } from '../transport/index.ts';
 import {
   appendSource,
   ControlFlag,
@@ -184,6 +184,12 @@ function receiveHalfOpen(stack: StackState, half: HalfOpen): Reason {
   const connection = establish(stack, half);
   if (typeof connection === 'number') return connection;
   connection.packetsIn++;
+  const { tcb } = connection;
+  // A client that gives up at once says no more than that it was there (close.ts); should its reset be lost, it is asked.
+  if (packet.payloadBytes === 0 && tcb !== undefined) {
+    acknowledgeOpening(tcb, stack.nowUs);
+    touch(stack, connection);
+  }
   return receiveData(stack, connection, true);
 }
 

@@ -12,7 +12,7 @@ export {
 } from './export.ts';
 export { freeze, isFrozen, pathChanged, peerReturned, resume } from './freeze.ts';
 export { endBatch, handleSegment } from './ingress.ts';
-export { connect, emitSyn, listen } from './opening.ts';
+export { acknowledgeOpening, connect, emitSyn, listen } from './opening.ts';
 export { setOptions, type TcbChanges } from './options.ts';
 export { deliveryUs, overdueAtUs } from './overdue.ts';
 export { setPathLimit, tooBig } from './path-mtu.ts';

@@ -161,6 +161,15 @@ export function establish(tcb: Tcb, nowUs: number, segment: Segment): void {
   tcb.signals |= Signal.ESTABLISHED;
 }
 
+/** The layer below says that our SYN-ACK has arrived, though the peer sent no segment: it has given up, or what it sent is lost. */
+export function acknowledgeOpening(tcb: Tcb, nowUs: number): void {
+  if (tcb.state !== 'SYN-RECEIVED') return;
+  // Its window is the one of its SYN.
+  establish(tcb, nowUs, peerSyn);
+}
+
+const peerSyn: Segment = { ...createSegment(), flags: TcpFlag.SYN };
+
 /** A segment in SYN-RECEIVED that passed the sequence check: whether it acknowledges our SYN. */
 export function acknowledgesSyn(tcb: Tcb, nowUs: number, segment: Segment): boolean {
   const ack = fromWire(tcb.iss, segment.ack, 0);
