@@ -26,7 +26,7 @@ const failsForever = (model, claim, flags) => ({ ...forever(model, claim, flags)
 export const modelRuns = [
   forever('renegotiation', '4 + 3 moves, any network: safe', two(4, 3)),
   holds('renegotiation', '3 + 3 moves: they agree', two(3, 3)),
-  holds('renegotiation', '4 + 2 moves: they agree', two(4, 2)),
+  holds('renegotiation', '5 + 2 moves: they agree', two(5, 2)),
   holds('renegotiation', '2 + 2 moves: they agree', two(2, 2), true),
   failsForever('renegotiation', 'commits whatever is new', [...two(2, 1), 'ANY']),
   failsForever('renegotiation', 'forgets what is acknowledged', [...two(2, 1), 'FORGET']),
