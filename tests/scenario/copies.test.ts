@@ -92,8 +92,10 @@ interface Scene {
   readonly world: World;
   readonly original: Endpoint;
   readonly server: () => Endpoint;
-  /** Starts the copy at another address, which tells that it has moved. */
-  clone(address: string): Copy;
+  /** Starts the copy at another address, which tells that it has moved. `stack`: as it was earlier, in place of now. */
+  clone(address: string, stack?: Stack): Copy;
+  /** As the client is now. */
+  snapshot(): Stack;
 }
 
 interface Copy {
@@ -110,12 +112,12 @@ const bytes = 3_000_000;
 const link = { delayUs: 10_000, bitsPerSecond: 20_000_000, queueBytes: 40_000 };
 
 /** A download of which the client is copied in the middle. */
-function openScene(sentBytes = 0, watch = watchNonces()): Scene {
+function openScene(upBytes = 0, watch = watchNonces()): Scene {
   const recorder = new Recorder();
   const { crypto: primitives } = watch;
   const world = createWorld(link, 1, undefined, false, { createClient: recorder.create, primitives });
   const { simulation } = world;
-  const [clientScript, serverScript] = scriptsFor(sentBytes, bytes);
+  const [clientScript, serverScript] = scriptsFor(upBytes, bytes);
   const listening = listenOn(world, world.server, serverScript);
   const original = dialFrom(world, world.client, { ...clientScript, endWhen: 'peer-ended' });
   runFor(world, 400_000);
@@ -124,13 +126,17 @@ function openScene(sentBytes = 0, watch = watchNonces()): Scene {
     assert.ok(accepted);
     return accepted;
   };
-  const clone = (address: string): Copy => {
+  const snapshot = (): Stack => {
+    watch.paused = true;
+    const stack = recorder.copy(77);
+    watch.paused = false;
+    return stack;
+  };
+  const clone = (address: string, stack = snapshot()): Copy => {
     const { receivedBytes } = original;
     // Its dealings with the server are in its memory, not in the ledger.
     simulation.ledger.exempt.add('copy');
-    watch.paused = true;
-    const host = addHost(simulation, { name: 'copy', address, createStack: () => recorder.copy(77) });
-    watch.paused = false;
+    const host = addHost(simulation, { name: 'copy', address, createStack: () => stack });
     const [wire] = joinHosts(simulation, host, world.server, link);
     const copy: Copy = { host, wire, receivedBytes, wrong: false, ended: false, reason: undefined };
     host.driver.attach(original.socket, (event: Event) => {
@@ -146,7 +152,7 @@ function openScene(sentBytes = 0, watch = watchNonces()): Scene {
     });
     return copy;
   };
-  return { world, original, server, clone };
+  return { world, original, server, clone, snapshot };
 }
 
 test('copies: the original has moved first: the copy ends', () => {
@@ -210,5 +216,23 @@ test('copies: both move at once, and go on moving: one of them wins, once', () =
     assert.deepEqual(reasons, ['ok', 'superseded'], `the copy came ${firstUs} us later`);
     if (original.reason === Reason.OK) assertIntact(original);
     else assert.deepEqual([copy.wrong, copy.receivedBytes], [false, bytes]);
+  }
+});
+
+test('copies: one that is behind ends with an error, and so does its peer: nothing of both is mixed', () => {
+  for (const upBytes of [0, 3_000_000]) {
+    const { world, original, server, clone, snapshot } = openScene(upBytes);
+    const early = snapshot();
+    const { receivedBytes } = original;
+    runFor(world, 200_000);
+    assert.ok(original.receivedBytes > receivedBytes + 100_000, 'the original has gone on meanwhile');
+    const copy = clone('10.0.0.21', early);
+    copy.receivedBytes = receivedBytes;
+    assert.ok(runFor(world, 20_000_000, () => copy.reason !== undefined && server().reason !== undefined));
+    assert.equal(reasonName(copy.reason ?? 0), 'superseded');
+    assert.ok(server().reason !== Reason.OK, 'no end that looks like one in order');
+    assert.deepEqual([copy.wrong, copy.ended, server().wrongAt, original.wrongAt], [false, false, -1, -1]);
+    runFor(world, 60_000_000);
+    assert.ok(original.reason !== undefined && original.reason !== Reason.OK);
   }
 });

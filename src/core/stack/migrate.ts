@@ -11,7 +11,7 @@ import { ControlOption, parseLineage } from '../wire/index.ts';
 import { arrive } from './arrival.ts';
 import { abort } from './close.ts';
 import { outlives } from './leave.ts';
-import { buildRsyn, buildRsynAck, buildSuperseded, totalBytesOf } from './move-packets.ts';
+import { buildRsyn, buildRsynAck, buildSuperseded, isBehind, totalBytesOf } from './move-packets.ts';
 import { acknowledgeMove, commitMove, createMoves, isSuperseded, judgeMove, mintMove, untoldMoves } from './moves.ts';
 import { sendPacket, synBytes } from './packets.ts';
 import { allowFrom, amplification, answerBy, ask, goBy, sourceTo, spend } from './path.ts';
@@ -198,6 +198,7 @@ export function handleRsyn(stack: StackState, connection: Connection, sender: Lo
   const { moves } = migration;
   const echo = { hi: control.nonceHi, lo: control.nonceLo };
   const judgement = judgeMove(moves, lineage, echo);
+  if (judgement !== 'refused' && isBehind(stack, connection)) return endCopy(stack, connection);
   if (judgement === 'refused') return reject(stack, connection, migration, sender);
   const keep = (control.options & ControlOption.KEEP) !== 0;
   if (judgement === 'commit') {
@@ -312,9 +313,17 @@ export function handleRsynAck(stack: StackState, connection: Connection): Reason
   const { migration } = connection;
   if ((control.options & ControlOption.ELSEWHERE) !== 0 && isOpen(connection)) return tellWhere(stack, connection);
   if (migration === undefined || !isOpen(connection)) return Reason.BAD_STATE;
+  if (isBehind(stack, connection)) return endCopy(stack, connection);
   const echo = { hi: control.nonceHi, lo: control.nonceLo };
   takeAcknowledgment(stack, connection, migration, echo, false);
   return Reason.OK;
+}
+
+/** What it would go on with is not what the peer has: both are told, rather than given two streams in one. */
+function endCopy(stack: StackState, connection: Connection): Reason {
+  const detail = 'this is a copy that is behind: the other end knows more of the stream';
+  abort(stack, connection, Reason.SUPERSEDED, detail);
+  return Reason.SUPERSEDED;
 }
 
 /** `echo`: which of our moves the peer has committed. What it has not is told again at once, where it is now. */

@@ -7,9 +7,13 @@ import {
   challengeBytes,
   Direction,
   emitChallenge,
+  emitFinal,
   emitLineage,
   emitService,
+  type Final,
+  finalBytes,
   lineageBytes,
+  parseFinal,
   serviceBytes,
   synBytes,
 } from '../wire/index.ts';
@@ -37,9 +41,10 @@ export function buildRsyn(
   const nameBytes = name === undefined ? 0 : serviceBytes(false);
   const put = (view: DataView, at: number): void => {
     if (name !== undefined) emitService(view, at, name, undefined);
-    emitLineage(view, at + nameBytes, lineage);
+    const end = at + nameBytes + emitLineage(view, at + nameBytes, lineage);
+    emitFinal(view, end, offsetsOf(connection));
   };
-  const extraBytes = nameBytes + lineageBytes(lineage.sent.count);
+  const extraBytes = nameBytes + lineageBytes(lineage.sent.count) + finalBytes;
   const to = name === undefined ? connection.remoteFlow : noFlow;
   return buildTagged(stack, connection, control, extraBytes, put, to, synBytes);
 }
@@ -58,10 +63,30 @@ export function buildRsynAck(
   options = 0,
 ): Uint8Array {
   const control = { flags: ControlFlag.RSYN | ControlFlag.ACK, options, nonce: committed, flow: connection.localFlow };
-  if (token === undefined) return buildTagged(stack, connection, control);
-  return buildTagged(stack, connection, control, challengeBytes, (view, at) => {
-    emitChallenge(view, at, { direction: Direction.REQUEST, tokenHi: token.hi, tokenLo: token.lo });
+  const extraBytes = finalBytes + (token === undefined ? 0 : challengeBytes);
+  return buildTagged(stack, connection, control, extraBytes, (view, at) => {
+    const end = at + emitFinal(view, at, offsetsOf(connection));
+    if (token === undefined) return;
+    emitChallenge(view, end, { direction: Direction.REQUEST, tokenHi: token.hi, tokenLo: token.lo });
   });
+}
+
+/** What this end has of both streams for sure, so that a copy that is behind knows itself (isBehind). */
+function offsetsOf({ tcb }: Connection): Final {
+  // The transport's FIN counts in SND.UNA, and is no byte of the stream.
+  const sentOffset = tcb === undefined ? 0 : Math.min(tcb.sndUna, tcb.sndEnd);
+  return { sentOffset, receivedOffset: tcb?.rcvAcked ?? 0 };
+}
+
+/**
+ * The packet at hand says that the peer has received what was never sent here, or was told that something arrived which has not:
+ * both can only have been by another copy of this end. Neither figure ever falls, so an old packet accuses nobody.
+ */
+export function isBehind({ work }: StackState, { tcb }: Connection): boolean {
+  const { packet, view, final } = work;
+  if (tcb === undefined || packet.finalOffset === 0 || parseFinal(view, packet.finalOffset, final) !== Reason.OK)
+    return false;
+  return final.receivedOffset > tcb.sndEnd || final.sentOffset > tcb.rcvAcked;
 }
 
 /**
