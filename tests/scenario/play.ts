@@ -124,6 +124,10 @@ function playAll(play: Play, faults: string[]): void {
   const closed = () => play.listening.every(({ reason }) => reason !== undefined);
   expectEnding(faults, 'listeners', run(play.simulation, 2 * patienceUs, closed));
   run(play.simulation, play.simulation.clock.nowUs + settleUs);
+  if (isOver(play)) return;
+  // Accepted of a client that was gone by then: it has to find out alone, and takes as long as TCP does.
+  run(play.simulation, 3 * patienceUs, () => isOver(play));
+  run(play.simulation, play.simulation.clock.nowUs + settleUs);
 }
 
 function build(plan: Plan, keepTrace: boolean, by: Crypto): Play {
