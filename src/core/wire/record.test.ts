@@ -5,32 +5,57 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Reason } from '../base/index.ts';
 import {
+  branchNumbers,
   createDatagramHeader,
   createRecordHeader,
   datagramHeaderBytes,
+  emitBranch,
   emitDatagramHeader,
   emitRecordHeader,
   maxRecordBodyBytes,
+  parseBranch,
   parseDatagramHeader,
   parseRecordHeader,
   RecordType,
   readUint53,
   recordHeaderBytes,
+  recordNumberEnd,
   writeUint53,
 } from './index.ts';
 
 const u53 = fc.maxSafeNat();
+const recordNumber = fc.maxSafeNat().map((number) => number % recordNumberEnd);
 
 test('record: header round trip', () => {
   const out = createRecordHeader();
   fc.assert(
-    fc.property(fc.constantFrom(1, 2), fc.nat(maxRecordBodyBytes), u53, fc.nat(9), (type, body, number, offset) => {
-      const view = new DataView(new ArrayBuffer(offset + recordHeaderBytes));
-      assert.equal(emitRecordHeader(view, offset, type, body, number), recordHeaderBytes);
-      assert.equal(parseRecordHeader(view, offset, recordHeaderBytes, out), Reason.OK);
-      assert.deepEqual(out, { type, bodyBytes: body, recordNumber: number });
-    }),
+    fc.property(
+      fc.constantFrom(1, 2),
+      fc.nat(maxRecordBodyBytes),
+      recordNumber,
+      fc.nat(9),
+      (type, body, number, offset) => {
+        const view = new DataView(new ArrayBuffer(offset + recordHeaderBytes));
+        assert.equal(emitRecordHeader(view, offset, type, body, number), recordHeaderBytes);
+        assert.equal(parseRecordHeader(view, offset, recordHeaderBytes, out), Reason.OK);
+        assert.deepEqual(out, { type, bodyBytes: body, recordNumber: number });
+      },
+    ),
   );
+});
+
+test('record: numbers of branches are told from records’ and from that of the next key', () => {
+  const view = new DataView(new ArrayBuffer(8));
+  for (const number of [recordNumberEnd, recordNumberEnd + branchNumbers - 1]) {
+    emitBranch(view, 0, number);
+    assert.equal(parseBranch(view, 0), number);
+  }
+  for (const number of [0, recordNumberEnd - 1, recordNumberEnd + branchNumbers, 2 ** 53 - 1]) {
+    emitBranch(view, 0, number);
+    assert.equal(parseBranch(view, 0), undefined);
+  }
+  view.setUint32(0, 0xffffffff);
+  assert.equal(parseBranch(view, 0), undefined);
 });
 
 test('record: byte for byte', () => {
@@ -49,6 +74,7 @@ test('record: a short header, an unknown type, a long body and a huge number are
     [0, 0x00000000],
     [0, 0x03000000],
     [0, 0x01010001],
+    [4, 0x00100000],
     [4, 0x00200000],
     [4, 0xffffffff],
   ];
