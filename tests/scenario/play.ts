@@ -321,12 +321,21 @@ function judgeDial(name: string, dial: Dial, plan: Plan, faults: string[]): void
   if (accepted.filter(({ reason }) => reason === Reason.OK).length > 1) faults.push(`${name}: served twice`);
   // Both ends moved between the client's SYN and its ACK: the server has no keys yet to be found by.
   const missed = accepted.length === 0 && plan.disturbances.some(({ kind }) => kind === 'move');
-  if (!dial.mustBeIntact || missed) return;
+  if (!dial.mustBeIntact || missed || wasUnheard(dial, plan)) return;
   for (const [end, endpoint] of [
     ['client', client],
     ['server', accepted[0]],
   ] as const)
     if (endpoint === undefined || !isIntact(endpoint)) faults.push(`${name} ${end}: not intact (${tell(endpoint)})`);
+}
+
+/** An end that was for three heartbeats where neither the other end nor the router hears it is given up: that is promised. */
+function wasUnheard({ client, accepted }: Dial, { disturbances }: Plan): boolean {
+  const nowhere = disturbances.some((disturbance) => disturbance.kind === 'move' && disturbance.dead);
+  const ends = client === undefined ? accepted : [client, ...accepted];
+  return (
+    nowhere && ends.some(({ reason, detail }) => reason === Reason.PEER_LOST && detail.includes('the router has not'))
+  );
 }
 
 function judgeEndpoint(name: string, endpoint: Endpoint, faults: string[]): void {
