@@ -7,7 +7,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, wri
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { contentHash, makeContent } from './content.ts';
-import { type Child, needsPrograms, Stage, sha256, until } from './harness.ts';
+import { type Child, needsPatience, needsPrograms, Stage, sha256, until } from './harness.ts';
 import type { Fetched } from './programs/fetcher.ts';
 
 /** Of wget's file; the others' is smaller, so that the tests do not take longer than they must. */
@@ -205,7 +205,10 @@ test(
   },
 );
 
-test('[F2] caracal get into a file begins again with the other version', options, async (t) => {
+test('[F2] caracal get into a file begins again with the other version', {
+  ...options,
+  skip: needsPatience,
+}, async (t) => {
   const site = await startSite(t, { versions: 2 });
   const got = join(site.stage.folder, 'got.bin');
   const get = site.stage.caracal(['get', 'svc://web/big.bin', '-o', got]);

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { isRoot, lastLine, needsPrograms, Stage, type StartOptions } from './harness.ts';
+import { isRoot, lastLine, needsPatience, needsPrograms, Stage, type StartOptions } from './harness.ts';
 
 const skip = isRoot ? needsPrograms('ip', 'tc') : false;
 const timeout = 240_000;
@@ -65,7 +65,7 @@ test('[E1] a web service scales out, one instance sheds its clients, one is drai
   t.diagnostic(`${moved} of ${shedding} went on elsewhere, 80% after ${shedMs} ms; drained after ${drainMs} ms`);
 });
 
-test('lab: one connection over two paths, of which one is cut', { skip, timeout }, async (t) => {
+test('lab: one connection over two paths, of which one is cut', { skip: skip || needsPatience, timeout }, async (t) => {
   const { sha256Ok, sumOverBest, mbits, cuts, ...figures } = await lab(new Stage(t), 'multipath');
   assert.equal(sha256Ok, true);
   if (isRoot) assert.ok(cuts === 4 && figures['stallMs'].median > 0, JSON.stringify(figures));
@@ -81,7 +81,7 @@ test('lab: a client moves in the middle of a download', { skip, timeout }, async
   t.diagnostic(`pauses ${JSON.stringify(pauseMs)}, address lost ${JSON.stringify(addressLostPauseMs)}`);
 });
 
-test('lab: a chat is redeployed under open connections', { skip, timeout }, async (t) => {
+test('lab: a chat is redeployed under open connections', { skip: skip || needsPatience, timeout }, async (t) => {
   const { connections, deploys, dropped, lost, doubled, pauseMs } = await lab(new Stage(t), 'handoff');
   assert.deepEqual([connections, deploys, dropped, lost, doubled], [200, 2, 0, 0, 0]);
   assert.ok(pauseMs.median > 0 && pauseMs.median < 5_000, JSON.stringify(pauseMs));

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { FlowInfo, Path } from '../../src/index.ts';
 import { contentHash, makeContent } from './content.ts';
-import { needsPrograms, needsRoot, Stage, sleep, until } from './harness.ts';
+import { needsPatience, needsPrograms, needsRoot, Stage, sleep, until } from './harness.ts';
 import type { Look, Peer } from './peer.ts';
 import {
   addRoute,
@@ -114,7 +114,10 @@ async function flowOf(peer: Peer, is: (path: number) => boolean): Promise<FlowIn
   return flow;
 }
 
-test('[M9] an interface goes, and another flow joins when it is back', { skip, timeout }, async (t) => {
+test('[M9] an interface goes, and another flow joins when it is back', {
+  skip: skip || needsPatience,
+  timeout,
+}, async (t) => {
   const { stage, roaming } = await twoPaths(t, 20, { rttMs: 20 });
   const { wifi, eth } = roaming;
   const { client, server, connection } = await startDownload(stage, roaming, 24, 93, {}, { paths: 'aggregate' });
@@ -182,7 +185,7 @@ test('[M10] no more bytes than allowed pass the interface that joins', { skip, t
 });
 
 test('[M10] no more bytes than allowed pass the interface that the connection began at', {
-  skip,
+  skip: skip || needsPatience,
   timeout,
 }, async (t) => {
   const { stage, roaming } = await twoPaths(t, 40, { rttMs: 10 });
