@@ -6,7 +6,7 @@ import { Reason } from '../base/index.ts';
 import { pathChanged, resume } from '../transport/index.ts';
 import { queueClose } from './close.ts';
 import { synBytes } from './packets.ts';
-import { arm, conclude, deliver, emitEvent, markReady, releaseFlow } from './sockets.ts';
+import { arm, conclude, deliver, markReady, releaseFlow, tellWritable } from './sockets.ts';
 import type { Arriving, Connection, StackState } from './state.ts';
 
 /** How long the peer may leave the move unanswered. */
@@ -30,10 +30,7 @@ export function arrive(stack: StackState, connection: Connection): void {
     resume(tcb, stack.nowUs);
   }
   if (connection.localEnd) queueClose(stack, connection);
-  if (connection.writeBlocked) {
-    connection.writeBlocked = false;
-    emitEvent(stack, { kind: 'writable', socket: connection.socket });
-  }
+  tellWritable(stack, connection);
   deliver(stack, connection);
   markReady(stack, connection);
   arm(stack, connection);

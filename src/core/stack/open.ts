@@ -41,6 +41,7 @@ import {
   markReady,
   releaseFlow,
   setPeer,
+  tellWritable,
   touch,
 } from './sockets.ts';
 import type { Connection, Exchange, StackState } from './state.ts';
@@ -271,10 +272,7 @@ function open(stack: StackState, connection: Connection, proof: PeerProof): void
   if (connection.subflow !== undefined) beginPaths(stack, connection.subflow);
   if (connection.association === undefined)
     emitEvent(stack, { kind: 'connected', socket: connection.socket, service: connection.service, peer: proof });
-  if (connection.writeBlocked) {
-    connection.writeBlocked = false;
-    emitEvent(stack, { kind: 'writable', socket: connection.socket });
-  }
+  tellWritable(stack, connection);
   if (connection.localEnd) queueClose(stack, connection);
   acknowledgeOpening(stack, connection);
   if (connection.association !== undefined) beginAssociation(stack, connection, connection.association);

@@ -7,7 +7,7 @@
 import { Reason } from '../base/index.ts';
 import { discardOutOfOrder, outOfOrderBytes, poolLoad, stalledSinceUs } from '../transport/index.ts';
 import { abort } from './close.ts';
-import { connectionsOf, emitEvent, markReady } from './sockets.ts';
+import { connectionsOf, markReady, tellWritable } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 
 /** Writers go on, and nothing more is taken away, once this part is in use. */
@@ -69,10 +69,6 @@ function stallOf({ nowUs }: StackState, { tcb }: Connection): number {
 }
 
 function wakeWriters(stack: StackState): void {
-  for (const connection of stack.starved) {
-    if (!connection.writeBlocked || connection.over !== undefined) continue;
-    connection.writeBlocked = false;
-    emitEvent(stack, { kind: 'writable', socket: connection.socket });
-  }
+  for (const connection of stack.starved) if (connection.over === undefined) tellWritable(stack, connection);
   stack.starved.clear();
 }

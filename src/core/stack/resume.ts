@@ -9,7 +9,7 @@ import { writeResume } from '../security/index.ts';
 import { decodeResume, encodeResume } from '../wire/index.ts';
 import { abort, queueClose } from './close.ts';
 import { tellResume } from './schedule.ts';
-import { emitEvent, markReady } from './sockets.ts';
+import { emitEvent, markReady, tellWritable } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import type { Input } from './types.ts';
 import { pointSink } from './workspace.ts';
@@ -77,9 +77,6 @@ export function endIfBroken(stack: StackState, connection: Connection): boolean 
 function goOn(stack: StackState, connection: Connection, { told, heard }: Resuming): void {
   if (!told || !heard) return;
   connection.resuming = undefined;
-  if (connection.writeBlocked) {
-    connection.writeBlocked = false;
-    emitEvent(stack, { kind: 'writable', socket: connection.socket });
-  }
+  tellWritable(stack, connection);
   if (connection.localEnd) queueClose(stack, connection);
 }

@@ -25,7 +25,7 @@ import {
   spreadBytes,
   unacknowledged,
 } from './sent-records.ts';
-import { emitEvent, markReady } from './sockets.ts';
+import { markReady, tellWritable } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { pointSink } from './workspace.ts';
 
@@ -88,8 +88,7 @@ export function resumeSending(stack: StackState, group: FlowGroup): void {
   const waits = first.writeBlocked && mayWrite(stack, group);
   if (!waits) repeatLate(stack, group);
   if (!waits || choose(stack, group) === undefined) return;
-  first.writeBlocked = false;
-  emitEvent(stack, { kind: 'writable', socket: first.socket });
+  tellWritable(stack, first);
 }
 
 /**

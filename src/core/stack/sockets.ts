@@ -77,6 +77,13 @@ export function emitEvent(stack: StackState, event: Event): void {
   push(stack.events, event);
 }
 
+/** An application that waits to write may go on. */
+export function tellWritable(stack: StackState, connection: Connection): void {
+  if (!connection.writeBlocked) return;
+  connection.writeBlocked = false;
+  emitEvent(stack, { kind: 'writable', socket: connection.socket });
+}
+
 export function nextSocketId(stack: StackState): SocketId {
   return stack.nextSocket++;
 }

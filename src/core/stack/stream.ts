@@ -27,7 +27,7 @@ import { awaitMemory } from './pressure.ts';
 import { takeAddresses } from './reorder.ts';
 import { comesTooEarly, endIfBroken, takeResume } from './resume.ts';
 import { writeToGroup } from './schedule.ts';
-import { connectionsOf, deliver, emitEvent, markReady } from './sockets.ts';
+import { connectionsOf, deliver, markReady, tellWritable } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { keepUnread } from './unread.ts';
 import { pointSink } from './workspace.ts';
@@ -71,10 +71,7 @@ export function settle(stack: StackState, connection: Connection): void {
   if (connection.refusedTimes > mostRefusals)
     return abort(stack, connection, Reason.BAD_RECORD, 'what the peer sends does not go on from what it sent before');
   if (signals & Signal.TIMED_OUT) return abort(stack, connection, Reason.TIMED_OUT, 'the peer stopped answering');
-  if (signals & Signal.WRITABLE && connection.writeBlocked) {
-    connection.writeBlocked = false;
-    emitEvent(stack, { kind: 'writable', socket: connection.socket });
-  }
+  if (signals & Signal.WRITABLE) tellWritable(stack, connection);
   if (signals & Signal.FIN_ACKED) connection.finAcked = true;
   if (signals & Signal.FIN_RECEIVED && !connection.remoteEnd) return refuseTruncation(stack, connection);
   deliver(stack, connection);
