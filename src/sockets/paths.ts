@@ -6,7 +6,7 @@ import type { Driver, PathInfo, PathPolicy, SocketId } from '../core/stack/index
 import { misuse } from './errors.ts';
 
 /** `aggregate`: all interfaces at once. `backup`: one of them, and others while that is down. */
-export type PathMode = 'aggregate' | 'backup';
+export type PathMode = PathPolicy['mode'];
 
 export interface PathOptions {
   /** Default: `aggregate`, or `backup` where an interface is preferred. */
@@ -18,19 +18,9 @@ export interface PathOptions {
 }
 
 /** One of the ways that a connection goes by. */
-export interface Path {
-  /** Number within the connection; 0 is there from the beginning to the end. */
-  readonly path: number;
-  /** The interface of this machine; undefined: it has none now, or nobody knows. */
-  readonly interface: string | undefined;
-  /** What it is to the others: data goes by `preferred` ones, else by `regular` ones, else by a `backup`. */
-  readonly role: 'preferred' | 'regular' | 'backup';
-  /** `down`: the other end is silent there, or there is no address; it may come back. `gone`: it has left the connection. */
-  readonly state: 'opening' | 'up' | 'down' | 'gone';
+export interface Path extends Omit<PathInfo, 'rttUs'> {
   /** Milliseconds; 0: not measured yet. */
   readonly rttMs: number;
-  /** In packets, both ways, headers of IP and UDP not counted. */
-  readonly bytes: number;
 }
 
 /** What a stack makes of it; undefined: a single flow. Throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE. */

@@ -71,6 +71,7 @@ export interface PathInfo {
   readonly path: number;
   /** Of this machine; undefined: it has none now, or nobody knows. */
   readonly interface: string | undefined;
+  /** Data goes by `preferred` ones, else by `regular` ones, else by a `backup`. */
   readonly role: 'preferred' | 'regular' | 'backup';
   /** `down`: its peer is silent, or there is no address; it may come back. `gone`: it will not. */
   readonly state: 'opening' | 'up' | 'down' | 'gone';
