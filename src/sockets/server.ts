@@ -65,8 +65,6 @@ export interface ServiceAddress {
   readonly registered: boolean;
 }
 
-const closingPollMs = 10;
-
 type ConnectionListener = (socket: Socket) => void;
 
 /** A server that is not listening yet. */
@@ -99,6 +97,8 @@ export class Server extends EventEmitter {
   #unrefd = false;
   #handoffAt: string | true | undefined;
   #receiver: Receiver | undefined;
+  /** Wait until nobody can come any more. */
+  readonly #stopped: (() => void)[] = [];
   /** Takes it out of what operators can reach. */
   #forget: (() => void) | undefined;
 
@@ -147,8 +147,7 @@ export class Server extends EventEmitter {
   close(callback?: (error?: Error) => void): this {
     const running = this.#state === 'opening' || this.#state === 'listening';
     const error = running ? undefined : notRunning();
-    this.#receiver?.close();
-    this.#receiver = undefined;
+    this.#endReceiving();
     if (callback) this.once('close', () => callback(error));
     this.#closePending = true;
     if (running) {
@@ -193,8 +192,7 @@ export class Server extends EventEmitter {
     if (typeof to === 'object') return this.handoff(undefined, to);
     const driver = this.#driver;
     if (driver === undefined || this.#prefix === undefined) throw notRunning();
-    this.#receiver?.close();
-    this.#receiver = undefined;
+    this.#endReceiving();
     return handOff(to, this.#traveller(driver, this.#prefix), options, {
       connections: () => [...this.#connections],
       close: () => this.#stopListening(),
@@ -409,9 +407,15 @@ export class Server extends EventEmitter {
   }
 
   /** Resolves once nobody can come any more. */
-  async #stopListening(): Promise<void> {
+  #stopListening(): Promise<void> {
     if (this.#state === 'opening' || this.#state === 'listening') this.close();
-    while (this.#state === 'closing') await new Promise((resolve) => setTimeout(resolve, closingPollMs));
+    return this.#state === 'closing' ? new Promise((resolve) => this.#stopped.push(resolve)) : Promise.resolve();
+  }
+
+  /** Takes over no more. */
+  #endReceiving(): void {
+    this.#receiver?.close();
+    this.#receiver = undefined;
   }
 
   #closeOnAbort(signal: AbortSignal | undefined): void {
@@ -423,20 +427,23 @@ export class Server extends EventEmitter {
   }
 
   #fail(error: Error): void {
-    this.#following?.close();
+    this.#becomeIdle();
     this.#forget?.();
+    process.nextTick(() => this.emit('error', error));
+  }
+
+  #becomeIdle(): void {
+    this.#following?.close();
     this.#state = 'idle';
     this.#id = undefined;
-    process.nextTick(() => this.emit('error', error));
+    for (const resolve of this.#stopped.splice(0)) resolve();
   }
 
   /** The stack's listener is gone: because of `close`, after a failure, or with the driver. */
   #onGone(reason?: Reason, detail = ''): void {
     if (this.#state === 'idle') return;
     const wanted = this.#state === 'closing';
-    this.#following?.close();
-    this.#state = 'idle';
-    this.#id = undefined;
+    this.#becomeIdle();
     this.#closePending = true;
     if (!wanted && reason) this.emit('error', serviceError('listen', reason, this.#service, detail));
     this.#emitCloseIfDrained();
