@@ -4,7 +4,7 @@
 import { strict as assert } from 'node:assert';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type Child, root, Stage, until } from './harness.ts';
+import { type Child, needsPatience, root, Stage, until } from './harness.ts';
 import { Keyring } from './keyring.ts';
 import type { EchoOptions } from './programs/echo-instance.ts';
 
@@ -242,7 +242,7 @@ test(
   '[M12] a WebSocket chat is redeployed under 1,000 open connections',
   {
     timeout: 300_000,
-    skip: process.env['CARACAL_LONG'] ? false : 'set CARACAL_LONG=1: takes a minute',
+    skip: needsPatience,
   },
   async (t) => redeployChat(t, 1000, 5, 2),
 );
