@@ -341,6 +341,25 @@ test('move: the answer is lost, not the announcement: the flow stays where it wa
   finish(session);
 });
 
+test('move: the peer moves, too, and that is all that is heard of its answer', () => {
+  const session = open(0, 3_000_000);
+  const { world } = session;
+  runFor(world, 400_000);
+  const { move, outcome } = second(session, {});
+  const { network } = world.simulation;
+  setWay(network, makeLocator('10.0.0.2', 40_000), makeLocator('10.9.0.1', 40_001), [addLink(network, { up: false })]);
+  assert.equal(move(), 1);
+  runFor(world, 15_000);
+  moveTo(world, world.server, '10.0.0.12');
+  runFor(world, 100_000);
+  assert.equal(outcome(), 'migrated');
+  assert.deepEqual(
+    world.client.stack.inspect().flows.map((flow) => flow.link),
+    [1],
+  );
+  finish(session);
+});
+
 test('move: a link that does not exist, a socket that is no connection', () => {
   const { world, client } = open(0, 100_000);
   const { driver } = world.client;

@@ -201,6 +201,7 @@ export function handleRsyn(stack: StackState, connection: Connection, sender: Lo
   if (judgement !== 'refused' && isBehind(stack, connection)) return endCopy(stack, connection);
   if (judgement === 'refused') return reject(stack, connection, migration, sender);
   const keep = (control.options & ControlOption.KEEP) !== 0;
+  const waited = untoldMoves(moves) > 0;
   if (judgement === 'commit') {
     commitMove(moves, lineage, echo);
     adoptEpoch(stack, connection);
@@ -209,7 +210,7 @@ export function handleRsyn(stack: StackState, connection: Connection, sender: Lo
     const lost = (control.options & ControlOption.PASSED_ON) === 0;
     notePlace(stack, connection, migration, sender, keep, lost);
   }
-  takeAcknowledgment(stack, connection, migration, echo, judgement === 'commit');
+  takeAcknowledgment(stack, connection, migration, echo, waited, judgement === 'commit');
   answerRsyn(stack, connection, migration, sender);
   arm(stack, connection);
   return judgement === 'commit' ? Reason.OK : Reason.DUPLICATE;
@@ -315,7 +316,7 @@ export function handleRsynAck(stack: StackState, connection: Connection): Reason
   if (migration === undefined || !isOpen(connection)) return Reason.BAD_STATE;
   if (isBehind(stack, connection)) return endCopy(stack, connection);
   const echo = { hi: control.nonceHi, lo: control.nonceLo };
-  takeAcknowledgment(stack, connection, migration, echo, false);
+  takeAcknowledgment(stack, connection, migration, echo, untoldMoves(migration.moves) > 0, false);
   return Reason.OK;
 }
 
@@ -326,17 +327,20 @@ function endCopy(stack: StackState, connection: Connection): Reason {
   return Reason.SUPERSEDED;
 }
 
-/** `echo`: which of our moves the peer has committed. What it has not is told again at once, where it is now. */
+/**
+ * `echo`: which of our moves the peer has committed. What it has not is told again at once, where it is now. `waited`: a move
+ * was unanswered before this packet; to commit the peer's move is to hear of ours, so that cannot be asked any more.
+ */
 function takeAcknowledgment(
   stack: StackState,
   connection: Connection,
   migration: Migration,
   echo: FlowId,
+  waited: boolean,
   moved: boolean,
 ): void {
   const { moves } = migration;
   const before = moves.known;
-  const waited = untoldMoves(moves) > 0;
   acknowledgeMove(moves, echo);
   if (untoldMoves(moves) > 0 || migration.unminted) {
     if (moved || moves.known > before) tellAtOnce(stack, connection, migration);
