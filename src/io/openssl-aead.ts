@@ -25,6 +25,10 @@ const mostCopiedBytes = 64;
 interface Context {
   readonly address: Address;
   readonly encrypt: 0 | 1;
+  /** Of its own: sealing and opening take turns, each over and over in the same two buffers. */
+  readonly source: Pin;
+  readonly target: Pin;
+  readonly tag: Pin;
   /** The key that the context holds, or `noKey`. */
   key: KeyIndex;
 }
@@ -40,8 +44,6 @@ export class OpensslAead implements Aead {
   readonly #sealing: Context;
   readonly #opening: Context;
   #current: Context | undefined;
-  readonly #source: Pin;
-  readonly #target: Pin;
 
   /** Throws when OpenSSL has no AES-256-GCM to give. */
   constructor(library: Libcrypto) {
@@ -49,8 +51,6 @@ export class OpensslAead implements Aead {
     this.#keysSeen = this.#keys.bytes;
     this.#keysAddress = library.addressOf(this.#keysSeen);
     this.#scratchAddress = library.addressOf(this.#scratch);
-    this.#source = new Pin(library);
-    this.#target = new Pin(library);
     this.#sealing = this.#createContext(1);
     this.#opening = this.#createContext(0);
   }
@@ -86,8 +86,8 @@ export class OpensslAead implements Aead {
   update(source: Uint8Array, sourceOffset: number, target: Uint8Array, targetOffset: number, length: number): void {
     const context = this.#current ?? refuse('no operation has begun');
     if (length === 0) return;
-    const from = this.#source.at(source, sourceOffset, length);
-    const into = this.#target.at(target, targetOffset, length);
+    const from = context.source.at(source, sourceOffset, length);
+    const into = context.target.at(target, targetOffset, length);
     if (from !== into && Math.abs(from - into) < length)
       throw Object.assign(new RangeError('source and target overlap in part'), { code: 'ERR_OUT_OF_RANGE' });
     this.#feed(context, into, from, length);
@@ -96,7 +96,7 @@ export class OpensslAead implements Aead {
   finishSeal(tag: Uint8Array, offset: number): void {
     const context = this.#sealing;
     if (this.#current !== context) refuse('nothing is being sealed');
-    const address = this.#target.at(tag, offset, aeadTagBytes);
+    const address = context.tag.at(tag, offset, aeadTagBytes);
     this.#current = undefined;
     this.#require(this.#finish(context));
     this.#require(this.#library.cipherControl(context.address, getTag, aeadTagBytes, address));
@@ -105,7 +105,7 @@ export class OpensslAead implements Aead {
   finishOpen(tag: Uint8Array, offset: number): boolean {
     const context = this.#opening;
     if (this.#current !== context) return false;
-    const address = this.#source.at(tag, offset, aeadTagBytes);
+    const address = context.tag.at(tag, offset, aeadTagBytes);
     this.#current = undefined;
     this.#require(this.#library.cipherControl(context.address, setTag, aeadTagBytes, address));
     if (this.#finish(context) === 1) return true;
@@ -114,10 +114,18 @@ export class OpensslAead implements Aead {
   }
 
   #createContext(encrypt: 0 | 1): Context {
-    const context: Context = { address: this.#library.cipherNew(), encrypt, key: noKey };
+    const library = this.#library;
+    const context: Context = {
+      address: library.cipherNew(),
+      encrypt,
+      source: new Pin(library),
+      target: new Pin(library),
+      tag: new Pin(library),
+      key: noKey,
+    };
     if (context.address === 0) refuse('no memory for a cipher');
-    contexts.register(this, { library: this.#library, address: context.address });
-    this.#init(context, this.#library.aes256Gcm(), this.#scratchAddress + zeroKeyAt);
+    contexts.register(this, { library, address: context.address });
+    this.#init(context, library.aes256Gcm(), this.#scratchAddress + zeroKeyAt);
     return context;
   }
 
@@ -131,7 +139,7 @@ export class OpensslAead implements Aead {
     this.#init(context, 0, context.key === key ? 0 : this.#keyAddress(key));
     context.key = key;
     const { length } = associatedData;
-    if (length > 0) this.#feed(context, 0, this.#associatedAddress(associatedData), length);
+    if (length > 0) this.#feed(context, 0, this.#associatedAddress(context, associatedData), length);
     this.#current = context;
   }
 
@@ -151,8 +159,8 @@ export class OpensslAead implements Aead {
   }
 
   /** Short ones are copied: V8 keeps them on its heap and would first have to move them out. */
-  #associatedAddress(bytes: Uint8Array): Address {
-    if (bytes.length > mostCopiedBytes) return this.#source.at(bytes, 0, bytes.length);
+  #associatedAddress({ source }: Context, bytes: Uint8Array): Address {
+    if (bytes.length > mostCopiedBytes) return source.at(bytes, 0, bytes.length);
     this.#scratch.set(bytes, associatedAt);
     return this.#scratchAddress + associatedAt;
   }
