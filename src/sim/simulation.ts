@@ -15,7 +15,7 @@ export interface SimulationOptions {
   readonly seed: number;
   /** Of links that nobody laid. */
   readonly link?: Partial<LinkOptions>;
-  /** Keep every packet; otherwise only the hash. */
+  /** Keep every packet. */
   readonly keepTrace?: boolean;
   /** Of all hosts; node:crypto unless given. Whose it is shows in no trace, since all give the same bytes. */
   readonly crypto?: Crypto;

@@ -30,7 +30,6 @@ import {
   type SimHost,
   type Simulation,
   schedule,
-  traceHash,
 } from '../../src/sim/index.ts';
 import { addAttacker, flipBit, forgeLike, spoof, spoofLater, tapAll } from './attackers.ts';
 import { type Endpoint, isIntact, playScript } from './endpoint.ts';
@@ -51,8 +50,6 @@ export interface Verdict {
   readonly faults: readonly string[];
   /** Connections by how the client saw them end: `ok`, or a reason. */
   readonly endings: Readonly<Record<string, number>>;
-  /** Of the whole packet trace. */
-  readonly hash: string;
   readonly virtualUs: number;
   readonly packets: number;
   readonly simulation: Simulation;
@@ -106,7 +103,6 @@ export function playPlan(plan: Plan, keepTrace = false, by: Crypto = crypto): Ve
     seed: plan.seed,
     faults,
     endings: countEndings(play),
-    hash: traceHash(play.simulation.trace),
     virtualUs: play.simulation.clock.nowUs,
     packets: [play.client, play.server, play.router].reduce((sum, { driver }) => sum + driver.counters.packetsSent, 0),
     simulation: play.simulation,

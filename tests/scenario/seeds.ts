@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { createCrypto } from '../../src/crypto/index.ts';
+import { traceHash } from '../../src/sim/index.ts';
 import { makePlan } from './plan.ts';
 import { playPlan, type Verdict } from './play.ts';
 
@@ -55,11 +56,12 @@ export function simulateSeeds(from: number, count: number, onVerdict: (verdict: 
 }
 
 function judgeSeed(seed: number, repeat: boolean): Verdict {
-  const verdict = playPlan(makePlan(seed));
+  const verdict = playPlan(makePlan(seed), repeat);
   if (!repeat) return verdict;
-  const again = playPlan(makePlan(seed), false, nodeCrypto);
-  if (again.hash === verdict.hash) return verdict;
-  return { ...verdict, faults: [...verdict.faults, `two runs differ: ${verdict.hash} and ${again.hash}`] };
+  const again = playPlan(makePlan(seed), true, nodeCrypto);
+  const [hash, hashAgain] = [verdict, again].map(({ simulation }) => traceHash(simulation.trace));
+  if (hash === hashAgain) return verdict;
+  return { ...verdict, faults: [...verdict.faults, `two runs differ: ${hash} and ${hashAgain}`] };
 }
 
 /** Throws an AssertionError that tells of every failing seed how to play it alone. */
