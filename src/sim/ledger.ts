@@ -170,11 +170,10 @@ function noteCookie(book: Book, view: DataView, sender: Locator): void {
 
 /** Who repeats what was told to one address alone has received it there. */
 function noteProof(book: Book, view: DataView, sender: Locator): void {
-  const flow = `${packet.flowHi} ${packet.flowLo}`;
-  if (control.flags === (ControlFlag.SYN | ControlFlag.ACK) && book.ownFlows.has(flow))
+  if (control.flags === (ControlFlag.SYN | ControlFlag.ACK) && book.ownFlows.has(`${packet.flowHi} ${packet.flowLo}`))
     book.answered.add(formatLocator(sender));
   if (control.flags === ControlFlag.ACK) {
-    const told = book.told.get(`${flow} ${control.nonceHi} ${control.nonceLo}`);
+    const told = book.told.get(`${packet.flowHi} ${packet.flowLo} ${control.nonceHi} ${control.nonceLo}`);
     if (told?.size === 1) for (const address of told) accountAt(book, address).proven = true;
   }
   if (packet.challengeOffset === 0 || parseChallenge(view, packet.challengeOffset, challenge) !== Reason.OK) return;

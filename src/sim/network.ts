@@ -224,7 +224,8 @@ function sourceOf(from: Station, { address: to }: Locator, link: number): Locato
 }
 
 function tapped(network: Network, from: Station, to: Station, packet: Packet): readonly Packet[] {
-  return network.taps.get(`${from.name}>${to.name}`)?.(packet) ?? [packet];
+  const tap = network.taps.size === 0 ? undefined : network.taps.get(`${from.name}>${to.name}`);
+  return tap?.(packet) ?? [packet];
 }
 
 function hop(network: Network, from: Station, to: Station, packet: Packet, index: number, startUs: number): void {

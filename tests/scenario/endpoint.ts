@@ -141,9 +141,8 @@ function compare(play: Play, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; at += period) {
     const part = bytes.subarray(at, at + period);
     const expected = streamBytes(play.script.receiveSalt, play.receivedBytes + at, part.length);
-    const wrong = part.findIndex((byte, i) => byte !== expected[i]);
-    if (wrong === -1) continue;
-    play.wrongAt = play.receivedBytes + at + wrong;
+    if (Buffer.compare(part, expected) === 0) continue;
+    play.wrongAt = play.receivedBytes + at + part.findIndex((byte, i) => byte !== expected[i]);
     return;
   }
 }

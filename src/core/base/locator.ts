@@ -21,7 +21,7 @@ export function sameLocator(a: Locator, b: Locator): boolean {
 /** `192.0.2.1:54324` or `[2001:db8:0:0:0:0:0:1]:54324`; for people, logs and map keys. */
 export function formatLocator(locator: Locator): string {
   const { address, port } = locator;
-  if (address.length === 4) return `${address.join('.')}:${port}`;
+  if (address.length === 4) return `${address[0]}.${address[1]}.${address[2]}.${address[3]}:${port}`;
   const groups: string[] = [];
   for (let i = 0; i < 16; i += 2) groups.push((((address[i] ?? 0) << 8) | (address[i + 1] ?? 0)).toString(16));
   return `[${groups.join(':')}]:${port}`;
