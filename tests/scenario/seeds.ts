@@ -1,4 +1,4 @@
-// Many seeds in a row and their summary. One seed in a hundred is played twice, the second time with node:crypto: the
+// Many seeds in a row and what became of them. One seed in a hundred is played twice, the second time with node:crypto: the
 // traces must be equal to the bit, or a failing seed could not be replayed.
 
 import assert from 'node:assert/strict';
@@ -7,52 +7,50 @@ import { traceHash } from '../../src/sim/index.ts';
 import { makePlan } from './plan.ts';
 import { playPlan, type Verdict } from './play.ts';
 
-export interface Summary {
-  readonly seeds: number;
-  readonly from: number;
-  readonly failed: readonly { readonly seed: number; readonly faults: readonly string[]; readonly replay: string }[];
+/** Plain data: processes tell each other. */
+export interface Tally {
+  seeds: number;
+  readonly failed: Failure[];
   /** Connections by how the client saw them end. */
-  readonly endings: Readonly<Record<string, number>>;
-  readonly repeated: number;
-  readonly packets: number;
-  /** Seeds that failed. */
-  readonly violations: number;
-  readonly simulatedHours: number;
-  readonly seconds: number;
+  readonly endings: Record<string, number>;
+  repeated: number;
+  packets: number;
+  virtualUs: number;
+}
+
+export interface Failure {
+  readonly seed: number;
+  readonly faults: readonly string[];
+  readonly replay: string;
 }
 
 const repeatEvery = 100;
 const nodeCrypto = createCrypto();
 
-/** Plays seeds `from` to `from + count - 1`; `onVerdict` hears of each. */
-export function simulateSeeds(from: number, count: number, onVerdict: (verdict: Verdict) => void): Summary {
-  const startedMs = performance.now();
-  const failed: { seed: number; faults: readonly string[]; replay: string }[] = [];
-  const endings: Record<string, number> = {};
-  let [repeated, packets, virtualUs] = [0, 0, 0];
+export function createTally(): Tally {
+  return { seeds: 0, failed: [], endings: {}, repeated: 0, packets: 0, virtualUs: 0 };
+}
+
+/** Plays seeds `from` to `from + count - 1`. */
+export function playSeeds(from: number, count: number): Tally {
+  const tally = createTally();
   for (let seed = from; seed < from + count; seed++) {
     const repeat = (seed - from) % repeatEvery === 0;
-    const verdict = judgeSeed(seed, repeat);
-    onVerdict(verdict);
-    if (repeat) repeated++;
-    packets += verdict.packets;
-    virtualUs += verdict.virtualUs;
-    for (const [name, times] of Object.entries(verdict.endings)) endings[name] = (endings[name] ?? 0) + times;
-    if (verdict.faults.length > 0)
-      failed.push({ seed, faults: verdict.faults, replay: `npm run simulate -- --from ${seed} --seeds 1` });
+    const { faults, endings, packets, virtualUs } = judgeSeed(seed, repeat);
+    const failed =
+      faults.length === 0 ? [] : [{ seed, faults, replay: `npm run simulate -- --from ${seed} --seeds 1` }];
+    addTally(tally, { seeds: 1, failed, endings, repeated: repeat ? 1 : 0, packets, virtualUs });
   }
-  const seconds = Math.round((performance.now() - startedMs) / 10) / 100;
-  return {
-    seeds: count,
-    from,
-    failed,
-    endings,
-    repeated,
-    packets,
-    violations: failed.length,
-    simulatedHours: Math.round(virtualUs / 36e6) / 100,
-    seconds,
-  };
+  return tally;
+}
+
+export function addTally(sum: Tally, more: Readonly<Tally>): void {
+  sum.seeds += more.seeds;
+  sum.failed.push(...more.failed);
+  for (const [name, times] of Object.entries(more.endings)) sum.endings[name] = (sum.endings[name] ?? 0) + times;
+  sum.repeated += more.repeated;
+  sum.packets += more.packets;
+  sum.virtualUs += more.virtualUs;
 }
 
 function judgeSeed(seed: number, repeat: boolean): Verdict {
@@ -66,7 +64,7 @@ function judgeSeed(seed: number, repeat: boolean): Verdict {
 
 /** Throws an AssertionError that tells of every failing seed how to play it alone. */
 export function assertSeeds(from: number, count: number): void {
-  const { failed, endings } = simulateSeeds(from, count, () => undefined);
+  const { failed, endings } = playSeeds(from, count);
   assert.equal(failed.map(({ replay, faults }) => `${replay}\n  ${faults.join('\n  ')}\n`).join(''), '');
   const total = Object.values(endings).reduce((sum, times) => sum + times, 0);
   assert.ok((endings['ok'] ?? 0) > 0.6 * total, `most connections end in order: ${JSON.stringify(endings)}`);
