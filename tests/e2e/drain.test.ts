@@ -84,7 +84,7 @@ test('[F3] 200 active downloads are shed, 80% of them within a second, no byte l
   const leaving = await startOrigin(stage, named('pool'), 'leaving');
   const downloads = stage.program('downloads', [named('pool'), join(stage.folder, 'file'), '200']);
   const { openMs } = await ask<{ openMs: number }>(downloads, /^\{"active":200,.*\n/m);
-  await startOrigin(stage, named('pool'), 'staying');
+  const staying = await startOrigin(stage, named('pool'), 'staying');
   const shed = stage.caracal(['shed', `${leaving.pid}`, '--fraction', '1', '--json']);
   const moves = await ask<{ ms80: number; msAll: number; labels: object }>(downloads, /^\{"moved":200,.*\n/m);
   const { ms80, msAll, labels } = moves;
@@ -97,7 +97,7 @@ test('[F3] 200 active downloads are shed, 80% of them within a second, no byte l
   assert.deepEqual(instances, [
     { pid: leaving.pid, program: 'origin.js', services: [named('pool')], asked: 200, moved: 200 },
   ]);
-  downloads.write('\n');
+  for (const child of [staying, downloads]) child.write('\n');
   assert.deepEqual(await ask(downloads, /^\{"whole".*\n/m), { whole: 10, failures: [] });
   assert.equal(leaving.ended, false, 'who sheds goes on serving');
 });
@@ -118,17 +118,17 @@ test('[F3] shed takes the share that it is told to take', { timeout: 120_000 }, 
 });
 
 test('[F3] a drained instance is gone as soon as its clients have moved', { timeout: 120_000 }, async (t) => {
-  const stage = await stageWith(t, longFile / 2);
+  const stage = await stageWith(t, longFile);
   const leaving = await startOrigin(stage, named('quick'), 'leaving');
   const downloads = stage.program('downloads', [named('quick'), join(stage.folder, 'file'), '20']);
   await downloads.line(/^\{"active":20,.*\n/m, 60_000);
-  await startOrigin(stage, named('quick'), 'staying');
+  const staying = await startOrigin(stage, named('quick'), 'staying');
   leaving.signal('SIGTERM');
   const moves = await ask<{ labels: object }>(downloads, /^\{"moved":20,.*\n/m);
   assert.deepEqual(moves.labels, { staying: 20 });
   assert.equal((await leaving.exit()).code, 0, leaving.describe());
   assert.deepEqual(JSON.parse(lastLine(leaving.stdout)), { moved: 20, ended: 0, reset: 0 });
-  downloads.write('\n');
+  for (const child of [staying, downloads]) child.write('\n');
   assert.deepEqual(await ask(downloads, /^\{"whole".*\n/m), { whole: 10, failures: [] });
 });
 

@@ -1,15 +1,23 @@
 // An instance that sends slowly, so that a download is under way for long and costs little: `origin SERVICE LABEL FILE`
-// serves FILE at /file, whole or from an offset on, 4 KiB every half a second to each client.
+// serves FILE at /file, whole or from an offset on, 4 KiB every half a second to each client, and after a line on stdin all that
+// is left.
 
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
+import { createInterface } from 'node:readline';
 import { serve } from '../../../src/index.ts';
 
 const [service = '', label = '', file = ''] = process.argv.slice(2);
 const content = readFileSync(file);
 const chunkBytes = 4096;
-const pauseMs = 500;
+let pauseMs = 500;
+
+createInterface({ input: process.stdin }).once('line', () => {
+  pauseMs = 0;
+});
+// An instance that has been drained ends by itself, whoever may still speak.
+process.stdin.unref();
 
 const http = createServer((request, response) => {
   const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
