@@ -19,6 +19,8 @@ export const root = findRoot();
 export const isRoot = process.getuid?.() === 0;
 
 const defaultDeadlineMs = 20_000;
+/** For what children have to remove when a test is over. */
+const farewellMs = 200;
 
 export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -117,9 +119,9 @@ export class Child {
   }
 
   /** Politely, then by force. */
-  async stop(): Promise<Exit> {
+  async stop(patienceMs = 3000): Promise<Exit> {
     this.signal('SIGTERM');
-    const exit = await Promise.race([this.exited, sleep(3000)]);
+    const exit = await Promise.race([this.exited, sleep(patienceMs)]);
     if (exit) return exit;
     this.signal('SIGKILL');
     return this.exited;
@@ -144,8 +146,9 @@ export class Stage {
     t.after(() => this.end());
   }
 
+  /** Who takes leave of its peers would wait in vain: they end, too. */
   async end(): Promise<void> {
-    await Promise.all(this.children.map((child) => child.stop()));
+    await Promise.all(this.children.map((child) => child.stop(farewellMs)));
     rmSync(this.folder, { recursive: true, force: true });
   }
 
