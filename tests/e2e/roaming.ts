@@ -108,6 +108,14 @@ export function limit(host: string, end: string, mbits: number): void {
   inside(host, 'tc', 'qdisc', 'replace', 'dev', end, 'root', 'tbf', ...rate);
 }
 
+/** What was to be seen on a slow way has been seen: what is left of a download may come at once. */
+export function widen({ middle, eth, wifi, serverInterface }: Roaming): void {
+  for (const { host, name, far } of [eth, wifi, serverInterface]) {
+    limit(host, name, 500);
+    limit(middle, far, 500);
+  }
+}
+
 export function addressOf({ version, net }: Interface, host = 1): string {
   return textOf(version, net, host);
 }
