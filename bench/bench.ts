@@ -4,7 +4,7 @@
 import type { Transport } from './transport.ts';
 
 export interface Options {
-  /** Measured time of one repeat; warming up comes on top. */
+  /** Measured time of one repeat; warming up comes on top, and never takes longer. */
   readonly seconds: number;
   readonly repeats: number;
 }
@@ -29,7 +29,7 @@ export interface Bench {
   /** Answers the sample, or nothing if the server reports it. */
   client(transport: Transport, address: string, options: Options): Promise<Sample | undefined>;
   /** Figures that are not medians of samples. */
-  figures?(samples: Samples): Record<string, unknown>;
+  figures?(samples: Samples, options: Options): Record<string, unknown>;
 }
 
 /** A connection's: encrypted beside encrypted, clear beside clear. */

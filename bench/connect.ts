@@ -22,8 +22,11 @@ export const connect: Bench = {
 
   client(transport, address, { seconds }) {
     let completed = 0;
+    let warmBy = 0;
     let from = 0n;
     let until = 0n;
+    const measuredNs = BigInt(Math.round(seconds * 1e9));
+    const warmUntil = process.hrtime.bigint() + measuredNs;
     return new Promise<Sample>((resolve, reject) => {
       const next = (): void => {
         const connection: Connection = transport.connect(address, () => connection.end());
@@ -33,12 +36,13 @@ export const connect: Bench = {
           .on('close', () => {
             const now = process.hrtime.bigint();
             completed++;
-            if (completed === warmUpConnects) {
+            if (until === 0n && (completed === warmUpConnects || now > warmUntil)) {
+              warmBy = completed;
               from = now;
-              until = now + BigInt(Math.round(seconds * 1e9));
+              until = now + measuredNs;
             }
             if (until === 0n || now < until) next();
-            else resolve({ value: ((completed - warmUpConnects) * 1e9) / Number(now - from) });
+            else resolve({ value: ((completed - warmBy) * 1e9) / Number(now - from) });
           });
       };
       for (let i = 0; i < inFlight; i++) next();

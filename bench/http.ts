@@ -23,8 +23,11 @@ export const http: Bench = {
   client(transport, address, { seconds }) {
     const { agent, url } = transport.http(address, inFlight);
     let completed = 0;
+    let warmBy = 0;
     let from = 0n;
     let until = 0n;
+    const measuredNs = BigInt(Math.round(seconds * 1e9));
+    const warmUntil = process.hrtime.bigint() + measuredNs;
     return new Promise<Sample>((resolve, reject) => {
       const next = (): void => {
         get(url, { agent }, (response) => {
@@ -37,12 +40,13 @@ export const http: Bench = {
               return reject(new Error(`status ${response.statusCode}, ${bytes} bytes`));
             const now = process.hrtime.bigint();
             completed++;
-            if (completed === warmUpRequests) {
+            if (until === 0n && (completed === warmUpRequests || now > warmUntil)) {
+              warmBy = completed;
               from = now;
-              until = now + BigInt(Math.round(seconds * 1e9));
+              until = now + measuredNs;
             }
             if (until === 0n || now < until) next();
-            else resolve({ value: ((completed - warmUpRequests) * 1e9) / Number(now - from) });
+            else resolve({ value: ((completed - warmBy) * 1e9) / Number(now - from) });
           });
         }).on('error', reject);
       };

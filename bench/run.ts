@@ -57,7 +57,7 @@ export async function runBench(
   } finally {
     await router.stop();
   }
-  return summarize(name, bench, place, samples);
+  return summarize(name, bench, place, samples, options);
 }
 
 async function runOnce(
@@ -97,7 +97,7 @@ function startNode(namespace: string | undefined, env: NodeJS.ProcessEnv, args: 
   return new Child(command, rest, { env, cwd: root });
 }
 
-function summarize(name: string, bench: Bench, place: Place, samples: Samples): Result {
+function summarize(name: string, bench: Bench, place: Place, samples: Samples, options: Options): Result {
   const rows = [...samples].map(([transport, list]): Row => {
     const values = list.map(({ value }) => value);
     return {
@@ -118,7 +118,7 @@ function summarize(name: string, bench: Bench, place: Place, samples: Samples): 
     unit: bench.unit,
     rows,
     ratios: Object.fromEntries(ratios),
-    figures: roundAll(bench.figures?.(samples) ?? {}),
+    figures: roundAll(bench.figures?.(samples, options) ?? {}),
   };
 }
 

@@ -26,7 +26,7 @@ export const stream: Bench = {
     connection.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
     });
-    await sleep(warmUpMs, connection);
+    await sleep(Math.min(warmUpMs, seconds * 1000), connection);
     const from = { bytes, at: process.hrtime.bigint(), cpu: process.cpuUsage() };
     await sleep(seconds * 1000, connection);
     const elapsedNs = Number(process.hrtime.bigint() - from.at);

@@ -47,7 +47,7 @@ test('speed: a stream moves a quarter of what node:net moves in the clear, and o
   timeout: 300_000,
 }, async (t) => {
   const measure = async () => {
-    const { ratios } = await bench(t, 'stream', '--seconds', '0.7', '--repeats', '1');
+    const { ratios } = await bench(t, 'stream', '--seconds', '0.4', '--repeats', '1');
     return Math.min(ratios['caracal-insecure/net'] ?? 0, ratios['caracal/tls'] ?? 0);
   };
   const ratios = await bestOf(5, measure, (ratio) => ratio >= 0.25);
@@ -58,7 +58,7 @@ test('speed: an echo of 64 bytes takes at most four times as long as over node:n
   timeout: 300_000,
 }, async (t) => {
   const measure = async () => {
-    const { ratios, figures, unit } = await bench(t, 'rtt', '--seconds', '0.7', '--repeats', '1');
+    const { ratios, figures, unit } = await bench(t, 'rtt', '--seconds', '0.4', '--repeats', '1');
     assert.equal(unit, 'us');
     assert.ok(Number(figures['p99Ratio']) > 0);
     return Math.max(ratios['caracal-insecure/net'] ?? Infinity, ratios['caracal/tls'] ?? Infinity);
@@ -68,7 +68,7 @@ test('speed: an echo of 64 bytes takes at most four times as long as over node:n
 });
 
 test('speed: connects, requests and resolutions are measured', { timeout: 300_000 }, async (t) => {
-  const short = ['--seconds', '0.5', '--repeats', '1'];
+  const short = ['--seconds', '0.2', '--repeats', '1'];
   for (const name of ['connect', 'http']) {
     const { rows, ratios } = await bench(t, name, ...short);
     assert.deepEqual(
