@@ -22,6 +22,7 @@ import {
   startDownload,
   uncut,
   type Way,
+  widen,
 } from './roaming.ts';
 import { Topology } from './topology.ts';
 
@@ -72,6 +73,7 @@ test('[M9] two paths of 100 Mbit/s carry almost twice as much as one', { skip, t
   let best = 0;
   while (best <= 1.8 * one && !(await client.look(connection)).ended)
     best = Math.max(best, await rateOf(client, connection, 600));
+  widen(roaming);
   whole(await client.received(connection), bytes, 91);
   t.diagnostic(`Mbit/s: ${best.toFixed(0)} by both, ${one.toFixed(0)} by one`);
   assert.ok(best > 1.8 * one, `${best} by both, ${one} by one`);
@@ -104,6 +106,7 @@ test('[M9] a path is cut in the middle of a download: no stall above two round t
     await until('the engine knows', async () => (await flowOf(server, (path) => path !== other)).cwndBytes < 10_000);
     uncut(middle);
   }
+  widen(roaming);
   whole(await client.received(connection), 80 * mib, 92);
   assert.equal(good.size, 2, 'each path was cut without a longer stall');
 });
@@ -166,11 +169,12 @@ test('[M10] the backup interface is used only while the preferred one fails', { 
   await bothUp(client, connection);
   await progress(client, connection, mib);
   assert.ok((await carried(eth)) < mib / 16, 'wifi is back');
+  widen(roaming);
   whole(await client.received(connection), 32 * mib, 101);
 });
 
 test('[M10] no more bytes than allowed pass the interface that joins', { skip, timeout }, async (t) => {
-  const { stage, roaming } = await twoPaths(t, 40, { rttMs: 10 });
+  const { stage, roaming } = await twoPaths(t, 80, { rttMs: 10 });
   const { client: namespace, server, wifi } = roaming;
   const bytes = 16 * mib;
   const folder = join(stage.folder, 'files');
@@ -188,7 +192,7 @@ test('[M10] no more bytes than allowed pass the interface that the connection be
   skip: skip || needsPatience,
   timeout,
 }, async (t) => {
-  const { stage, roaming } = await twoPaths(t, 40, { rttMs: 10 });
+  const { stage, roaming } = await twoPaths(t, 80, { rttMs: 10 });
   const { eth } = roaming;
   const before = payloadBytes(eth);
   const paths = { limits: { [eth.name]: 4e6 } };
