@@ -122,7 +122,8 @@ for (const [ours, theirs] of [
     const { authenticated, encrypted } = await echo(ends, 2 * mib, 41, ours);
     assert.deepEqual({ authenticated, encrypted }, { authenticated: true, encrypted: !clear });
     const seen = search(await ends.wiretap.datagrams(), ends.name, [41]);
-    assert.ok(seen.packets > 100 && seen.named.first > 0, JSON.stringify(seen));
+    // 2 MiB there and back; the kernel may have joined packets to 64 KiB.
+    assert.ok(seen.packets >= 64 && seen.named.first > 0, JSON.stringify(seen));
     assert.equal(seen.named.later, 0, JSON.stringify(seen));
     if (clear) assert.ok(seen.plaintext > seen.packets / 4, JSON.stringify(seen));
     else assert.equal(seen.plaintext, 0, JSON.stringify(seen));
