@@ -12,8 +12,11 @@ const long = process.env['CARACAL_LONG'] !== undefined;
 /** The promise is for 50,000 a second; machines that share their cores are asked for less. */
 const perSecond = long ? 50_000 : 5_000;
 const floodMs = long ? 30_000 : 5000;
-/** A heap moves by 25 MiB under such a load; 100,000 spoofed SYNs at half a KiB each would be seen. */
-const mostGrowthBytes = 48 * mib;
+/**
+ * Of the router, resident: a heap moves by 25 MiB under such a load. Of the instance, what is left after a collection: half-open
+ * connections, as many as it may have, and those of the honest client that were reset in the last five seconds. 100,000 spoofed SYNs at half a KiB each would be seen in either.
+ */
+const mostGrowthBytes = [48 * mib, 24 * mib];
 
 interface Field {
   readonly stage: Stage;
@@ -94,11 +97,18 @@ test('[X3] a flood of spoofed SYNs: flat memory, few bytes to the forged address
   await client.connectMany('target', 8, 4);
   // Warm: compiled, and with a heap as large as such a rate makes it.
   await pour(field, 2000);
-  const before = [router.pid, server.pid].map(residentBytes);
-  const flat = (when: string): void => {
-    for (const [i, pid] of [router.pid, server.pid].entries()) {
-      const grown = residentBytes(pid) - (before[i] ?? 0);
-      assert.ok(grown < mostGrowthBytes, `${when}: ${i ? 'instance' : 'router'} grew by ${grown / mib} MiB`);
+  const held = async (): Promise<number[]> => {
+    // The program keeps what it has accepted; that is not what is measured.
+    await server.call('forget', { server: 0 });
+    return [residentBytes(router.pid), (await server.memory()).live];
+  };
+  const before = await held();
+  const flat = async (when: string): Promise<void> => {
+    const after = await held();
+    for (const [i, who] of ['router', 'instance'].entries()) {
+      const grown = (after[i] ?? 0) - (before[i] ?? 0);
+      t.diagnostic(`${when}: ${who} ${(grown / mib).toFixed(1)} MiB more`);
+      assert.ok(grown < (mostGrowthBytes[i] ?? 0), `${when}: ${who} grew by ${grown / mib} MiB`);
     }
   };
   const start = counted(attacker);
@@ -111,14 +121,14 @@ test('[X3] a flood of spoofed SYNs: flat memory, few bytes to the forged address
   const took: number[] = [];
   while (!over) took.push(...(await client.call<number[]>('connectTimed', { service: 'target', count: 8 })));
   const limited = await pouring;
-  flat('at a limited rate');
+  await flat('at a limited rate');
   const late = took.filter((ms) => ms > 5000).length;
   t.diagnostic(`${limited.perSecond} SYNs/s; ${took.length} connects, the slowest ${Math.max(...took)} ms`);
   assert.ok(took.length >= 16 && late <= took.length / 100, `${late} of ${took.length} connects took over 5 s`);
 
   const unlimited = await pour(field, long ? 10_000 : 3000);
   const [recovered = 0] = await client.call<number[]>('connectTimed', { service: 'target', count: 1 });
-  flat('at any rate');
+  await flat('at any rate');
   t.diagnostic(`${unlimited.perSecond} SYNs/s; then a connect took ${recovered} ms`);
   assert.ok(recovered < 1000, `${recovered} ms`);
 
