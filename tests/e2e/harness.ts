@@ -81,16 +81,21 @@ export class Child {
     deadlineMs = defaultDeadlineMs,
     stream: 'stdout' | 'stderr' = 'stdout',
   ): Promise<RegExpMatchArray> {
+    return this.printed(`${pattern}`, () => this[stream].match(pattern) ?? undefined, deadlineMs);
+  }
+
+  /** What `find` finds in what it printed, asked again whenever there is more; `what` is said when that fails, as above. */
+  printed<T>(what: string, find: () => T | undefined, deadlineMs = defaultDeadlineMs): Promise<T> {
     return new Promise((resolve, reject) => {
       const finish = (settle: () => void): void => {
         clearTimeout(timer);
         this.listeners.delete(check);
         settle();
       };
-      const fail = (why: string): void => finish(() => reject(new Error(`${why} ${pattern}\n${this.describe()}`)));
+      const fail = (why: string): void => finish(() => reject(new Error(`${why} ${what}\n${this.describe()}`)));
       const check = (): void => {
-        const match = this[stream].match(pattern);
-        if (match) finish(() => resolve(match));
+        const found = find();
+        if (found !== undefined) finish(() => resolve(found));
         else if (this.ended) fail('ended without printing');
       };
       const timer = setTimeout(() => fail(`did not print within ${deadlineMs} ms:`), deadlineMs);

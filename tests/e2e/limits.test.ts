@@ -97,12 +97,12 @@ test('[X5] a thousand peers that stall in the middle of a record leave memory fl
   for (let round = 0; round < rounds; round++) {
     const env = { CARACAL_ROUTER: shim.address, CARACAL_LINK: 'dgram' };
     const stalling = await Peer.start(stage, { env });
-    const connections: number[] = [];
-    for (let i = 0; i < perRound; i++) connections.push(await stalling.connect('patient'));
+    assert.equal((await stalling.connectMany('patient', perRound, 16, true)).open, perRound);
     await until('all are accepted', async () => (await server.accepted(listener)).length === perRound);
     // Of each record some packets arrive, and no record whole.
     await shim.set({ loss: 0.5 });
-    await Promise.all(connections.map((connection) => stalling.send(connection, recordBytes, round, false)));
+    const sending = Array.from({ length: perRound }, (_, i) => stalling.send(i, recordBytes, round, false));
+    await Promise.all(sending);
     await sleep(200);
     stalling.child.signal('SIGKILL');
     await stalling.child.exit();

@@ -88,12 +88,15 @@ export class Peer {
   async call<T>(command: string, args: object = {}, deadlineMs = defaultDeadlineMs): Promise<T> {
     const id = this.nextId++;
     this.child.write(`${JSON.stringify({ id, command, args })}\n`);
-    await this.child.line(new RegExp(`^\\{"id":${id},.*\\n`, 'm'), deadlineMs);
-    this.takeAnswers();
-    const found = this.answers.get(id);
+    const { answer, error } = await this.child.printed(`an answer to ${command}`, () => this.answerTo(id), deadlineMs);
     this.answers.delete(id);
-    if (found?.error) throw new PeerError(found.error);
-    return found?.answer as T;
+    if (error) throw new PeerError(error);
+    return answer as T;
+  }
+
+  private answerTo(id: number): { answer?: unknown; error?: { message: string } } | undefined {
+    this.takeAnswers();
+    return this.answers.get(id);
   }
 
   private takeAnswers(): void {
