@@ -109,7 +109,7 @@ test('[F1] a server that works for long before it answers is not given up', asyn
   const { server: index } = await server.listen('slow', 'hold');
   const connection = await client.connect('slow');
   await client.send(connection, 1_000, 1, false);
-  await sleep(5_000);
+  await sleep(4_000);
   assert.equal((await client.look(connection)).closed, false);
   await server.call('abortAccepted', { server: index });
   assert.equal((await client.received(connection)).reason, 'aborted');
