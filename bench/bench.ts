@@ -7,6 +7,8 @@ export interface Options {
   /** Measured time of one repeat; warming up comes on top, and never takes longer. */
   readonly seconds: number;
   readonly repeats: number;
+  /** Folder for a CPU profile of each process: the last repeat's stay. */
+  readonly profile?: string | undefined;
 }
 
 /** What one repeat brought: the value of its row, and figures beside it. */

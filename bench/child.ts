@@ -10,6 +10,8 @@ const bench = findBench(name);
 const transport = findTransport(transportName);
 const options = JSON.parse(optionsText) as Options;
 
+// Profiles are written by a process that ends by itself.
+process.on('SIGTERM', () => process.exit(0));
 if (role === 'server') {
   process.stdin.resume().on('end', () => process.exit(0));
   console.log(`ready ${await bench.server(transport, options, print)}`);

@@ -1,13 +1,14 @@
-// `npm run --silent bench -- NAME [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback]`. With
+// `npm run --silent bench -- NAME [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback] [--profile DIR]`. With
 // --json the result is one line on stdout (bench/README.md gives its shape); progress goes to stderr.
 
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Bench } from './bench.ts';
+import type { Bench, Options } from './bench.ts';
 import { benchNames, findBench } from './list.ts';
 import { findPlace } from './place.ts';
 import { format, type Result, runBench } from './run.ts';
 
-const usage = `usage: npm run --silent bench -- NAME [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback]
+const usage = `usage: npm run --silent bench -- NAME [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback] [--profile DIR]
 NAME is one of ${benchNames.join(', ')}`;
 
 const { name, bench, transports, options, json, where } = readArguments();
@@ -27,7 +28,7 @@ function readArguments(): {
   name: string;
   bench: Bench;
   transports: readonly string[];
-  options: { seconds: number; repeats: number };
+  options: Options;
   json: boolean;
   where: string | undefined;
 } {
@@ -40,6 +41,7 @@ function readArguments(): {
         repeats: { type: 'string', default: '3' },
         transports: { type: 'string' },
         where: { type: 'string' },
+        profile: { type: 'string' },
       },
     });
     const [name = '', ...rest] = positionals;
@@ -50,7 +52,8 @@ function readArguments(): {
     if (!(seconds > 0 && seconds <= 600)) throw new TypeError('--seconds is a number from 1 to 600');
     if (!(Number.isInteger(repeats) && repeats >= 1)) throw new TypeError('--repeats is a whole number from 1');
     const transports = chooseTransports(bench, values.transports);
-    return { name, bench, transports, options: { seconds, repeats }, json: values.json, where: values.where };
+    const profile = values.profile === undefined ? undefined : resolve(values.profile);
+    return { name, bench, transports, options: { seconds, repeats, profile }, json: values.json, where: values.where };
   } catch (error) {
     process.stderr.write(`bench: ${(error as Error).message}\n${usage}\n`);
     process.exit(2);

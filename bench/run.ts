@@ -69,7 +69,10 @@ async function runOnce(
 ): Promise<Sample> {
   const child = new URL('child.js', import.meta.url).pathname;
   const startRole = (role: string, namespace: string | undefined, address: string[]): Child =>
-    startNode(namespace, env, ['--expose-gc', child, name, role, transport, JSON.stringify(options), ...address]);
+    startNode(namespace, env, [
+      ...profiling(options, `${name}-${transport}-${role}`),
+      ...['--expose-gc', child, name, role, transport, JSON.stringify(options), ...address],
+    ]);
   const server = startRole('server', place.server, []);
   let client: Child | undefined;
   try {
@@ -89,6 +92,12 @@ async function runOnce(
   } finally {
     await Promise.all([client?.stop(), server.stop()]);
   }
+}
+
+/** A CPU profile of the whole process, for Chrome's developer tools or any flame graph of `.cpuprofile` files. */
+function profiling({ profile }: Options, name: string): string[] {
+  if (profile === undefined) return [];
+  return ['--cpu-prof', `--cpu-prof-dir=${profile}`, `--cpu-prof-name=${name}.cpuprofile`];
 }
 
 function startNode(namespace: string | undefined, env: NodeJS.ProcessEnv, args: string[]): Child {
