@@ -20,8 +20,8 @@ const alignment = 8;
 
 /** Given out between two young collections: at first, and at least. */
 const leastBytes = 8 << 20;
-/** From here on V8 collects by itself. */
-const mostBytes = 32 << 20;
+/** With more the limit of a small heap is passed. */
+const mostBytes = 16 << 20;
 /** Slower than `leastBytes` in this time is no bulk transfer: the collector finds the time by itself. */
 const bulkUs = 100_000;
 /** A collection may take this share of the time; where much is alive it is asked for less often. */
