@@ -13,6 +13,7 @@ import {
   pollRegistrar,
   type Registrar,
   type RegistrarEvent,
+  refreshRegistrations,
   registerService,
   registrarDeadlineUs,
   setRegistrarRouter,
@@ -83,6 +84,24 @@ describe('registrar', () => {
     assert.deepEqual(registrar.observed, instanceLocator);
     assert.equal(registry.counters.refreshed, 3);
     assert.equal(registry.counters.expired, 0);
+  });
+
+  it('asks for a nonce at each place that it comes to before the first one has answered', () => {
+    const registrar = setUp();
+    const { registry } = setUpRegistry({ boot: { hi: 0, lo: 1 } });
+    setRegistrarRouter(registrar, router, undefined, 0);
+    const entry = registerService(registrar, prefix, tcp, 100, 0, 0);
+    // The nonce arrives, and what is sent with it is lost: this stack has gone on to the next address.
+    for (let place = 1; place <= 6; place++) {
+      let answers = 0;
+      run(registrar, place * ms, place * ms, (message, nowUs) =>
+        answers++ === 0 ? deliver(registry, nowUs, message, { ...instanceLocator, port: place }) : undefined,
+      );
+      assert.equal(entry.state, 'registering');
+      refreshRegistrations(registrar, place * ms);
+    }
+    run(registrar, 7 * ms, 7 * ms, answerFrom(registry));
+    assert.ok(isRegistered(registrar, prefix, tcp));
   });
 
   it('repeats with back-off while nobody answers, says that the router is lost, and recovers', () => {

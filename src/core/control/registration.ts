@@ -212,7 +212,11 @@ export function setRegistrarRouter(
 /** This stack is reached elsewhere: the router is told at once where. */
 export function refreshRegistrations(registrar: Registrar, nowUs: number): void {
   if (registrar.router === undefined) return;
-  for (const entry of registrar.entries.values()) restart(registrar, entry, nowUs);
+  for (const entry of registrar.entries.values()) {
+    // From there it is another nonce.
+    settle(entry);
+    restart(registrar, entry, nowUs);
+  }
 }
 
 /** Takes REGISTERED and UNREGISTERED. Undefined for an answer to nothing: late, repeated or forged. */
