@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { makeLocator, rebind } from '../../src/sim/index.ts';
 import type { Endpoint } from './endpoint.ts';
 import { dropFirst, kindOf, sentOf } from './packets.ts';
 import type { Abort, Script } from './plan.ts';
@@ -86,6 +87,39 @@ test('closing: a lost FIN or FIN|ACK is repeated', () => {
       `no ${kind} was ever sent`,
     );
   }
+});
+
+test('closing: FIN is answered where it came from: a NAT has made another mapping since', () => {
+  const [clientScript, serverScript] = scriptsFor(1_000, 1_000);
+  // The client sends FIN, the server answers it.
+  const run = open(clientScript, { ...serverScript, endWhen: 'peer-ended' });
+  const { simulation, client, down } = run.world;
+  const lost = dropFirst(down, 'FIN|ACK', 1);
+  assert.ok(runFor(run.world, 10_000_000, () => lost() === 1));
+  rebind(simulation.network, client.station, [makeLocator('100.64.0.1', 7_000)]);
+  const fromUs = simulation.clock.nowUs;
+  assert.ok(finish(run));
+  assertIntact(run.client);
+  assertIntact(run.listening.accepted[0]);
+  assert.ok(run.client.closedUs - fromUs < 1_000_000, 'the repeated FIN was answered');
+  assertNoFlows(run.world);
+});
+
+test('closing: FIN has its own patience: a keep-alive that nobody answers makes no error of an orderly end', () => {
+  const [clientScript, serverScript] = scriptsFor(1_000, 1_000, { keepAliveUs: 1_000_000 });
+  const run = open(clientScript, { ...serverScript, endWhen: 'peer-ended' });
+  const { client, simulation, up, down } = run.world;
+  const { values } = client.stack.state.flows;
+  const waiting = () => values.find((each) => each?.kind === 'connection' && each.state === 'FIN-SENT');
+  assert.ok(runFor(run.world, 10_000_000, () => waiting() !== undefined));
+  for (const link of [up, down]) link.options.up = false;
+  // As if the close record had arrived without the transport's FIN, which is sent again later.
+  const flow = waiting();
+  assert.ok(flow?.kind === 'connection' && flow.tcb);
+  flow.tcb.state = 'FIN-WAIT-2';
+  flow.tcb.timers.keepAliveUs = simulation.clock.nowUs + 1_000_000;
+  assert.ok(runFor(run.world, 120_000_000, () => run.client.reason !== undefined));
+  assertIntact(run.client);
 });
 
 test('closing: an abort reaches the other end as a reset, wherever it happens', () => {

@@ -8,7 +8,8 @@ import { finish, forgetAck } from '../transport/index.ts';
 import { type Control, ControlFlag, type Final } from '../wire/index.ts';
 import { firstOf, isJoined } from './flow-group.ts';
 import { dropFlow, outlives } from './leave.ts';
-import { buildAck, buildConnectionReset, buildFin, buildFinAck, sendToPeer } from './packets.ts';
+import { buildAck, buildConnectionReset, buildFin, buildFinAck, sendPacket, sendToPeer } from './packets.ts';
+import { spend } from './path.ts';
 import { closeGroup } from './schedule.ts';
 import { arm, conclude, deliver, markReady, releaseFlow, releaseTransport } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
@@ -87,7 +88,9 @@ export function handleFin(
     return Reason.OK;
   }
   if (!connection.closeQueued || !connection.remoteEnd) return Reason.BAD_STATE;
-  sendToPeer(stack, buildFinAck(stack, connection), connection);
+  // To where it came from: behind a NAT that has made another mapping since, nobody is at the address before.
+  const answer = buildFinAck(stack, connection);
+  if (spend(connection, stack.remote, answer.length)) sendPacket(stack, answer, stack.remote, stack.link);
   if (connection.state === 'ESTABLISHED') enterTimeWait(stack, connection, timeWaitUs);
   return Reason.OK;
 }

@@ -70,7 +70,9 @@ export function settle(stack: StackState, connection: Connection): void {
     return abort(stack, connection, Reason.MISBEHAVING, 'the other end acknowledged what was never sent to it');
   if (connection.refusedTimes > mostRefusals)
     return abort(stack, connection, Reason.BAD_RECORD, 'what the peer sends does not go on from what it sent before');
-  if (signals & Signal.TIMED_OUT) return abort(stack, connection, Reason.TIMED_OUT, 'the peer stopped answering');
+  // Once FIN is sent all data is acknowledged, and FIN has its own patience.
+  if (signals & Signal.TIMED_OUT && connection.state === 'ESTABLISHED')
+    return abort(stack, connection, Reason.TIMED_OUT, 'the peer stopped answering');
   if (signals & Signal.WRITABLE) tellWritable(stack, connection);
   if (signals & Signal.FIN_ACKED) connection.finAcked = true;
   if (signals & Signal.FIN_RECEIVED && !connection.remoteEnd) return refuseTruncation(stack, connection);
