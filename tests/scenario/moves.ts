@@ -54,6 +54,14 @@ export interface Movers {
   readonly simulation: Simulation;
   readonly client: SimHost<Stack>;
   readonly server: SimHost<Stack>;
+  readonly absences: Absence[];
+}
+
+/** One end had no address; it may have got one earlier than planned. */
+export interface Absence {
+  readonly who: 'client' | 'server';
+  readonly fromUs: number;
+  readonly untilUs: number;
 }
 
 const nets = { client: 1, server: 2 } as const;
@@ -65,14 +73,16 @@ export function makeMoveHappen(movers: Movers, plan: MovePlan): void {
   }
 }
 
-function goTo({ simulation, ...hosts }: Movers, who: 'client' | 'server', plan: MovePlan): void {
+function goTo({ simulation, absences, ...hosts }: Movers, who: 'client' | 'server', plan: MovePlan): void {
   const host = hosts[who];
   const { clock, network } = simulation;
   const before = host.station.locals[0]?.address.join('.');
   const address = plan.number === 0 && before !== undefined ? before : `10.${nets[who]}.0.${plan.number}`;
   if (plan.how === 'here') return moveHost(network, host, address, 40_000);
   moveHost(network, host, undefined, 40_000);
-  schedule(clock, clock.nowUs + plan.lastsUs, () => {
+  const untilUs = clock.nowUs + plan.lastsUs;
+  absences.push({ who, fromUs: clock.nowUs, untilUs });
+  schedule(clock, untilUs, () => {
     if (host.station.locals.length === 0) moveHost(network, host, address, 40_000);
   });
 }

@@ -33,7 +33,7 @@ import {
 } from '../../src/sim/index.ts';
 import { addAttacker, flipBit, forgeLike, spoof, spoofLater, tapAll } from './attackers.ts';
 import { type Endpoint, isIntact, playScript } from './endpoint.ts';
-import { makeMoveHappen } from './moves.ts';
+import { type Absence, makeMoveHappen } from './moves.ts';
 import {
   type AttackPlan,
   type DialPlan,
@@ -81,6 +81,7 @@ interface Play {
   readonly server: SimHost<Stack>;
   readonly router: SimHost<Stack>;
   readonly listening: Listening[];
+  readonly absences: Absence[];
   disturbed: boolean;
 }
 
@@ -152,7 +153,7 @@ function build(plan: Plan, keepTrace: boolean, by: Crypto): Play {
     [server, router],
   ] as const)
     joinHosts(simulation, a, b, linkOf(plan, a, b), linkOf(plan, b, a));
-  return { plan, simulation, client, server, router, listening: [], disturbed: false };
+  return { plan, simulation, client, server, router, listening: [], absences: [], disturbed: false };
 }
 
 function linkOf(plan: Plan, from: SimHost, to: SimHost): Partial<LinkOptions> {
@@ -228,7 +229,7 @@ function accept(play: Play, listening: Listening, event: Extract<Event, { kind: 
 function disturb(play: Play, disturbance: Disturbance): void {
   const { network, clock } = play.simulation;
   if (disturbance.kind === 'rebind') {
-    rebind(network, play.client.station, [makeLocator('198.51.100.1', 7_000)]);
+    rebind(network, play.client.station, [makeLocator('100.64.0.1', 7_000)]);
     return;
   }
   if (disturbance.kind === 'move') return makeMoveHappen(play, disturbance);
@@ -298,7 +299,7 @@ function judge(play: Play, faults: string[]): void {
     const { service } = listening.transfer;
     if (listening.reason === undefined) faults.push(`${service}: the listener never closed`);
     if (play.plan.level === 'mild' && !listening.announced) faults.push(`${service}: was not announced`);
-    for (const [i, dial] of listening.dials.entries()) judgeDial(`${service}/${i + 1}`, dial, play.plan, faults);
+    for (const [i, dial] of listening.dials.entries()) judgeDial(`${service}/${i + 1}`, dial, play, faults);
   }
   faults.push(...play.simulation.ledger.violations);
   for (const { name, stack, driver } of [play.client, play.server, play.router]) {
@@ -309,15 +310,16 @@ function judge(play: Play, faults: string[]): void {
   }
 }
 
-function judgeDial(name: string, dial: Dial, plan: Plan, faults: string[]): void {
+function judgeDial(name: string, dial: Dial, play: Play, faults: string[]): void {
   const { client, accepted } = dial;
   if (client === undefined) faults.push(`${name}: never dialled`);
   else judgeEndpoint(`${name} client`, client, faults);
   for (const endpoint of accepted) judgeEndpoint(`${name} server`, endpoint, faults);
   if (accepted.filter(({ reason }) => reason === Reason.OK).length > 1) faults.push(`${name}: served twice`);
-  // Both ends moved between the client's SYN and its ACK: the server has no keys yet to be found by.
-  const missed = accepted.length === 0 && plan.disturbances.some(({ kind }) => kind === 'move');
-  if (!dial.mustBeIntact || missed || wasUnheard(dial, plan)) return;
+  // The client was elsewhere, or its NAT's mapping was, before its ACK had arrived: the server has no keys yet to be found by.
+  const moved = play.plan.disturbances.some(({ kind }) => kind === 'move' || kind === 'rebind');
+  const missed = accepted.length === 0 && moved;
+  if (!dial.mustBeIntact || missed || wasUnheard(dial, play)) return;
   for (const [end, endpoint] of [
     ['client', client],
     ['server', accepted[0]],
@@ -326,12 +328,19 @@ function judgeDial(name: string, dial: Dial, plan: Plan, faults: string[]): void
 }
 
 /** An end that was for three heartbeats where neither the other end nor the router hears it is given up: that is promised. */
-function wasUnheard({ client, accepted }: Dial, { disturbances }: Plan): boolean {
-  const nowhere = disturbances.some((disturbance) => disturbance.kind === 'move' && disturbance.dead);
-  const ends = client === undefined ? accepted : [client, ...accepted];
-  return (
-    nowhere && ends.some(({ reason, detail }) => reason === Reason.PEER_LOST && detail.includes('the router has not'))
-  );
+function wasUnheard({ client, accepted }: Dial, { plan, absences }: Play): boolean {
+  const nowhere = plan.disturbances.some((disturbance) => disturbance.kind === 'move' && disturbance.dead);
+  const gaveUp = (endpoint: Endpoint | undefined, who: Absence['who']): boolean => {
+    if (endpoint?.reason !== Reason.PEER_LOST || !endpoint.detail.includes('the router has not')) return false;
+    return nowhere || absences.some((absence) => absence.who === who && explains(absence, endpoint.closedUs));
+  };
+  return gaveUp(client, 'server') || accepted.some((endpoint) => gaveUp(endpoint, 'client'));
+}
+
+/** It lasted as long as a flow has to see silence for itself, and was not long over. */
+function explains({ fromUs, untilUs }: Absence, closedUs: number): boolean {
+  const leastUs = 1_000_000;
+  return Math.min(untilUs, closedUs) - fromUs >= leastUs && untilUs >= closedUs - leastUs;
 }
 
 function judgeEndpoint(name: string, endpoint: Endpoint, faults: string[]): void {
@@ -342,7 +351,8 @@ function judgeEndpoint(name: string, endpoint: Endpoint, faults: string[]): void
   if (reason === undefined) faults.push(`${name}: stuck (${tell(endpoint)})`);
   else if (reasonName(reason).startsWith('reason-')) faults.push(`${name}: closed for no known reason, ${reason}`);
   if (remoteEnd && !whole) faults.push(`${name}: told of an end before all was received (${tell(endpoint)})`);
-  if (reason === Reason.OK && !isIntact(endpoint))
+  // Who aborts after both ends have ended in order has thrown away what it had not read.
+  if (reason === Reason.OK && !isIntact(endpoint) && !endpoint.aborted)
     faults.push(`${name}: closed in order, not whole (${tell(endpoint)})`);
 }
 
