@@ -1,6 +1,6 @@
 // What passed over a network, as plain records, as one hash, or as text. The hash covers times, verdicts and bytes: two
-// runs of one seed must agree in it. Nothing is kept unless asked for: it would be a tenth of a run's time. The text form is the one that text2pcap reads (`-u 54324,54324`), so that a trace can
-// be opened in a packet analyser.
+// runs of one seed must agree in it. Nothing is kept unless asked for: it would be a tenth of a run's time. The text form is
+// the one that text2pcap reads (`-u 54324,54324`), so that a trace can be opened in a packet analyser.
 
 import { createHash } from 'node:crypto';
 import { formatLocator } from '../core/base/index.ts';

@@ -1,6 +1,7 @@
 // Reads traces: what each packet was, by the wire format's own parser. Scenarios filter and count packets by it.
 
 import { Reason } from '../../src/core/base/index.ts';
+import { createControlMessage, parseControl as parseMessage } from '../../src/core/control/index.ts';
 import {
   type Control,
   ControlFlag,
@@ -38,6 +39,15 @@ export function readPacket(bytes: Uint8Array): PacketInfo {
 
 export function kindOf(bytes: Uint8Array): Kind {
   return readPacket(bytes).kind;
+}
+
+/** Of an unbound datagram to the control plane: its message type; 0: it is none. */
+export function messageTypeOf(bytes: Uint8Array): number {
+  const { kind, packet } = readPacket(bytes);
+  const message = createControlMessage();
+  if (kind !== 'named' || parseMessage(bytes, packet.payloadOffset, packet.payloadBytes, message) !== Reason.OK)
+    return 0;
+  return message.type;
 }
 
 /** Drops the first `count` packets of `kind` on a link; answers how many it dropped so far. */

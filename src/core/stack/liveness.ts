@@ -10,8 +10,10 @@ import { deleteExpiring, getExpiring, setExpiring } from '../tables/index.ts';
 import { lastHeardUs, movedBytes, requestProbe } from '../transport/index.ts';
 import { abort } from './close.ts';
 import { sendControlMessage } from './control-egress.ts';
+import { createMigration, tryMainLink } from './migrate.ts';
 import { Informant, lastQuestionUs, lastWordUs, type Owed, owed, patienceUs, quietSinceUs } from './owed.ts';
 import { push } from './queue.ts';
+import { awaitCall, endCall } from './rendezvous.ts';
 import { arm, connectionsOf, markReady } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 
@@ -25,6 +27,10 @@ const suspectProbes = 2;
 /** The router knows of silence only: its word counts once the flow itself has seen so much of it. */
 const routerProbes = 5;
 const routerSilenceUs = 1_000_000;
+/** While our own move is not settled the peer may have moved as well: it takes so long until the two have met at the router. */
+const movingSilenceUs = 10_000_000;
+/** A host that dies takes thousands of flows with it, and none of them will be called: so many names are enough to hear of a move. */
+const mostCalls = 4;
 /** Where nothing of ours is outstanding, no retransmission gives up. */
 const lastResortUs = 300_000_000;
 
@@ -32,11 +38,11 @@ const lastResortUs = 300_000_000;
 export function checkLiveness(stack: StackState, connection: Connection): void {
   const { liveness, tcb } = connection;
   const kind = owed(connection);
-  if (tcb === undefined || kind === undefined) return rest(connection);
+  if (tcb === undefined || kind === undefined) return rest(stack, connection);
   const moved = movedBytes(tcb);
   if (moved !== liveness.movedBytes) liveness.probes = 0;
   liveness.movedBytes = moved;
-  if (liveness.unanswered > 0 && lastHeardUs(tcb) >= liveness.probedUs) acquit(connection, lastHeardUs(tcb));
+  if (liveness.unanswered > 0 && lastHeardUs(tcb) >= liveness.probedUs) acquit(stack, connection, lastHeardUs(tcb));
   if (stack.nowUs >= lastWordUs(connection)) return giveUp(stack, connection);
   if (stack.nowUs >= questionUs(connection, kind)) question(stack, connection);
   if (connection.over === undefined) lookAgain(connection, kind);
@@ -52,19 +58,21 @@ function lookAgain(connection: Connection, kind: Owed): void {
 }
 
 /** Nothing is owed: silence means nothing. */
-function rest(connection: Connection): void {
+function rest(stack: StackState, connection: Connection): void {
   const { liveness } = connection;
   liveness.dueUs = Number.POSITIVE_INFINITY;
   liveness.hintUs = Number.POSITIVE_INFINITY;
   liveness.unanswered = 0;
+  endCall(stack, connection);
 }
 
 /** The peer was heard after it was asked. What it sent a round trip after a hint, it sent although it was said to be gone. */
-function acquit(connection: Connection, heardUs: number): void {
+function acquit(stack: StackState, connection: Connection, heardUs: number): void {
   const { liveness } = connection;
   if (heardUs >= liveness.hintUs + (connection.tcb?.rtt.minRttUs ?? 0)) liveness.refuted |= liveness.hintBy;
   liveness.hintUs = Number.POSITIVE_INFINITY;
   liveness.unanswered = 0;
+  endCall(stack, connection);
 }
 
 function question(stack: StackState, connection: Connection): void {
@@ -79,6 +87,20 @@ function question(stack: StackState, connection: Connection): void {
   if (saidUs !== undefined && saidUs > lastHeardUs(tcb)) takeHint(stack, connection, Informant.HOST, hostWords);
   else askHost(stack, connection);
   askRouter(stack, peer);
+  if (isSilent(connection, routerSilenceUs, stack.nowUs)) search(stack, connection);
+}
+
+/** It may be the link that is dead; or the peer has moved, and a NAT us without a word: then it looks for us by name. */
+function search(stack: StackState, connection: Connection): void {
+  tryMainLink(stack, connection);
+  if (stack.rendezvous.size >= mostCalls) return;
+  connection.migration ??= createMigration();
+  awaitCall(stack, connection, connection.migration);
+}
+
+/** It has answered no question for so long. */
+function isSilent({ liveness }: Connection, forUs: number, nowUs: number): boolean {
+  return liveness.unanswered >= routerProbes && nowUs - liveness.silentUs >= forUs;
 }
 
 function probe(stack: StackState, connection: Connection): void {
@@ -136,8 +158,9 @@ export function takeRouterWord(stack: StackState, message: ControlMessage): Reas
   if (message.peerState !== PeerState.GONE) return Reason.OK;
   const words = `the router has not heard of its instance for ${message.intervalMs} ms`;
   for (const connection of connectionsOf(stack)) {
-    const { unanswered, silentUs } = connection.liveness;
-    if (unanswered >= routerProbes && nowUs - silentUs >= routerSilenceUs && sameLocator(connection.peer, peer))
+    const { migration } = connection;
+    const silenceUs = migration === undefined || migration.settled ? routerSilenceUs : movingSilenceUs;
+    if (isSilent(connection, silenceUs, nowUs) && sameLocator(connection.peer, peer))
       takeHint(stack, connection, Informant.ROUTER, words);
   }
   return Reason.OK;

@@ -10,12 +10,13 @@ import { pathChanged, peerReturned } from '../transport/index.ts';
 import { ControlOption, parseLineage } from '../wire/index.ts';
 import { arrive } from './arrival.ts';
 import { abort } from './close.ts';
+import { isJoined } from './flow-group.ts';
 import { outlives } from './leave.ts';
 import { buildRsyn, buildRsynAck, buildSuperseded, isBehind, totalBytesOf } from './move-packets.ts';
 import { acknowledgeMove, commitMove, createMoves, isSuperseded, judgeMove, mintMove, untoldMoves } from './moves.ts';
 import { sendPacket, synBytes } from './packets.ts';
-import { allowFrom, amplification, answerBy, ask, goBy, sourceTo, spend } from './path.ts';
-import { awaitCall, callOut, leaveRendezvous } from './rendezvous.ts';
+import { allowFrom, amplification, ask, goBy, noteAlive, sourceTo, spend } from './path.ts';
+import { awaitCall, callOut, endCall } from './rendezvous.ts';
 import { arm, conclude, emitEvent, markReady, releaseFlow, setPeer } from './sockets.ts';
 import type { Connection, Migration, StackState } from './state.ts';
 import { adoptEpoch } from './tags.ts';
@@ -47,6 +48,7 @@ export function createMigration(): Migration {
     moves: createMoves(),
     dueUs: Number.POSITIVE_INFINITY,
     tries: 0,
+    settled: true,
     intervalUs: firstIntervalUs,
     mintedUs: Number.NEGATIVE_INFINITY,
     unminted: false,
@@ -124,6 +126,7 @@ function pollMove(stack: StackState, connection: Connection, migration: Migratio
     if (!mintMove(migration.moves, stack.random))
       return abort(stack, connection, Reason.TOO_MANY_MOVES, 'the peer answered none of 64 moves');
     migration.unminted = false;
+    migration.settled = false;
     migration.mintedUs = stack.nowUs;
     migration.tries = 0;
     partKeys(stack, connection);
@@ -163,12 +166,31 @@ function sendRsyn(stack: StackState, connection: Connection, migration: Migratio
   migration.dueUs = stack.nowUs + Math.min(longestIntervalUs, intervalUs * 2 ** tries);
 }
 
+/** Where this end says that it is reached. */
+function toldLink({ link, migration }: Connection): number {
+  return migration?.target ?? link;
+}
+
 /** Without the padding, where an unproven address has not earned it. */
 function sendRsynTo(stack: StackState, connection: Connection, padded: Uint8Array, locator: Locator): void {
-  const link = connection.migration?.target ?? connection.link;
+  const link = toldLink(connection);
   const bare = padded.subarray(0, totalBytesOf(padded));
   if (spend(connection, locator, padded.length)) sendPacket(stack, padded, locator, link);
   else if (spend(connection, locator, bare.length)) sendPacket(stack, bare, locator, link);
+}
+
+/** Link 0 has lost its address, and the peer reaches us by another one. */
+function resumeBy(stack: StackState, connection: Connection, link: number): void {
+  if (connection.strandedFrom === undefined || link === 0) return;
+  goBy(stack, connection, link, true);
+  beginMove(stack, connection, link, false);
+}
+
+/** Nobody answers by the link that the flow has gone to: link 0 is tried beside it. */
+export function tryMainLink(stack: StackState, connection: Connection): void {
+  const { link, peer, migration } = connection;
+  if (link === 0 || isJoined(connection) || migration?.settled === false || migration?.unminted) return;
+  if (sourceTo(stack, peer) !== undefined) beginMove(stack, connection, 0, true);
 }
 
 /** There was no choice but this link, and nobody answers by it; now there is one. */
@@ -201,7 +223,6 @@ export function handleRsyn(stack: StackState, connection: Connection, sender: Lo
   if (judgement !== 'refused' && isBehind(stack, connection)) return endCopy(stack, connection);
   if (judgement === 'refused') return reject(stack, connection, migration, sender);
   const keep = (control.options & ControlOption.KEEP) !== 0;
-  const waited = untoldMoves(moves) > 0;
   if (judgement === 'commit') {
     commitMove(moves, lineage, echo);
     adoptEpoch(stack, connection);
@@ -210,8 +231,10 @@ export function handleRsyn(stack: StackState, connection: Connection, sender: Lo
     const lost = (control.options & ControlOption.PASSED_ON) === 0;
     notePlace(stack, connection, migration, sender, keep, lost);
   }
-  takeAcknowledgment(stack, connection, migration, echo, waited, judgement === 'commit');
-  answerRsyn(stack, connection, migration, sender);
+  const straight = sameLocator(sender, stack.remote);
+  if (straight) resumeBy(stack, connection, stack.link);
+  takeAcknowledgment(stack, connection, migration, echo, judgement === 'commit', straight);
+  answerRsyn(stack, connection, migration, sender, straight ? stack.link : toldLink(connection));
   arm(stack, connection);
   return judgement === 'commit' ? Reason.OK : Reason.DUPLICATE;
 }
@@ -234,12 +257,14 @@ function notePlace(
   if (!keep) followPeer(stack, connection, sender, lost);
 }
 
-/** And nowhere else; `lost`: what is on its way to where it was will not reach it. */
+/**
+ * And nowhere else; `lost`: what is on its way to where it was will not reach it. By which link its packet has come says
+ * nothing about where it believes this end to be: that may be an earlier place, and what comes by the router comes to another.
+ */
 function followPeer(stack: StackState, connection: Connection, sender: Locator, lost: boolean): void {
   const { peer, tcb } = connection;
   connection.formerPeer = undefined;
   connection.pinned = true;
-  answerBy(stack, connection, stack.link);
   if (sameLocator(peer, sender)) {
     if (tcb !== undefined) peerReturned(tcb, stack.nowUs);
   } else {
@@ -254,13 +279,19 @@ function followPeer(stack: StackState, connection: Connection, sender: Locator, 
 }
 
 /** The RSYN-ACK, with a challenge where the address has not shown that it receives. */
-function answerRsyn(stack: StackState, connection: Connection, migration: Migration, sender: Locator): void {
+function answerRsyn(
+  stack: StackState,
+  connection: Connection,
+  migration: Migration,
+  sender: Locator,
+  link: number,
+): void {
   const { place, moves } = migration;
   const told = place !== undefined && sameLocator(place.locator, sender);
   const bytes = buildRsynAck(stack, connection, moves.peerMove, told ? place.token : undefined);
-  if (spend(connection, sender, bytes.length)) sendPacket(stack, bytes, sender, stack.link);
+  if (spend(connection, sender, bytes.length)) sendPacket(stack, bytes, sender, link);
   // A NAT between two repetitions, or somebody's copy: asked as of any other packet.
-  if (!told && !sameLocator(connection.peer, sender)) ask(stack, connection, sender, stack.link);
+  if (!told && !sameLocator(connection.peer, sender)) ask(stack, connection, sender, link);
 }
 
 /** The peer has not answered from where it says that it is. */
@@ -303,7 +334,7 @@ export function askWhere(stack: StackState, connection: Connection): Reason {
 /** The peer hears us from elsewhere. */
 function tellWhere(stack: StackState, connection: Connection): Reason {
   const { migration } = connection;
-  if (migration === undefined || untoldMoves(migration.moves) === 0)
+  if (migration === undefined || (migration.settled && !migration.unminted))
     beginMove(stack, connection, connection.link, false);
   return Reason.OK;
 }
@@ -316,7 +347,7 @@ export function handleRsynAck(stack: StackState, connection: Connection): Reason
   if (migration === undefined || !isOpen(connection)) return Reason.BAD_STATE;
   if (isBehind(stack, connection)) return endCopy(stack, connection);
   const echo = { hi: control.nonceHi, lo: control.nonceLo };
-  takeAcknowledgment(stack, connection, migration, echo, untoldMoves(migration.moves) > 0, false);
+  takeAcknowledgment(stack, connection, migration, echo, false, true);
   return Reason.OK;
 }
 
@@ -328,33 +359,37 @@ function endCopy(stack: StackState, connection: Connection): Reason {
 }
 
 /**
- * `echo`: which of our moves the peer has committed. What it has not is told again at once, where it is now. `waited`: a move
- * was unanswered before this packet; to commit the peer's move is to hear of ours, so that cannot be asked any more.
+ * `echo`: which of our moves the peer has committed. What it has not is told again at once, where it is now. So is what it
+ * has, if it says so by way of the router or to an earlier place: whether anything goes between the two places is still open.
  */
 function takeAcknowledgment(
   stack: StackState,
   connection: Connection,
   migration: Migration,
   echo: FlowId,
-  waited: boolean,
   moved: boolean,
+  straight: boolean,
 ): void {
   const { moves } = migration;
   const before = moves.known;
   acknowledgeMove(moves, echo);
-  if (untoldMoves(moves) > 0 || migration.unminted) {
-    if (moved || moves.known > before) tellAtOnce(stack, connection, migration);
+  const news = moved || moves.known > before;
+  if (news) noteAlive(stack, connection);
+  const arrived = straight && stack.link === toldLink(connection);
+  if (untoldMoves(moves) > 0 || migration.unminted || !(arrived || migration.settled)) {
+    if (news) tellAtOnce(stack, connection, migration);
     return;
   }
   migration.dueUs = Number.POSITIVE_INFINITY;
   migration.tries = 0;
-  if (migration.place === undefined) leaveRendezvous(stack, migration);
-  if (waited) finishMove(stack, connection, migration);
+  if (!migration.settled) finishMove(stack, connection, migration);
+  endCall(stack, connection);
 }
 
-/** The peer knows where we are. */
+/** The peer knows where we are, and reaches us there. */
 function finishMove(stack: StackState, connection: Connection, migration: Migration): void {
   const { target } = migration;
+  migration.settled = true;
   migration.target = undefined;
   arrive(stack, connection);
   if (target !== undefined) goBy(stack, connection, target, true);

@@ -13,12 +13,11 @@ import {
   sameFlow,
   sameLocator,
 } from '../base/index.ts';
-import { noteHeard as noteAlive, pathChanged, peerReturned, resume } from '../transport/index.ts';
+import { pathChanged, peerReturned, resume, noteHeard as streamHeard } from '../transport/index.ts';
 import { Direction, parseChallenge } from '../wire/index.ts';
 import { noteHeard } from './association-table.ts';
-import { untoldMoves } from './moves.ts';
 import { buildChallenge, sendPacket, synBytes } from './packets.ts';
-import { leaveRendezvous } from './rendezvous.ts';
+import { endCall } from './rendezvous.ts';
 import { confirm, limitPath, markReady, setPeer } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 
@@ -49,12 +48,6 @@ export function goBy(stack: StackState, connection: Connection, link: number, fr
   if (fresh) pathChanged(tcb, stack.nowUs, synBytes, true);
   resume(tcb, stack.nowUs);
   markReady(stack, connection);
-}
-
-/** The peer reaches us by this link, whatever this end believed. */
-export function answerBy(stack: StackState, connection: Connection, link: number): void {
-  if (connection.strandedFrom !== undefined && link !== 0) goBy(stack, connection, link, true);
-  else connection.link = link;
 }
 
 /** Towards an address that has not shown that it receives: so many bytes for each that came from there. */
@@ -179,11 +172,10 @@ function takeResponse(stack: StackState, connection: Connection, token: FlowId):
   if (asked) connection.challenge = undefined;
   if (announced && migration !== undefined) {
     migration.place = undefined;
-    if (untoldMoves(migration.moves) === 0) leaveRendezvous(stack, migration);
+    endCall(stack, connection);
   }
   confirm(connection);
-  noteHeard(connection);
-  if (connection.tcb !== undefined) noteAlive(connection.tcb, stack.nowUs);
+  noteAlive(stack, connection);
   const { subflow, tcb } = connection;
   if (!sameLocator(connection.peer, remote)) goTo(stack, connection, announced);
   else if (subflow !== undefined && tcb !== undefined) peerReturned(tcb, stack.nowUs);
@@ -191,6 +183,12 @@ function takeResponse(stack: StackState, connection: Connection, token: FlowId):
   connection.allowanceBytes = Number.POSITIVE_INFINITY;
   markReady(stack, connection);
   return Reason.OK;
+}
+
+/** The peer has said something that nobody could have said before it did. */
+export function noteAlive({ nowUs }: StackState, connection: Connection): void {
+  noteHeard(connection);
+  if (connection.tcb !== undefined) streamHeard(connection.tcb, nowUs);
 }
 
 /** The peer receives at `stack.remote`. Unless it has said itself that it moved, the old address is asked, too. */
@@ -202,7 +200,6 @@ function goTo(stack: StackState, connection: Connection, announced: boolean): vo
   connection.formerPeer = returned || announced || !proven ? undefined : peer;
   connection.formerAsked = 0;
   if (returned) connection.returnedUntilUs = stack.nowUs + returnedUs;
-  answerBy(stack, connection, stack.link);
   if (announced) connection.pinned = true;
   else stack.counters.rebinds++;
   const elsewhere = !sameBytes(peer.address, stack.remote.address);

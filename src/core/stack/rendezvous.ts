@@ -39,7 +39,12 @@ export function awaitCall(stack: StackState, connection: Connection, migration: 
   stack.controlPlaneUs = 0;
 }
 
-/** The peer has answered, or the connection is over. */
+/** The two have heard each other: by name nobody looks for this end any more, unless one of them is still to be found. */
+export function endCall(stack: StackState, { migration }: Connection): void {
+  if (migration?.settled && migration.place === undefined) leaveRendezvous(stack, migration);
+}
+
+/** The connection is over. */
 export function leaveRendezvous(stack: StackState, migration: Migration): void {
   const { rendezvous } = migration;
   if (rendezvous === undefined) return;

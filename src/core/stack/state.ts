@@ -152,9 +152,11 @@ export interface AnnouncedPlace {
 
 export interface Migration {
   readonly moves: Moves;
-  /** When the newest move is told, or told again; Infinity: it is acknowledged. And how often it was. */
+  /** When the newest move is told, or told again; Infinity: it is settled. And how often it was. */
   dueUs: number;
   tries: number;
+  /** The newest move is acknowledged, and a packet of the peer has come straight to where this end told that it is. */
+  settled: boolean;
   /** First interval of its repetitions: twice the round trip of the old path. */
   intervalUs: number;
   mintedUs: number;
