@@ -53,6 +53,19 @@ test('black hole: the MTU falls in the middle of a flow, which goes on at the ba
   assert.ok(tcb.mtu.currentBytes > 1270 && tcb.mtu.currentBytes <= 1300, `${tcb.mtu.currentBytes}`);
 });
 
+test('black hole: the last segment of a stream falls into it, too large for the base and not full', () => {
+  for (const bytes of [1_240, 1_300, 1_400]) {
+    const world = openWorld(1, { bytesPerUs: 5, queueBytes: 1e6 }, { maxPacketBytes: 1472 });
+    const { tcb } = world.ends[0];
+    deliver(world, 0, 200_000);
+    assert.equal(tcb.mtu.currentBytes, 1472);
+    for (const link of world.links) link.mtu = 1300;
+    const startUs = world.nowUs;
+    deliver(world, 0, bytes, 20_000_000);
+    assert.ok(world.nowUs - startUs < 5_000_000, `${world.nowUs - startUs}`);
+  }
+});
+
 test('black hole: a path below the base is survived too', () => {
   const world = openWorld(1, { mtu: 700 });
   const { tcb } = world.ends[0];

@@ -7,7 +7,7 @@ import { createMtuSearch, onBlackHole, onProbeAcked, onProbeLost, onTooBig } fro
 import { mark, Run } from './scoreboard.ts';
 import { applyMss, deliveredEdge, type Tcb } from './tcb.ts';
 
-/** Consecutive timeouts of full-sized segments that make a black hole likely; and much later the base is doubted too. */
+/** Consecutive timeouts of large segments that make a black hole likely; and much later the base is doubted too. */
 const blackHoleTimeouts = 2;
 const baseDoubtTimeouts = 6;
 
@@ -23,11 +23,18 @@ export function probeLost(tcb: Tcb, nowUs: number): void {
 /** After a retransmission timeout. */
 export function suspectBlackHole(tcb: Tcb, nowUs: number): void {
   const { mtu, timeouts } = tcb;
-  const fullSized = tcb.scoreboard.end - deliveredEdge(tcb) >= tcb.mssBytes;
-  if (!fullSized || (timeouts !== blackHoleTimeouts && timeouts !== baseDoubtTimeouts)) return;
+  if (!mayBeTooBig(tcb, deliveredEdge(tcb)) || (timeouts !== blackHoleTimeouts && timeouts !== baseDoubtTimeouts))
+    return;
   if (timeouts === blackHoleTimeouts && mtu.currentBytes <= mtu.baseBytes) return;
   onBlackHole(mtu, nowUs);
   applyMss(tcb);
+}
+
+/** What is outstanding went in a segment that the base would have cut, the last of a stream among them; or, at the base, in a full one. */
+function mayBeTooBig({ mtu, mssBytes, scoreboard }: Tcb, edge: number): boolean {
+  const outstandingBytes = scoreboard.end - edge;
+  const surplusBytes = mtu.currentBytes - mtu.baseBytes;
+  return surplusBytes > 0 ? outstandingBytes > mssBytes - surplusBytes : outstandingBytes >= mssBytes;
 }
 
 /** The outgoing link allows packets of `maxPacketBytes`, as when it turns out where the peer is. The search restarts. */
