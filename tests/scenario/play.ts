@@ -343,6 +343,9 @@ function explains({ fromUs, untilUs }: Absence, closedUs: number): boolean {
   return Math.min(untilUs, closedUs) - fromUs >= leastUs && untilUs >= closedUs - leastUs;
 }
 
+/** What only a peer that breaks the rules can bring about, or a copy of one. Nobody on the path can. */
+const dishonest: readonly Reason[] = [Reason.BAD_RECORD, Reason.MISBEHAVING, Reason.SUPERSEDED];
+
 function judgeEndpoint(name: string, endpoint: Endpoint, faults: string[]): void {
   const { script, reason, receivedBytes, wrongAt, remoteEnd } = endpoint;
   const whole = receivedBytes === script.receiveBytes;
@@ -350,6 +353,7 @@ function judgeEndpoint(name: string, endpoint: Endpoint, faults: string[]): void
   if (receivedBytes > script.receiveBytes) faults.push(`${name}: more than was sent (${tell(endpoint)})`);
   if (reason === undefined) faults.push(`${name}: stuck (${tell(endpoint)})`);
   else if (reasonName(reason).startsWith('reason-')) faults.push(`${name}: closed for no known reason, ${reason}`);
+  else if (dishonest.includes(reason)) faults.push(`${name}: blamed an honest peer (${tell(endpoint)})`);
   if (remoteEnd && !whole) faults.push(`${name}: told of an end before all was received (${tell(endpoint)})`);
   // Who aborts after both ends have ended in order has thrown away what it had not read.
   if (reason === Reason.OK && !isIntact(endpoint) && !endpoint.aborted)
