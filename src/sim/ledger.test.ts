@@ -13,7 +13,16 @@ import {
 import { createClock, step } from './clock.ts';
 import { makeLocator } from './host.ts';
 import { followBytes, type Ledger } from './ledger.ts';
-import { attachStation, createNetwork, inject, type Network, type Station, send } from './network.ts';
+import {
+  attachStation,
+  createNetwork,
+  inject,
+  moveStation,
+  type Network,
+  type Station,
+  send,
+  setTap,
+} from './network.ts';
 
 interface Bench {
   readonly network: Network;
@@ -107,4 +116,17 @@ test('ledger: an error answers one packet that was none, and weighs no more', ()
   ask(other, failOf());
   answer(other, failOf());
   assert.equal(other.ledger.violations[0], 'host to 10.0.0.2:7: 1 errors and answers to 0 questions');
+});
+
+test('ledger: what somebody on the path made of a packet is not charged to its sender, wherever it ends', () => {
+  const { network, ledger, host, stranger } = createBench();
+  setTap(network, 'host', 'stranger', (packet) => [{ ...packet, bytes: packet.bytes.slice() }]);
+  send(network, stranger, makeLocator('10.0.0.1', 7), packetOf(100));
+  while (step(network.clock));
+  send(network, host, makeLocator('10.0.0.2', 7), packetOf(300));
+  // On its way when the stranger goes.
+  moveStation(network, stranger, [makeLocator('10.0.0.3', 7)]);
+  while (step(network.clock));
+  assert.deepEqual(ledger.violations, []);
+  assert.equal(ledger.accounts.get('host')?.get('10.0.0.2:7')?.sentBytes, 300);
 });

@@ -106,7 +106,7 @@ export function followBytes(network: Network): Ledger {
     // Whoever sends to an address where nobody is has sent all the same.
     if ((verdict !== 'sent' && verdict !== 'unreachable') || datagram.multicast === true || ledger.exempt.has(from))
       return;
-    if (charged.has(datagram)) return;
+    if (charged.has(datagram) || network.forged.has(datagram)) return;
     charged.add(datagram);
     charge(ledger, from, bookOf(from), datagram);
   });

@@ -53,6 +53,8 @@ export interface Network {
   readonly ways: Map<string, readonly Link[]>;
   /** By `from>to`. */
   readonly taps: Map<string, Tap>;
+  /** What taps sent on in place of packets: the words of whoever sits there. */
+  readonly forged: WeakSet<Packet>;
   readonly observers: Observer[];
   unreachable: number;
 }
@@ -68,6 +70,7 @@ export function createNetwork(clock: Clock, seed: number, defaults: Partial<Link
     paths: new Map(),
     ways: new Map(),
     taps: new Map(),
+    forged: new WeakSet(),
     observers: [],
     unreachable: 0,
   };
@@ -225,7 +228,10 @@ function sourceOf(from: Station, { address: to }: Locator, link: number): Locato
 
 function tapped(network: Network, from: Station, to: Station, packet: Packet): readonly Packet[] {
   const tap = network.taps.size === 0 ? undefined : network.taps.get(`${from.name}>${to.name}`);
-  return tap?.(packet) ?? [packet];
+  if (tap === undefined) return [packet];
+  const goesOn = tap(packet);
+  for (const each of goesOn) if (each !== packet) network.forged.add(each);
+  return goesOn;
 }
 
 function hop(network: Network, from: Station, to: Station, packet: Packet, index: number, startUs: number): void {
