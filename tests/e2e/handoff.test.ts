@@ -4,9 +4,21 @@
 import { strict as assert } from 'node:assert';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type Child, needsPatience, root, Stage, until } from './harness.ts';
+import type { StackInfo } from '../../src/core/stack/index.ts';
+import {
+  type Child,
+  needsPatience,
+  needsPrograms,
+  needsRoot,
+  root,
+  Stage,
+  type StartOptions,
+  until,
+} from './harness.ts';
 import { Keyring } from './keyring.ts';
 import type { EchoOptions } from './programs/echo-instance.ts';
+import { buildRoaming, joinMiddle, replaceAddress, setCarrier, setLink } from './roaming.ts';
+import { Topology } from './topology.ts';
 
 const timeout = 120_000;
 
@@ -37,14 +49,18 @@ function named(what: string): string {
   return `${what}-${process.pid}`;
 }
 
-async function instance(stage: Stage, options: EchoOptions): Promise<Child> {
-  const child = stage.program('echo-instance', [JSON.stringify(options)]);
+async function instance(stage: Stage, options: EchoOptions, start: StartOptions = {}): Promise<Child> {
+  const child = stage.program('echo-instance', [JSON.stringify(options)], start);
   await child.line(/^ready$/m);
   return child;
 }
 
 async function clientsOf(stage: Stage, service: string, count: number, ...rest: string[]): Promise<Child> {
-  const child = stage.program('echo-clients', [service, `${count}`, ...rest]);
+  return clientsIn(stage, {}, service, `${count}`, ...rest);
+}
+
+async function clientsIn(stage: Stage, start: StartOptions, ...args: string[]): Promise<Child> {
+  const child = stage.program('echo-clients', args, start);
   await child.line(/^open$/m, 60_000);
   return child;
 }
@@ -189,6 +205,39 @@ test('[M8] of two processes that go on with one and the same end one does, and t
   assert.match(lines[0]!, /"code":"ECONNRESET","reason":"superseded"/);
   await more(clients, 500_000);
   await assertWhole(clients, 1, t);
+});
+
+test('[M7] clients move while their server goes to another host, and there is no router: the old place brings them together', {
+  skip: needsRoot || needsPrograms('tc', 'nft'),
+  timeout,
+}, async (t) => {
+  const topology = new Topology(t);
+  const stage = new Stage(t);
+  const { middle, client, server, eth, wifi, router } = await buildRoaming(topology, stage);
+  setLink(wifi, 'down');
+  const elsewhere = topology.host('elsewhere');
+  joinMiddle(topology, middle, elsewhere, 4, 10);
+  const service = named('redirected');
+  const path = join(stage.folder, 'handoff.sock');
+  const old = await instance(stage, { service, to: path }, { namespace: server });
+  const clients = await clientsIn(stage, { namespace: client }, service, '3');
+  const next = await instance(stage, { service, at: path }, { namespace: elsewhere });
+  await more(clients, 100_000);
+  router.signal('SIGKILL');
+  await router.exit();
+  const heard = (): Promise<number[]> =>
+    Promise.all([clients, next].map(async (end) => (await stage.status<StackInfo>(end)).counters.moves));
+
+  await setCarrier(middle, [eth], 'down');
+  const handed = ask<Handed>(old, 'handoff');
+  await until('they are taken over', async () => (await ask<{ handed: number }>(next, 'state')).handed === 3);
+  assert.deepEqual(await heard(), [0, 0], 'neither end knows where the other is now');
+  await replaceAddress(eth, 1, 2);
+  await setCarrier(middle, [eth], 'up');
+  assert.deepEqual(await handed, { moved: 3, stayed: 0, refusals: [] }, old.describe());
+  assert.deepEqual(await heard(), [3, 3]);
+  await more(clients, 500_000);
+  await assertWhole(clients, 3, t);
 });
 
 interface Chatted {

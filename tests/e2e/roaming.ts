@@ -57,22 +57,35 @@ export async function buildRoaming(topology: Topology, stage: Stage, way: Way = 
   const routerAddress = textOf(version, 9, 1);
   inside(middle, 'ip', 'address', 'add', routerAddress, 'dev', 'lo');
   inside(middle, 'sysctl', '-q', '-w', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
-  const join = (host: string, net: number, metric: number): Interface => {
-    const ends = topology.link(host, '', middle, '');
-    const own = { version, host, name: ends.a, net, metric, far: ends.b };
-    addAddress(host, ends.a, textOf(version, net, 1), version);
-    addAddress(middle, ends.b, textOf(version, net, middleHost), version);
-    addRoute(own);
-    if (mbits) limit(host, ends.a, mbits);
-    if (mbits) limit(middle, ends.b, mbits);
+  const attach = (host: string, net: number, metric: number): Interface => {
+    const own = joinMiddle(topology, middle, host, net, metric, version);
+    if (mbits) limit(host, own.name, mbits);
+    if (mbits) limit(middle, own.far, mbits);
     return own;
   };
-  const eth = join(client, 1, 10);
-  const wifi = join(client, 3, 20);
-  const serverInterface = join(server, 2, 10);
+  const eth = attach(client, 1, 10);
+  const wifi = attach(client, 3, 20);
+  const serverInterface = attach(server, 2, 10);
   await lengthen(stage, middle, [eth.far, wifi.far, serverInterface.far], way);
   const router = await stage.router([], { namespace: middle, host: routerAddress });
   return { topology, client, middle, server, eth, wifi, serverInterface, router };
+}
+
+/** One more interface of a host, in a network of its own behind the middle. */
+export function joinMiddle(
+  topology: Topology,
+  middle: string,
+  host: string,
+  net: number,
+  metric: number,
+  version: 4 | 6 = 4,
+): Interface {
+  const ends = topology.link(host, '', middle, '');
+  const own = { version, host, name: ends.a, net, metric, far: ends.b };
+  addAddress(host, ends.a, textOf(version, net, 1), version);
+  addAddress(middle, ends.b, textOf(version, net, middleHost), version);
+  addRoute(own);
+  return own;
 }
 
 function textOf(version: 4 | 6, net: number, host: number): string {
@@ -125,10 +138,18 @@ export function addressOf({ version, net }: Interface, host = 1): string {
  * either.
  */
 export async function moveAtOnce(middle: string, both: readonly Interface[], from: number, to: number): Promise<void> {
-  const links = (state: string): string[] => both.map(({ far }) => `link set ${far} ${state}`);
-  await batch(middle, 4, links('down'));
+  await setCarrier(middle, both, 'down');
   await Promise.all(both.map((own) => replaceAddress(own, from, to)));
-  await batch(middle, 4, links('up'));
+  await setCarrier(middle, both, 'up');
+}
+
+/** Of what leads to these interfaces, at the middle. */
+export function setCarrier(middle: string, those: readonly Interface[], state: 'up' | 'down'): Promise<void> {
+  return batch(
+    middle,
+    4,
+    those.map(({ far }) => `link set ${far} ${state}`),
+  );
 }
 
 /** What a DHCP client does when the lease is gone and there is another. One process, so that little time passes between. */

@@ -5,7 +5,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Reason } from '../../src/core/base/index.ts';
 import type { SocketId, Stack } from '../../src/core/stack/index.ts';
-import { joinHosts, type LinkOptions, moveHost, type SimHost, schedule, setPath } from '../../src/sim/index.ts';
+import {
+  detachStation,
+  joinHosts,
+  type LinkOptions,
+  moveHost,
+  type SimHost,
+  schedule,
+  setPath,
+} from '../../src/sim/index.ts';
 import type { Endpoint } from './endpoint.ts';
 import { exportTo, type Handing, handOver, importAt, watchNonces } from './heirs.ts';
 import type { Script } from './plan.ts';
@@ -162,11 +170,12 @@ test('handoff: what the application had not read is read in the new place', () =
   assertWhole(deployment, handing.heir!);
 });
 
-test('handoff: the client moves in the same moment', () => {
+test('handoff: the client moves in the same moment, and where the server was brings them together without a router', () => {
   for (let seed = 1; seed <= 6; seed++) {
     const deployment = deploy(800_000, 800_000, seed % 2 === 0 ? rough : link, seed);
     const { world, heirs, listeners } = deployment;
     runUntil(deployment, deployment.server, 400_000);
+    detachStation(world.simulation.network, world.router.station);
     const handing = handOver(world, deployment.server, world.server, heirs[seed % 2]!, listeners.get(heirs[seed % 2]!));
     schedule(world.simulation.clock, world.simulation.clock.nowUs + seed * 900, () =>
       moveHost(world.simulation.network, world.client, '10.0.0.11', 40_000),

@@ -3,7 +3,7 @@
 // common stands still, too. Then they are sent, and each has left when the receiver says that its peer knows; whatever
 // else happens, it is taken back.
 
-import { type Locator, sameLocator } from '../../core/base/index.ts';
+import { isLoopback, type Locator, sameBytes } from '../../core/base/index.ts';
 import { handoffError, misuse } from '../errors.ts';
 import type { Socket } from '../socket.ts';
 import { type Accept, type Channel, handoffVersion, type Message } from './channel.ts';
@@ -73,7 +73,7 @@ export class HandingOver {
   /** Rejects if the receiver fails or the application's state cannot travel; all that have not moved go on here then. */
   async batch(sockets: readonly Socket[]): Promise<void> {
     const { keys, locators } = await this.#offer(sockets.length);
-    const to = nearest(locators.map(readLocator), this.#own);
+    const to = elsewhere(locators.map(readLocator), this.#own);
     const all = sockets.flatMap((socket): Going[] => {
       const leaving = socket.depart(to);
       return leaving ? [{ socket, leaving }] : [];
@@ -194,8 +194,11 @@ function readLocator({ address, port }: Accept['locators'][number]): Locator {
   return { address: Buffer.from(address, 'base64'), port };
 }
 
-/** On this machine where an address is ours as well; the first that is told is one that others reach. */
-function nearest(theirs: readonly Locator[], own: readonly Locator[]): Locator {
-  const shared = theirs.find((one) => own.some(({ address }) => sameLocator({ address, port: one.port }, one)));
-  return shared ?? theirs[0]!;
+/**
+ * The first that we have not as well, since any two machines share loopback, and the bridge that their containers are
+ * behind. On one machine there may be none, and any leads there.
+ */
+function elsewhere(theirs: readonly Locator[], own: readonly Locator[]): Locator {
+  const isShared = (one: Locator): boolean => own.some(({ address }) => sameBytes(address, one.address));
+  return theirs.find((one) => !isLoopback(one) && !isShared(one)) ?? theirs[0]!;
 }
