@@ -42,8 +42,6 @@ export interface IoDriverOptions<Stack extends DrivenStack> {
   readonly multicastGroup?: Locator;
   /** Stay alive without any referenced socket: a daemon. */
   readonly keepAlive?: boolean;
-  /** Turns of the loop to go on looking for packets before sleeping: latency for processor time. 0 unless given. */
-  readonly spinTurns?: number;
   /** What `caracal flows` and its like show of this stack, as plain JSON; absent: no status socket. */
   readonly describe?: (stack: Stack) => object;
   /** What its user may ask of this process through the status socket. */
@@ -134,7 +132,6 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
   #timerDueUs = Infinity;
   #deadlineUs = Infinity;
   #immediate: NodeJS.Immediate | undefined;
-  #spinLeft = 0;
   /** Who waits for the first search for a router, which ends with a router or after `searchMs`. */
   #awaitingRouter: (() => void)[] = [];
   #searchTimer: NodeJS.Timeout | undefined;
@@ -351,7 +348,6 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     input.remote = remote;
     input.link = link;
     this.stack.handle(nowUs(), input);
-    this.#spinLeft = this.#options.spinTurns ?? 0;
     if (++this.#receivedSincePump >= receivedPerPump) this.#pump();
   }
 
@@ -441,7 +437,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
   #arm(deadlineUs: number): void {
     this.#deadlineUs = deadlineUs;
     const waitUs = deadlineUs - nowUs();
-    if (this.#spinLeft > 0 || waitUs <= 0 || (waitUs < shortWaitUs && this.#isReferenced())) {
+    if (waitUs <= 0 || (waitUs < shortWaitUs && this.#isReferenced())) {
       this.#immediate ??= setImmediate(this.#onTurn);
       return;
     }
@@ -463,13 +459,9 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     this.#onDeadline();
   };
 
-  /** A turn of the loop while waiting for something near: packets first, since epoll is looked at anyway. */
+  /** A turn of the loop while waiting for something near: packets come in between. */
   readonly #onTurn = (): void => {
     this.#immediate = undefined;
-    if (this.#spinLeft > 0) {
-      this.#spinLeft--;
-      this.#links.drain();
-    }
     this.#onDeadline();
   };
 

@@ -140,12 +140,6 @@ export class Links {
     }
   }
 
-  /** Takes what has arrived by any. */
-  drain(): void {
-    this.main.drain();
-    for (const { link } of this.#others.values()) link.drain();
-  }
-
   report(): OpenLinkReport[] {
     return [...this.#others.values()].map(({ number, address, device, link }) => ({
       link: number,
