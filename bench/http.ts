@@ -5,7 +5,7 @@ import { get } from 'node:http';
 import { type Bench, connectionTransports, type Sample } from './bench.ts';
 
 const bodyBytes = 1024;
-const inFlight = 16;
+const inFlight = 64;
 const warmUpRequests = 1000;
 
 export const http: Bench = {

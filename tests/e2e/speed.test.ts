@@ -1,5 +1,5 @@
-// The benchmarks run, print what bench/README.md promises, and keep the floors: a stream of at least a quarter of node:net's
-// throughput in the clear and of TLS's encrypted, an echo of at most four times the latency. They are far from what is
+// The benchmarks run, print what bench/README.md promises, and keep the floors: a stream of at least half of node:net's
+// throughput in the clear and of TLS's encrypted, an echo of at most three times the latency. They are far from what is
 // measured on an idle machine (`npm run bench`), so that one that is busy with something else does not fail the code.
 
 import { strict as assert } from 'node:assert';
@@ -43,18 +43,18 @@ async function bestOf(
   return ratios;
 }
 
-test('speed: a stream moves a quarter of what node:net moves in the clear, and of TLS encrypted', {
+test('speed: a stream moves at least half of what node:net moves in the clear, and of TLS encrypted', {
   timeout: 300_000,
 }, async (t) => {
   const measure = async () => {
     const { ratios } = await bench(t, 'stream', '--seconds', '0.4', '--repeats', '1');
     return Math.min(ratios['caracal-insecure/net'] ?? 0, ratios['caracal/tls'] ?? 0);
   };
-  const ratios = await bestOf(5, measure, (ratio) => ratio >= 0.25);
-  assert.ok((ratios.at(-1) ?? 0) >= 0.25, `the lesser of both ${ratios.join(', ')}`);
+  const ratios = await bestOf(5, measure, (ratio) => ratio >= 0.5);
+  assert.ok((ratios.at(-1) ?? 0) >= 0.5, `the lesser of both ${ratios.join(', ')}`);
 });
 
-test('speed: an echo of 64 bytes takes at most four times as long as over node:net in the clear, and over TLS encrypted', {
+test('speed: an echo of 64 bytes takes at most three times as long as over node:net in the clear, and over TLS encrypted', {
   timeout: 300_000,
 }, async (t) => {
   const measure = async () => {
@@ -63,8 +63,8 @@ test('speed: an echo of 64 bytes takes at most four times as long as over node:n
     assert.ok(Number(figures['p99Ratio']) > 0);
     return Math.max(ratios['caracal-insecure/net'] ?? Infinity, ratios['caracal/tls'] ?? Infinity);
   };
-  const ratios = await bestOf(5, measure, (ratio) => ratio <= 4);
-  assert.ok((ratios.at(-1) ?? Infinity) <= 4, `the greater of both ${ratios.join(', ')}`);
+  const ratios = await bestOf(5, measure, (ratio) => ratio <= 3);
+  assert.ok((ratios.at(-1) ?? Infinity) <= 3, `the greater of both ${ratios.join(', ')}`);
 });
 
 test('speed: connects, requests and resolutions are measured', { timeout: 300_000 }, async (t) => {
