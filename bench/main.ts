@@ -1,22 +1,30 @@
-// `npm run --silent bench -- NAME [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback] [--profile DIR]`. With
-// --json the result is one line on stdout (bench/README.md gives its shape); progress goes to stderr.
+// `npm run --silent bench -- [NAME] [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback] [--profile DIR]`. Without
+// a name all of them, and the goals beside what was measured. With --json the result is one line on stdout (bench/README.md
+// gives its shape); progress goes to stderr.
 
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Bench, Options } from './bench.ts';
+import { compareWithGoals } from './goals.ts';
 import { benchNames, findBench } from './list.ts';
 import { findPlace } from './place.ts';
 import { format, type Result, runBench } from './run.ts';
 
-const usage = `usage: npm run --silent bench -- NAME [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback] [--profile DIR]
-NAME is one of ${benchNames.join(', ')}`;
+const usage = `usage: npm run --silent bench -- [NAME] [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback] [--profile DIR]
+NAME is one of ${benchNames.join(', ')}; all of them, and the goals, without`;
 
-const { name, bench, transports, options, json, where } = readArguments();
+const { names, asked, options, json, where } = readArguments();
 const place = findPlace(where);
 try {
-  const result = await runBench(name, bench, transports, place, options);
-  if (json) console.log(JSON.stringify(result));
-  else print(result);
+  const results: Result[] = [];
+  for (const name of names) {
+    const bench = findBench(name);
+    const result = await runBench(name, bench, chooseTransports(bench, asked), place, options);
+    results.push(result);
+    if (!json) print(result);
+  }
+  if (names.length > 1) show(results);
+  else if (json) console.log(JSON.stringify(results[0]));
 } catch (error) {
   process.stderr.write(`bench: ${(error as Error).message}\n`);
   process.exitCode = 1;
@@ -25,9 +33,8 @@ try {
 }
 
 function readArguments(): {
-  name: string;
-  bench: Bench;
-  transports: readonly string[];
+  names: readonly string[];
+  asked: string | undefined;
   options: Options;
   json: boolean;
   where: string | undefined;
@@ -44,16 +51,19 @@ function readArguments(): {
         profile: { type: 'string' },
       },
     });
-    const [name = '', ...rest] = positionals;
-    const bench = findBench(name);
+    const [name, ...rest] = positionals;
+    const names = name === undefined ? benchNames : [name];
     const seconds = Number(values.seconds);
     const repeats = Number(values.repeats);
     if (rest.length > 0) throw new TypeError(`one benchmark at a time, not also "${rest.join(' ')}"`);
     if (!(seconds > 0 && seconds <= 600)) throw new TypeError('--seconds is a number from 1 to 600');
     if (!(Number.isInteger(repeats) && repeats >= 1)) throw new TypeError('--repeats is a whole number from 1');
-    const transports = chooseTransports(bench, values.transports);
+    // Of all benchmarks some have ours alone.
+    if (name !== undefined) chooseTransports(findBench(name), values.transports);
+    else if (values.transports !== undefined) throw new TypeError('--transports goes with the name of a benchmark');
     const profile = values.profile === undefined ? undefined : resolve(values.profile);
-    return { name, bench, transports, options: { seconds, repeats, profile }, json: values.json, where: values.where };
+    const options = { seconds, repeats, profile };
+    return { names, asked: values.transports, options, json: values.json, where: values.where };
   } catch (error) {
     process.stderr.write(`bench: ${(error as Error).message}\n${usage}\n`);
     process.exit(2);
@@ -68,13 +78,37 @@ function chooseTransports({ transports }: Bench, asked: string | undefined): rea
   return transports.filter((transport) => names.includes(transport));
 }
 
-function print({ bench, where, unit, rows, ratios, figures }: Result): void {
+/** All of them. */
+function show(results: readonly Result[]): void {
+  const goals = compareWithGoals(results);
+  if (json) return console.log(JSON.stringify({ benches: results, goals }));
+  const cells = goals.map(({ bench, of, goal, measured, quartiles, reached }) => [
+    bench,
+    of,
+    goal,
+    `${format(measured)}${quartiles === undefined ? '' : ` (${quartiles.map(format).join(' - ')})`}`,
+    reached ? 'yes' : 'no',
+  ]);
+  const table = [['bench', 'what', 'goal', 'measured (quartiles)', 'reached'], ...cells];
+  const widths = table.reduce((most, row) => row.map((cell, at) => Math.max(cell.length, most[at] ?? 0)), [0]);
+  console.log('');
+  for (const row of table)
+    console.log(
+      row
+        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    );
+}
+
+function print({ bench, where, unit, rows, ratios, quartiles, figures }: Result): void {
   console.log(`${bench} (${where}), ${unit}`);
   for (const row of rows)
     console.log(
       `  ${row.transport.padEnd(16)} median ${format(row.median)}  min ${format(row.min)}  max ${format(row.max)}`,
     );
-  for (const [pair, ratio] of Object.entries(ratios)) console.log(`  ${pair}  ${ratio}`);
+  for (const [pair, ratio] of Object.entries(ratios))
+    console.log(`  ${pair}  ${ratio}  (${quartiles[pair]?.map(format).join(' - ')})`);
   for (const [key, value] of Object.entries(figures))
     console.log(`  ${key}  ${typeof value === 'object' ? JSON.stringify(value) : value}`);
 }

@@ -3,7 +3,7 @@
 
 import { Child, root, sleep } from '../tests/e2e/harness.ts';
 import type { Bench, Options, Sample, Samples } from './bench.ts';
-import { median } from './bench.ts';
+import { median, quantile } from './bench.ts';
 import { identify, makeSeed, operatorVariable } from './identify.ts';
 import type { Place } from './place.ts';
 
@@ -19,7 +19,10 @@ export interface Result {
   readonly where: string;
   readonly unit: string;
   readonly rows: readonly Row[];
+  /** Of each pair of transports: the median of the repeats' own ratios, so that what slowed one repeat slowed both. */
   readonly ratios: Readonly<Record<string, number>>;
+  /** First and third. */
+  readonly quartiles: Readonly<Record<string, readonly [number, number]>>;
   readonly figures: Readonly<Record<string, unknown>>;
 }
 
@@ -116,17 +119,20 @@ function summarize(name: string, bench: Bench, place: Place, samples: Samples, o
       max: round(Math.max(...values)),
     };
   });
-  const medians = new Map(rows.map((row) => [row.transport, row.median]));
-  const ratios = bench.ratios.flatMap(([ours, peer]) => {
-    const [a, b] = [medians.get(ours), medians.get(peer)];
-    return a === undefined || b === undefined ? [] : [[`${ours}/${peer}`, round(a / b)]];
+  const pairs = bench.ratios.flatMap(([ours, peer]): [string, number[]][] => {
+    const [a, b] = [samples.get(ours), samples.get(peer)];
+    if (a === undefined || b === undefined) return [];
+    return [[`${ours}/${peer}`, a.map(({ value }, repeat) => value / (b[repeat]?.value ?? Number.NaN))]];
   });
   return {
     bench: name,
     where: place.where,
     unit: bench.unit,
     rows,
-    ratios: Object.fromEntries(ratios),
+    ratios: Object.fromEntries(pairs.map(([pair, list]) => [pair, round(median(list))])),
+    quartiles: Object.fromEntries(
+      pairs.map(([pair, list]) => [pair, [round(quantile(list, 0.25)), round(quantile(list, 0.75))] as const]),
+    ),
     figures: roundAll(bench.figures?.(samples, options) ?? {}),
   };
 }
