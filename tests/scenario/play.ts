@@ -320,11 +320,29 @@ function judgeDial(name: string, dial: Dial, play: Play, faults: string[]): void
   const moved = play.plan.disturbances.some(({ kind }) => kind === 'move' || kind === 'rebind');
   const missed = accepted.length === 0 && moved;
   if (!dial.mustBeIntact || missed || wasUnheard(dial, play)) return;
-  for (const [end, endpoint] of [
-    ['client', client],
-    ['server', accepted[0]],
+  const [server] = accepted;
+  for (const [end, endpoint, peer] of [
+    ['client', client, server],
+    ['server', server, client],
   ] as const)
-    if (endpoint === undefined || !isIntact(endpoint)) faults.push(`${name} ${end}: not intact (${tell(endpoint)})`);
+    if (endpoint === undefined || !(isIntact(endpoint) || wasLeft(endpoint, peer, play)))
+      faults.push(`${name} ${end}: not intact (${tell(endpoint)})`);
+}
+
+/**
+ * Everything was told and received, and the other end has closed in order; only its last word was lost, and then one of them
+ * moved while the other had got another mapping: whoever is gone looks for nobody, and TCP, too, would report a timeout.
+ */
+function wasLeft(
+  { reason, remoteEnd, sentBytes, script }: Endpoint,
+  peer: Endpoint | undefined,
+  { plan }: Play,
+): boolean {
+  const bothMoved = ['move', 'rebind'].every((kind) =>
+    plan.disturbances.some((disturbance) => disturbance.kind === kind),
+  );
+  const allSent = sentBytes === script.sendBytes;
+  return bothMoved && reason === Reason.TIMED_OUT && remoteEnd && allSent && peer !== undefined && isIntact(peer);
 }
 
 /** An end that was for three heartbeats where neither the other end nor the router hears it is given up: that is promised. */
