@@ -99,8 +99,6 @@ export interface RecordWriter {
   next: number;
   /** Of the first record under the present key. */
   keyedFrom: number;
-  readonly header: Uint8Array;
-  readonly headerView: DataView;
 }
 
 export interface RecordReader {
@@ -109,14 +107,15 @@ export interface RecordReader {
   expected: number;
   /** Of the first record under the present key, and the tag of the UPDATE before it where records come by several ways. */
   keyedFrom: number;
-  readonly updateTag: Uint8Array;
+  updateTag: Uint8Array;
   /** The close record was read: nothing may follow. */
   closed: boolean;
-  readonly header: Uint8Array;
-  readonly headerView: DataView;
-  readonly parsed: RecordHeader;
 }
 
+/** Of the record at hand; kept by no reader or writer, of which there may be a hundred thousand. */
+const header = new Uint8Array(recordHeaderBytes);
+const headerView = new DataView(header.buffer);
+const parsed = createRecordHeader();
 const tag = new Uint8Array(mostTagBytes);
 const lengthField = new Uint8Array(paddedLengthBytes);
 const branchHead = new Uint8Array(recordHeaderBytes + branchBodyBytes);
@@ -124,16 +123,11 @@ const branchView = new DataView(branchHead.buffer);
 const piece: Piece = { block: empty, start: 0, length: 0 };
 
 export function createRecordWriter(cipher: RecordCipher, paddingBytes = 0): RecordWriter {
-  const header = new Uint8Array(recordHeaderBytes);
-  return { cipher, paddingBytes, next: 0, keyedFrom: 0, header, headerView: new DataView(header.buffer) };
+  return { cipher, paddingBytes, next: 0, keyedFrom: 0 };
 }
 
 export function createRecordReader(cipher: RecordCipher): RecordReader {
-  const header = new Uint8Array(recordHeaderBytes);
-  const headerView = new DataView(header.buffer);
-  const updateTag = new Uint8Array(mostTagBytes);
-  const parsed = createRecordHeader();
-  return { cipher, expected: 0, keyedFrom: 0, updateTag, closed: false, header, headerView, parsed };
+  return { cipher, expected: 0, keyedFrom: 0, updateTag: empty, closed: false };
 }
 
 /**
@@ -250,10 +244,13 @@ export type RecordVerdict = 'need' | 'data' | 'address' | 'resume' | 'close' | '
 export interface RecordResult {
   bytes: number;
   plain: Uint8Array;
+  /** Of the record, once it is known. */
+  type: number;
+  recordNumber: number;
 }
 
 export function createRecordResult(): RecordResult {
-  return { bytes: 0, plain: empty };
+  return { bytes: 0, plain: empty, type: 0, recordNumber: 0 };
 }
 
 /** Judges the record at the front of `source`. `allocate` is called only for a complete record with a body. */
@@ -263,8 +260,7 @@ export function readRecord(
   allocate: (bytes: number) => Uint8Array,
   result: RecordResult,
 ): RecordVerdict {
-  const { parsed } = reader;
-  if (!readHeader(reader, source, result)) return 'need';
+  if (!readHeader(source, result)) return 'need';
   if (!belongsHere(reader)) return 'malformed';
   if (parsed.type === RecordType.BRANCH) return readBranch(reader, source, result);
   const verdict = openBody(reader, source, allocate, result);
@@ -280,7 +276,7 @@ export function readRecord(
 
 /**
  * The same where records come by several ways: any number below `endNumber` under the present key is taken, and what it
- * does to the reader is the caller's business. `data` stands for all types; `reader.parsed` tells which, and the number.
+ * does to the reader is the caller's business. `data` stands for all types; `result` tells which, and the number.
  */
 export function readAnyRecord(
   reader: RecordReader,
@@ -289,21 +285,22 @@ export function readAnyRecord(
   endNumber: number,
   result: RecordResult,
 ): RecordVerdict {
-  const { headerView, parsed } = reader;
-  if (!readHeader(reader, source, result)) return 'need';
+  if (!readHeader(source, result)) return 'need';
   const known = parseRecordHeader(headerView, 0, recordHeaderBytes, parsed) === Reason.OK && hasItsBody(parsed);
   if (!known) return 'malformed';
+  result.type = parsed.type;
+  result.recordNumber = parsed.recordNumber;
   // Written before its sender knew that there are several ways: it came by the first one, in order.
   if (parsed.type === RecordType.BRANCH) return belongsHere(reader) ? readBranch(reader, source, result) : 'malformed';
   if (isLastUpdate(reader)) return readUpdateAgain(reader, source, result);
   if (parsed.recordNumber < reader.keyedFrom || parsed.recordNumber >= endNumber) return 'malformed';
   const verdict = openBody(reader, source, allocate, result);
-  if (verdict === 'data' && parsed.type === RecordType.UPDATE) reader.updateTag.set(tag);
+  if (verdict === 'data' && parsed.type === RecordType.UPDATE) reader.updateTag = tag.slice();
   return verdict;
 }
 
 /** Of the records before the present key a writer may repeat only the one that announced it. */
-function isLastUpdate({ parsed, keyedFrom }: RecordReader): boolean {
+function isLastUpdate({ keyedFrom }: RecordReader): boolean {
   return parsed.type === RecordType.UPDATE && parsed.recordNumber === keyedFrom - 1;
 }
 
@@ -316,7 +313,7 @@ function readUpdateAgain({ cipher, updateTag }: RecordReader, source: ByteSource
 }
 
 /** False: it is not all there, and as many bytes are needed. */
-function readHeader({ header }: RecordReader, source: ByteSource, result: RecordResult): boolean {
+function readHeader(source: ByteSource, result: RecordResult): boolean {
   result.plain = empty;
   result.bytes = recordHeaderBytes;
   if (source.readableBytes < recordHeaderBytes) return false;
@@ -332,12 +329,12 @@ function openBody(
   allocate: (bytes: number) => Uint8Array,
   result: RecordResult,
 ): RecordVerdict {
-  const { cipher, parsed } = reader;
+  const { cipher } = reader;
   const { bodyBytes } = parsed;
   result.bytes = recordHeaderBytes + bodyBytes + cipher.tagBytes;
   if (source.readableBytes < result.bytes) return 'need';
   const body = bodyBytes === 0 ? empty : allocate(bodyBytes);
-  if (!open(reader, source, body)) return 'bad';
+  if (!open(cipher, source, body)) return 'bad';
   const plain = parsed.type === RecordType.PADDED ? unpadded(body) : body;
   if (plain === undefined) return 'bad';
   result.plain = plain;
@@ -359,7 +356,7 @@ function readBranch(reader: RecordReader, source: ByteSource, result: RecordResu
   const number = parseBranch(branchView, recordHeaderBytes);
   if (number === undefined) return 'malformed';
   const branch = cipher.branch(number);
-  branch.beginOpen(branchHead, reader.parsed.recordNumber);
+  branch.beginOpen(branchHead, parsed.recordNumber);
   if (branch.tagBytes > 0) source.copy(branchHead.length, tag, 0, branch.tagBytes);
   const authentic = branch.finishOpen(tag);
   (authentic ? cipher : branch).release();
@@ -369,7 +366,7 @@ function readBranch(reader: RecordReader, source: ByteSource, result: RecordResu
   return 'data';
 }
 
-function open({ header, parsed, cipher }: RecordReader, source: ByteSource, body: Uint8Array): boolean {
+function open(cipher: RecordCipher, source: ByteSource, body: Uint8Array): boolean {
   cipher.beginOpen(header, parsed.recordNumber);
   for (let at = 0; at < body.length; at += piece.length) {
     source.piece(recordHeaderBytes + at, body.length - at, piece);
@@ -420,7 +417,7 @@ function writePadded(writer: RecordWriter, plain: Uint8Array, offset: number, le
 
 /** Writes the header and makes room for body and tag; answers where the body goes. */
 function beginRecord(writer: RecordWriter, type: number, bodyBytes: number, sink: ByteSink): number {
-  const { header, headerView, cipher } = writer;
+  const { cipher } = writer;
   const recordNumber = writer.next++;
   emitRecordHeader(headerView, 0, type, bodyBytes, recordNumber);
   const at = sink.extend(recordHeaderBytes + bodyBytes + cipher.tagBytes);
@@ -456,7 +453,7 @@ function writeInto(sink: ByteSink, at: number, bytes: Uint8Array, length: number
 }
 
 /** Whether the header just read is that of this stream's next record. */
-function belongsHere({ headerView, parsed, expected, closed }: RecordReader): boolean {
+function belongsHere({ expected, closed }: RecordReader): boolean {
   if (parseRecordHeader(headerView, 0, recordHeaderBytes, parsed) !== Reason.OK) return false;
   return !closed && parsed.recordNumber === expected && hasItsBody(parsed);
 }

@@ -97,8 +97,8 @@ function readSubflow(stack: StackState, { connection, group }: Subflow, tcb: Tcb
       return true;
     }
     acceptBytes(tcb, stack.nowUs, result.bytes);
-    const { type, recordNumber } = reader.parsed;
-    const record = { type, plain: result.plain };
+    const { type, plain, recordNumber } = result;
+    const record = { type, plain };
     if (takeRecord(stack, group, reader, recordNumber, record, result.bytes) === 'wrong') return false;
   }
 }
