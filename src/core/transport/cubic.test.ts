@@ -26,7 +26,7 @@ function round(path: Path, options: { ackBytes?: number; appLimited?: boolean; r
   const ackBytes = options.ackBytes ?? 2 * mssBytes;
   const acks = Math.ceil(windowBytes / ackBytes);
   for (let i = 0; i < acks; i++) {
-    path.nowUs += rttUs / acks;
+    path.nowUs += (options.rttUs ?? rttUs) / acks;
     sample.nowUs = path.nowUs;
     sample.deliveredBytes = Math.min(ackBytes, windowBytes - i * ackBytes);
     sample.inFlightBytes = windowBytes - sample.deliveredBytes;
@@ -58,10 +58,13 @@ test('cubic: slow start doubles each round, whatever the stretch of the ACKs', (
 test('cubic: a growing queue ends slow start without a loss', () => {
   const path = open();
   for (let i = 0; i < 3; i++) round(path);
-  for (let i = 0; i < 8; i++) round(path, { rttUs: rttUs + 10_000 });
+  const fullBytes = path.c.cwndBytes;
+  const queued = (): number => (rttUs * path.c.cwndBytes) / fullBytes;
+  for (let i = 0; i < 8; i++) round(path, { rttUs: queued() });
   assert.notEqual(path.c.ssthreshBytes, Infinity);
   const before = path.c.cwndBytes;
-  round(path, { rttUs: rttUs + 10_000 });
+  assert.ok(before < 8 * fullBytes, `${before / fullBytes} times what the path holds`);
+  round(path, { rttUs: queued() });
   assert.ok(path.c.cwndBytes < 1.1 * before);
 });
 

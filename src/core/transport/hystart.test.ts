@@ -7,8 +7,10 @@ import { createHyStart, type HyStart, updateHyStart } from './hystart.ts';
 
 const mssBytes = 1000;
 
-function round(h: HyStart, rttUs: number, acks = 10, deliveredBytes = 2000): void {
+/** `nowUs`: when the first ACK of the round comes. */
+function round(h: HyStart, rttUs: number, acks = 10, deliveredBytes = 2000, nowUs = 0): void {
   const sample = createAckSample();
+  sample.nowUs = nowUs;
   for (let i = 0; i < acks; i++) {
     sample.roundStart = i === 0;
     sample.rttUs = rttUs;
@@ -67,4 +69,20 @@ test('hystart: a few small ACKs prove nothing, one ACK of a super-packet counts 
   round(stretched, 50_000, 1, 64_000);
   round(stretched, 80_000, 1, 64_000);
   assert.equal(stretched.phase, 'conservative');
+});
+
+test('hystart: a round trip that grows while more and more comes through is no queue', () => {
+  const play = (growth: number): HyStart => {
+    const h = createHyStart();
+    let bytes = 20_000;
+    round(h, 1_000, 10, bytes, 0);
+    // A process that waits for its processor answers each flight ten milliseconds late.
+    for (let i = 1; i <= 7; i++) {
+      round(h, 11_000, 10, bytes, i * 11_000);
+      bytes *= growth;
+    }
+    return h;
+  };
+  assert.equal(play(1.25).phase, 'slow-start');
+  assert.equal(play(1).phase, 'done', 'a full queue delivers what it did before');
 });
