@@ -117,12 +117,13 @@ export class Channel {
   #dispatch(type: number, body: Buffer): boolean {
     if (type === Type.PARCEL) this.#events?.parcel(body);
     if (type !== Type.JSON) return type === Type.PARCEL;
-    let message: Message;
+    let message: Message | null;
     try {
-      message = JSON.parse(body.toString()) as Message;
+      message = JSON.parse(body.toString()) as Message | null;
     } catch {
       return false;
     }
+    if (typeof message !== 'object' || message === null) return false;
     this.#events?.message(message);
     return true;
   }
