@@ -36,6 +36,12 @@ export interface HandoffResult {
 
 export const maxBlobBytes = 2 ** 20;
 
+/** Where connections go: a key for each parcel, and where its process is reached. */
+interface Destination {
+  readonly keys: readonly Uint8Array[];
+  readonly locators: readonly Locator[];
+}
+
 interface Going {
   readonly socket: Socket;
   readonly leaving: Leaving;
@@ -73,7 +79,7 @@ export class HandingOver {
   /** Rejects if the receiver fails or the application's state cannot travel; all that have not moved go on here then. */
   async batch(sockets: readonly Socket[]): Promise<void> {
     const { keys, locators } = await this.#offer(sockets.length);
-    const to = elsewhere(locators.map(readLocator), this.#own);
+    const to = elsewhere(locators, this.#own);
     const all = sockets.flatMap((socket): Going[] => {
       const leaving = socket.depart(to);
       return leaving ? [{ socket, leaving }] : [];
@@ -90,13 +96,14 @@ export class HandingOver {
     }
   }
 
-  async #offer(connections: number): Promise<Accept> {
+  async #offer(connections: number): Promise<Destination> {
     if (this.#closed) throw this.#lost();
     const parcels = Math.ceil(connections / connectionsPerParcel);
     this.#channel.send({ kind: 'offer', version: handoffVersion, connections, parcels });
     const answer = await this.#within(new Promise<Message | undefined>((resolve) => (this.#onAnswer = resolve)));
     if (answer === undefined) throw this.#lost();
-    if (answer.kind === 'accept' && answer.keys.length >= parcels && answer.locators.length > 0) return answer;
+    const destination = answer.kind === 'accept' ? readAccept(answer) : undefined;
+    if (destination && destination.keys.length >= parcels && destination.locators.length > 0) return destination;
     const why = answer.kind === 'refuse' ? answer.why : 'it answers what this version does not know';
     throw handoffError('ECONNREFUSED', this.#to, 'refused', `the other process refuses: ${why}`);
   }
@@ -120,10 +127,10 @@ export class HandingOver {
     leaving.take();
   }
 
-  #ship(carried: readonly Carried[], keys: readonly string[]): void {
+  #ship(carried: readonly Carried[], keys: readonly Uint8Array[]): void {
     for (let i = 0; i * connectionsPerParcel < carried.length; i++) {
       const connections = carried.slice(i * connectionsPerParcel, (i + 1) * connectionsPerParcel);
-      const sealed = sealParcel(Buffer.from(keys[i]!, 'base64'), connections);
+      const sealed = sealParcel(keys[i]!, connections);
       if (sealed === undefined)
         throw handoffError('EPROTO', this.#to, 'bad-message', 'the other process gave no key that one can use');
       this.#channel.sendParcel(sealed);
@@ -190,8 +197,26 @@ function checkBlob(blob: Uint8Array): Uint8Array {
   throw misuse('ERR_OUT_OF_RANGE', message, 'range');
 }
 
+/** Undefined: it is not as this version knows it. */
+function readAccept({ keys, locators }: Accept): Destination | undefined {
+  try {
+    const destination = { keys: keys.map(readBytes), locators: locators.map(readLocator) };
+    return destination.locators.every(isLocator) ? destination : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readBytes(text: string): Uint8Array {
+  return Buffer.from(text, 'base64');
+}
+
 function readLocator({ address, port }: Accept['locators'][number]): Locator {
-  return { address: Buffer.from(address, 'base64'), port };
+  return { address: readBytes(address), port };
+}
+
+function isLocator({ address, port }: Locator): boolean {
+  return (address.length === 4 || address.length === 16) && port > 0 && port < 2 ** 16;
 }
 
 /**
