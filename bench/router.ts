@@ -133,7 +133,7 @@ function answerTo(syn: Uint8Array, buffer: Uint8Array, bytes: number): Uint8Arra
 
 async function openLink(received: (bytes: number, buffer: Uint8Array) => void): Promise<UdpLink> {
   const link = createLink({
-    callbacks: { received: (buffer, bytes) => received(bytes, buffer), drained() {}, writable() {} },
+    callbacks: { received: (buffer, bytes) => received(bytes, buffer), drained() {}, writable() {}, unreachable() {} },
   });
   link.ref();
   await link.ready;

@@ -23,7 +23,7 @@ export function createLink(options: LinkOptions): UdpLink {
 
 /** Opens a link on a free port, asks it, closes it: for `caracal doctor`. */
 export async function linkReport(kind?: 'offload' | 'dgram'): Promise<LinkReport> {
-  const callbacks = { received() {}, drained() {}, writable() {} };
+  const callbacks = { received() {}, drained() {}, writable() {}, unreachable() {} };
   const link = createLink({ callbacks, ...(kind === undefined ? {} : { kind }) });
   link.ref();
   try {

@@ -118,7 +118,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
   readonly #listeners = new Map<SocketId, Listener>();
   readonly #referenced = new Set<SocketId>();
   readonly #multicast: Multicast | undefined;
-  readonly #peerProbe = new PeerProbe((remote) => this.handle({ kind: 'unreachable', remote }));
+  readonly #peerProbe = new PeerProbe((remote) => this.#onUnreachable(remote));
   readonly #addresses: AddressWatch;
   /** What of this machine can be used since the last change. */
   #usable: readonly UsableAddress[] = [];
@@ -143,6 +143,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
       received: (buffer, bytes, remote, link) => this.#receive(buffer, bytes, remote, link),
       drained: () => this.#pump(),
       writable: () => this.#pump(),
+      unreachable: (remote) => this.#onUnreachable(remote),
       isUsed: (link) => options.usesLink?.(this.stack, link) ?? true,
       closed: () => this.#tellBound(),
     });
@@ -312,6 +313,10 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
   #sourceOf(remote: Locator): Uint8Array | undefined {
     const source = this.#links.main.sourceOf?.(remote);
     return source !== undefined && isUsable(source, this.#usable) ? source : undefined;
+  }
+
+  #onUnreachable(remote: Locator): void {
+    this.handle({ kind: 'unreachable', remote });
   }
 
   #openMulticast(): Multicast {

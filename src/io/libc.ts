@@ -7,7 +7,8 @@ import { getSystemErrorName } from 'node:util';
 
 /** A libuv poll handle, made by koffi. Its callbacks run outside Node's tick machinery: only schedule from them. */
 export interface PollHandle {
-  start(events: { readable: boolean; writable: boolean }, callback: () => void): void;
+  /** `status` below 0: the socket has an error waiting, and nothing is polled any more until `start` is called again. */
+  start(events: { readable: boolean; writable: boolean }, callback: (status: number) => void): void;
   ref(): void;
   unref(): void;
   close(): void;
@@ -27,7 +28,7 @@ export interface Libc {
   close(fd: number): number;
   errno(): number;
   addressOf(memory: Uint8Array): bigint;
-  poll(fd: number, callback: () => void): PollHandle;
+  poll(fd: number, callback: (status: number) => void): PollHandle;
   readonly koffiVersion: string;
 }
 
@@ -52,15 +53,18 @@ export const Linux = {
   SO_RCVBUFFORCE: 33,
   SO_MEMINFO: 55,
   IP_MTU_DISCOVER: 10,
+  IP_RECVERR: 11,
   IP_MTU: 14,
   IP_PMTUDISC_PROBE: 3,
   IPV6_MTU_DISCOVER: 23,
   IPV6_MTU: 24,
+  IPV6_RECVERR: 25,
   IPV6_V6ONLY: 26,
   UDP_SEGMENT: 103,
   UDP_GRO: 104,
   NETLINK_ROUTE: 0,
   MSG_DONTWAIT: 0x40,
+  MSG_ERRQUEUE: 0x2000,
   EINTR: 4,
   EIO: 5,
   EAGAIN: 11,
@@ -68,6 +72,7 @@ export const Linux = {
   EMSGSIZE: 90,
   EADDRNOTAVAIL: 99,
   ENOBUFS: 105,
+  ECONNREFUSED: 111,
 } as const;
 
 /** Sockets with a poll handle stand here while they are open: a handle that is collected stops. */
@@ -150,7 +155,8 @@ function declare(koffi: Koffi): Libc {
     close: library.func('int close(int)'),
     errno: () => koffi.errno(),
     addressOf: (memory) => koffi.address(memory),
-    poll: (fd, callback) => koffi.node.poll(fd, callback) as PollHandle,
+    // Its types leave the status out.
+    poll: (fd, callback) => koffi.node.poll(fd, callback as () => void) as unknown as PollHandle,
     koffiVersion: koffi.version,
   };
 }

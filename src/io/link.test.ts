@@ -4,7 +4,7 @@
 import { strict as assert } from 'node:assert';
 import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
-import { type Locator, sameLocator } from '../core/base/index.ts';
+import { formatLocator, type Locator, sameLocator } from '../core/base/index.ts';
 import { createLink, linkReport } from './choose-link.ts';
 import { type Libc, Linux, loadLibc } from './libc.ts';
 import { parseAddress } from './socket-address.ts';
@@ -26,6 +26,7 @@ interface Arrival {
 /** A link with what it received, and a way to wait for it. */
 class Station {
   readonly arrivals: Arrival[] = [];
+  readonly refusals: string[] = [];
   readonly link: UdpLink;
   drains = 0;
   writables = 0;
@@ -40,6 +41,10 @@ class Station {
           this.#check?.();
         },
         drained: () => void this.drains++,
+        unreachable: (remote) => {
+          this.refusals.push(formatLocator(remote));
+          this.#check?.();
+        },
         writable: () => {
           this.writables++;
           this.#check?.();
@@ -306,7 +311,7 @@ test(
 test(
   'offload link: EMSGSIZE is too big, another error is a counted failure',
   { skip: noOffload },
-  withFailure({ errno: Linux.EMSGSIZE, times: 1 }, async (a, _b, toB) => {
+  withFailure({ errno: Linux.EMSGSIZE, times: 2 }, async (a, _b, toB) => {
     assert.equal(sendOwn(a.link, 1_400, 1_400, toB), 'too-big');
     const noWhere: Locator = { address: new Uint8Array(16).fill(0xff), port: 0 };
     assert.equal(sendOwn(a.link, 64, 64, noWhere), 'failed');
@@ -314,6 +319,32 @@ test(
     assert.match(a.link.counters.lastError, /^E/);
   }),
 );
+
+test(
+  'offload link: an error of an earlier packet is not the present one’s',
+  { skip: noOffload },
+  withFailure({ errno: Linux.EMSGSIZE, times: 1 }, async (a, b, toB) => {
+    assert.equal(sendOwn(a.link, 1_400, 1_400, toB), 'ok');
+    await b.until(() => b.receivedBytes >= 1_400);
+  }),
+);
+
+for (const address of ['127.0.0.1', '::1', undefined])
+  test(`offload link: a host says that nobody has the port, to a socket at ${address ?? 'every address'}, again and again`, {
+    skip: noOffload,
+  }, async () => {
+    const a = new Station(address === undefined ? {} : { address });
+    const b = new Station({ address: address ?? '127.0.0.1' });
+    const [gone] = b.link.locals();
+    await b.link.close();
+    for (let time = 1; time <= 3; time++) {
+      assert.equal(sendOwn(a.link, 5_000, 1_000, gone!), 'ok');
+      await a.until(() => a.refusals.length >= time);
+    }
+    assert.deepEqual(new Set(a.refusals), new Set([formatLocator(gone!)]));
+    assert.equal(a.link.counters.failed, 0);
+    await a.link.close();
+  });
 
 test('link choice: the report says which, why and with what', { skip: noOffload }, async () => {
   const offload = await linkReport();

@@ -32,6 +32,7 @@ class Station {
         this.#check?.();
       },
       drained() {},
+      unreachable() {},
       writable: () => {
         this.writables++;
         this.#check?.();
@@ -188,7 +189,7 @@ test('links: one whose address is gone is closed', { skip: noOffload || noNamesp
   const printed = await inNamespace(
     { '{ Links }': 'links' },
     `
-    const links = new Links({ kind: 'offload' }, { received() {}, drained() {}, writable() {}, isUsed: () => true });
+    const links = new Links({ kind: 'offload' }, { received() {}, drained() {}, writable() {}, unreachable() {}, isUsed: () => true });
     wire('d0');
     ip('addr add 10.9.0.1/24 dev d0');
     ip('addr add 10.9.0.2/24 dev d0');
@@ -213,7 +214,7 @@ test('links: one at each interface that packets pass, for each IP version that i
   const printed = await inNamespace(
     { '{ Links }': 'links' },
     `
-    const links = new Links({ kind: 'offload' }, { received() {}, drained() {}, writable() {}, isUsed: () => true });
+    const links = new Links({ kind: 'offload' }, { received() {}, drained() {}, writable() {}, unreachable() {}, isUsed: () => true });
     const print = (opened) =>
       console.log(opened, links.report().map(({ link, device, address }) => link + ' ' + device + ' ' + address).join());
     wire('d0');

@@ -19,6 +19,8 @@ export interface LinksCallbacks {
   drained(): void;
   /** A link that was full has sent all that it kept. */
   writable(): void;
+  /** As of one link. */
+  unreachable(remote: Locator): void;
   /** Whether a flow goes by this link. */
   isUsed(link: number): boolean;
   /** Links that nobody used for a while were closed. */
@@ -187,12 +189,13 @@ export class Links {
   }
 
   #create(number: number, options: Omit<LinkOptions, 'callbacks'>): UdpLink {
-    const { received, drained, writable } = this.#callbacks;
+    const { received, drained, writable, unreachable } = this.#callbacks;
     return createLink({
       ...options,
       callbacks: {
         received: (buffer, bytes, remote) => received(buffer, bytes, remote, number),
         drained,
+        unreachable,
         writable: () => {
           this.#full.delete(number);
           writable();

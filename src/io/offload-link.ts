@@ -2,10 +2,12 @@
 // "don't fragment" is set for both IP versions, so that path MTU probes tell the truth. libuv (through koffi's poll
 // handle) says when to read or write; all reading and writing is by FFI, without blocking. Rejected: letting
 // node:dgram adopt the socket; it allocates 64 KB per wake-up, cannot wait for room to send, and sets SO_REUSEADDR.
-// Never set IP_RECVERR here: a pending error would wake the loop for ever.
+// IP_RECVERR is on: libuv stops polling at an error, which is read (error-queue.ts) before polling begins again; and an
+// error of a packet before is what the next call answers, once, so a call that fails is made again.
 
 import { getSystemErrorName } from 'node:util';
 import type { Locator } from '../core/base/index.ts';
+import { ErrorQueue } from './error-queue.ts';
 import {
   bindToDevice,
   bytesOf,
@@ -91,6 +93,9 @@ class OffloadLink implements UdpLink {
   #segmentsPerCall = maxSegments;
   #lastRemote: Locator | undefined;
   #woken = false;
+  readonly #errors: ErrorQueue;
+  /** libuv polls no more: errors wait to be read. */
+  #stopped = false;
   /** The last wake-up brought one datagram: the next one is answered before the call that finds that there is no second. */
   #alone = false;
   /** Bytes of the batch under way that the kernel has taken. */
@@ -103,6 +108,7 @@ class OffloadLink implements UdpLink {
     this.#drainBudget = options.drainBudget ?? defaultDrainBudget;
     this.#outgoing = new NativeMessage(libc);
     this.#incoming = new NativeMessage(libc);
+    this.#errors = new ErrorQueue(libc);
     this.#incoming.setData(Number(libc.addressOf(this.#receiveBuffer)), receiveBytes);
     this.#routes = new Routes(libc, socket instanceof Error ? {} : { from: socket.only, device: options.device });
     if (socket instanceof Error) {
@@ -225,7 +231,8 @@ class OffloadLink implements UdpLink {
   }
 
   /** From libuv, outside Node's ticks: work done here would delay ticks and lose exceptions. The check phase is next. */
-  readonly #onReady = (): void => {
+  readonly #onReady = (status: number): void => {
+    if (status < 0) this.#stopped = true;
     if (this.#woken) return;
     this.#woken = true;
     setImmediate(this.#wake);
@@ -233,14 +240,23 @@ class OffloadLink implements UdpLink {
 
   readonly #wake = (): void => {
     this.#woken = false;
+    if (this.#stopped) this.#readErrors();
     if (this.#pending.length > 0) this.#flush();
     this.drain();
   };
+
+  #readErrors(): void {
+    this.#stopped = false;
+    if (this.#fd < 0) return;
+    this.#errors.drain(this.#fd, this.#locators, this.#callbacks.unreachable);
+    this.#poll?.start({ readable: true, writable: this.#pending.length > 0 }, this.#onReady);
+  }
 
   /** Sends from `address`; `#taken` tells how far it came. Answers 0 or the error number. */
   #transmit(address: number, bytes: number, packetBytes: number, remote: Locator): number {
     const message = this.#outgoing;
     if (remote !== this.#lastRemote && !this.#setRemote(remote)) return Linux.EINVAL;
+    let again = true;
     for (let at = 0; at < bytes; ) {
       const piece = Math.min(bytes - at, packetBytes * this.#segmentsPerCall);
       message.setData(address + at, piece);
@@ -248,6 +264,10 @@ class OffloadLink implements UdpLink {
       if (this.#libc.sendmsg(this.#fd, message.pointer, Linux.MSG_DONTWAIT) < 0) {
         const errno = this.#libc.errno();
         if (errno === Linux.EINTR) continue;
+        if (again && errno !== Linux.EAGAIN && errno !== Linux.EIO) {
+          again = false;
+          continue;
+        }
         // A device that cannot do checksums refuses segmentation: one packet per call from now on.
         if (errno !== Linux.EIO || this.#segmentsPerCall === 1) return errno;
         this.#segmentsPerCall = 1;
@@ -372,8 +392,10 @@ function setOptions(libc: Libc, fd: number, family: number, options: LinkOptions
   if (family === Linux.AF_INET6) {
     set(Linux.SOL_IPV6, Linux.IPV6_V6ONLY, 0);
     set(Linux.SOL_IPV6, Linux.IPV6_MTU_DISCOVER, Linux.IP_PMTUDISC_PROBE);
+    set(Linux.SOL_IPV6, Linux.IPV6_RECVERR, 1);
   }
   set(Linux.SOL_IP, Linux.IP_MTU_DISCOVER, Linux.IP_PMTUDISC_PROBE);
+  set(Linux.SOL_IP, Linux.IP_RECVERR, 1);
   const receive = options.receiveBufferBytes ?? defaultReceiveBufferBytes;
   const transmit = options.sendBufferBytes ?? defaultSendBufferBytes;
   // The FORCE options pass net.core.rmem_max and need privilege; the plain ones are cut to it.

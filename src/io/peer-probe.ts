@@ -1,6 +1,7 @@
 // Asking a peer's host whether a program still has its port (docs/protocol.md, "Liveness"): one datagram that means nothing
 // to a stack, from a connected socket of its own, because the kernel tells a connected socket alone that the host has
-// answered "port unreachable" (ECONNREFUSED). On the link's socket IP_RECVERR would say the same, and spin a core.
+// answered "port unreachable" (ECONNREFUSED). The offload link hears that of its own packets, too (error-queue.ts); this is
+// for links that do not, and for answers that were lost.
 // A few sockets at a time, each for a second at most; who comes when all are in use must ask again. A process that is being
 // killed keeps its port for a moment, so what is asked again is sent again.
 

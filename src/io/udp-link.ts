@@ -17,6 +17,8 @@ export interface LinkCallbacks {
   drained(): void;
   /** After `blocked`: everything kept has been sent. */
   writable(): void;
+  /** The host at `remote` says of a packet of ours that no program has that port; anybody can forge it. Not every link hears. */
+  unreachable(remote: Locator): void;
 }
 
 export interface LinkCounters {

@@ -95,7 +95,7 @@ test('[X1] forged RSYN, FIN, RST, FAIL, ACKs and data with the right flowID chan
   ];
   const before = await standings();
 
-  const link = createLink({ callbacks: { received() {}, drained() {}, writable() {} } });
+  const link = createLink({ callbacks: { received() {}, drained() {}, writable() {}, unreachable() {} } });
   t.after(() => link.close());
   await link.ready;
   let over = false;

@@ -56,7 +56,7 @@ test('flows: first packets that the kernel joined into one super-packet are all 
   const server = await Peer.start(stage);
   const { address } = await server.listen('burst', 'hold');
   const random = seededRandom(9);
-  const link = createLink({ callbacks: { received() {}, drained() {}, writable() {} } });
+  const link = createLink({ callbacks: { received() {}, drained() {}, writable() {}, unreachable() {} } });
   t.after(() => link.close());
   await link.ready;
   const count = 8;

@@ -11,7 +11,16 @@ import { lastHeardUs, movedBytes, requestProbe } from '../transport/index.ts';
 import { abort } from './close.ts';
 import { sendControlMessage } from './control-egress.ts';
 import { createMigration, tryMainLink } from './migrate.ts';
-import { Informant, lastQuestionUs, lastWordUs, type Owed, owed, patienceUs, quietSinceUs } from './owed.ts';
+import {
+  Informant,
+  isSaidGone,
+  lastQuestionUs,
+  lastWordUs,
+  type Owed,
+  owed,
+  patienceUs,
+  quietSinceUs,
+} from './owed.ts';
 import { push } from './queue.ts';
 import { awaitCall, endCall } from './rendezvous.ts';
 import { arm, connectionsOf, markReady } from './sockets.ts';
@@ -22,6 +31,9 @@ const askIntervalsUs = { host: 140_000, router: 240_000 } as const;
 const inquiryUs = 2_000_000;
 /** What a host said counts so long for flows that become suspect later. */
 const wordUs = 1_000_000;
+const never = Number.NEGATIVE_INFINITY;
+/** Between two looks through all flows for what a host said unasked. */
+const wordsIntervalUs = 20_000;
 /** Unanswered probes that make a peer suspect. */
 const suspectProbes = 2;
 /** The router knows of silence only: its word counts once the flow itself has seen so much of it. */
@@ -78,14 +90,18 @@ function acquit(stack: StackState, connection: Connection, heardUs: number): voi
 function question(stack: StackState, connection: Connection): void {
   const { liveness, tcb, peer } = connection;
   probe(stack, connection);
-  if (!isSuspect(connection) || liveness.hintUs !== Number.POSITIVE_INFINITY || tcb === undefined) return;
+  if (liveness.hintUs !== Number.POSITIVE_INFINITY || tcb === undefined) return;
+  liveness.wordUs = Math.max(
+    liveness.wordUs,
+    getExpiring(stack.unreachable, formatLocator(peer), stack.nowUs) ?? never,
+  );
+  if (isSaidGone(connection)) takeHint(stack, connection, Informant.HOST, hostWords);
+  if (!isSuspect(connection)) return;
   if (stack.nowUs - liveness.silentUs >= lastResortUs) {
     abort(stack, connection, Reason.TIMED_OUT, 'the peer stopped answering');
     return;
   }
-  const saidUs = getExpiring(stack.unreachable, formatLocator(peer), stack.nowUs);
-  if (saidUs !== undefined && saidUs > lastHeardUs(tcb)) takeHint(stack, connection, Informant.HOST, hostWords);
-  else askHost(stack, connection);
+  if (liveness.hintUs === Number.POSITIVE_INFINITY) askHost(stack, connection);
   askRouter(stack, peer);
   if (isSilent(connection, routerSilenceUs, stack.nowUs)) search(stack, connection);
 }
@@ -141,12 +157,29 @@ function askedLately(stack: StackState, whom: 'host' | 'router', about: Locator)
 
 const hostWords = 'its host says that nobody listens there any more';
 
-/** The host at `remote` answered the driver's probe: no program has that port. */
+/**
+ * The host at `remote` says that no program has that port: of the driver's probe, or unasked, of a packet of a flow. Anybody
+ * can forge that, so the flows are looked through a few times a second at most; others learn it when they ask.
+ */
 export function handleUnreachable(stack: StackState, remote: Locator): void {
-  setExpiring(stack.unreachable, formatLocator(remote), stack.nowUs, stack.nowUs + wordUs);
-  for (const connection of connectionsOf(stack))
-    if (isSuspect(connection) && sameLocator(connection.peer, remote))
-      takeHint(stack, connection, Informant.HOST, hostWords);
+  const { nowUs } = stack;
+  const key = formatLocator(remote);
+  const known = getExpiring(stack.unreachable, key, nowUs) !== undefined;
+  setExpiring(stack.unreachable, key, nowUs, nowUs + wordUs);
+  const asked = getExpiring(stack.asked, `host ${key}`, nowUs) !== undefined;
+  if (!asked && (known || nowUs < stack.wordsUs + wordsIntervalUs)) return;
+  stack.wordsUs = nowUs;
+  for (const connection of connectionsOf(stack)) if (sameLocator(connection.peer, remote)) takeWord(stack, connection);
+}
+
+function takeWord(stack: StackState, connection: Connection): void {
+  const { liveness } = connection;
+  liveness.wordUs = stack.nowUs;
+  if (isSuspect(connection)) return takeHint(stack, connection, Informant.HOST, hostWords);
+  const kind = owed(connection);
+  if (kind === undefined || liveness.dueUs === Number.POSITIVE_INFINITY) return;
+  lookAgain(connection, kind);
+  arm(stack, connection);
 }
 
 /** LIVENESS_ANSWER: what the router knows of a peer. */

@@ -25,6 +25,8 @@ export interface Liveness {
   hintUs: number;
   hintBy: number;
   hint: string;
+  /** When its host said unasked that nobody listens there: what is asked about already needs less silence. */
+  wordUs: number;
   /** Who said so while it was alive, as bits: they are not believed again. */
   refuted: number;
 }
@@ -33,6 +35,8 @@ export interface Liveness {
 export const Informant = { NOBODY: 0, HOST: 1, ROUTER: 2 } as const;
 
 const leastUs = 50_000;
+/** The same, where its host has said that it is gone. */
+const toldUs = 10_000;
 const longestUs = 2_000_000;
 /** After two minutes of probes that were answered while nothing moved. */
 const manyProbes = 64;
@@ -61,6 +65,7 @@ export function createLiveness(): Liveness {
     hintUs: Number.POSITIVE_INFINITY,
     hintBy: Informant.NOBODY,
     hint: '',
+    wordUs: Number.NEGATIVE_INFINITY,
     refuted: 0,
   };
 }
@@ -98,9 +103,16 @@ export function patienceUs(connection: Connection, kind: Owed): number {
     const early = Math.min(insistUs, leastUs * 2 ** (unanswered - 2));
     return Math.max(2 * rtt, early, Math.min(longestInsistUs, (probedUs - silentUs) / 8));
   }
+  if (isSaidGone(connection)) return toldUs;
   const quietUs = Math.max((kind === 'reply' ? 4 : 2) * rtt, leastUs);
   if (kind === 'rest') return quietUs * 4 ** Math.min(probes, restProbes);
   return probes > manyProbes ? rareUs : Math.max(quietUs, Math.min(longestUs, quietUs * 2 ** probes));
+}
+
+/** By its host, and what was heard since may have been on its way then. */
+export function isSaidGone(connection: Connection): boolean {
+  const { tcb, liveness } = connection;
+  return tcb !== undefined && liveness.wordUs + rttUs(connection) > lastHeardUs(tcb);
 }
 
 /** When the peer was heard or asked last, or began to owe something. */

@@ -205,6 +205,7 @@ function createState(options: StackOptions): StackState {
     asked: createExpiringMap(1024, 'evict'),
     inquiries: createExpiringMap(1024, 'evict'),
     unreachable: createExpiringMap(1024, 'evict'),
+    wordsUs: Number.NEGATIVE_INFINITY,
     ready: createQueue(),
     touched: [],
     counters: createCounters(),

@@ -435,6 +435,8 @@ export interface StackState {
   readonly inquiries: ExpiringMap<number, Locator>;
   /** Where nobody listens any more, as its host said at that time. */
   readonly unreachable: ExpiringMap<string, number>;
+  /** When the flows were last looked through for such a word. */
+  wordsUs: number;
   readonly ready: Queue<Connection>;
   readonly touched: Connection[];
   readonly counters: Counters;
