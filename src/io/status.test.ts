@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -67,6 +67,19 @@ test('status: a socket left by a killed process is removed by the reader', { ski
     assert.equal(readdirSync(directory).length, 1);
     assert.deepEqual(await readStatuses(), []);
     assert.deepEqual(readdirSync(directory), []);
+  }),
+);
+
+test('status: a socket that refuses stays while its process runs: it may be about to listen', { skip }, () =>
+  inOwnDirectory(async () => {
+    const server = net.createServer();
+    const bound = join(runtimeDirectory(), 'bound');
+    const name = `${process.pid}-7.sock`;
+    await new Promise<void>((resolve) => server.listen(bound, resolve));
+    renameSync(bound, join(runtimeDirectory(), name));
+    await new Promise((resolve) => server.close(resolve));
+    assert.deepEqual(await readStatuses(), []);
+    assert.deepEqual(readdirSync(runtimeDirectory()), [name]);
   }),
 );
 

@@ -159,10 +159,19 @@ function listen(server: net.Server, directory: string, number: number, bound: (p
   server.once('error', onError);
   server.listen(path, () => {
     server.removeListener('error', onError);
-    if (!server.listening) return;
-    chmodSync(path, 0o600);
+    if (!server.listening || !makePrivate(path)) return;
     bound(path);
   });
+}
+
+/** False: somebody has removed it meanwhile, and nobody can ask; no reason for a program to end. */
+function makePrivate(path: string): boolean {
+  try {
+    chmodSync(path, 0o600);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function readStatus(path: string, patienceMs: number): Promise<Status | undefined> {
@@ -177,7 +186,7 @@ function readStatus(path: string, patienceMs: number): Promise<Status | undefine
       if (bytes > mostAnswerBytes) socket.destroy();
     });
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ECONNREFUSED') unlinkQuietly(path);
+      if (error.code === 'ECONNREFUSED' && !isRunning(Number.parseInt(basename(path), 10))) unlinkQuietly(path);
     });
     socket.on('close', () => {
       const value = parseObject(Buffer.concat(chunks).toString());
@@ -185,6 +194,15 @@ function readStatus(path: string, patienceMs: number): Promise<Status | undefine
     });
     socket.end();
   });
+}
+
+/** A socket between bind and listen refuses, too, for a moment. */
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 function parseObject(text: string): object | undefined {
