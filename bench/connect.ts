@@ -3,6 +3,7 @@
 // the address.
 
 import { type Bench, connectionTransports, type Sample } from './bench.ts';
+import { createMeter } from './meter.ts';
 import type { Connection } from './transport.ts';
 
 const inFlight = 16;
@@ -21,12 +22,7 @@ export const connect: Bench = {
   },
 
   client(transport, address, { seconds }) {
-    let completed = 0;
-    let warmBy = 0;
-    let from = 0n;
-    let until = 0n;
-    const measuredNs = BigInt(Math.round(seconds * 1e9));
-    const warmUntil = process.hrtime.bigint() + measuredNs;
+    const complete = createMeter(seconds, warmUpConnects);
     return new Promise<Sample>((resolve, reject) => {
       const next = (): void => {
         const connection: Connection = transport.connect(address, () => connection.end());
@@ -34,15 +30,9 @@ export const connect: Bench = {
           .on('error', reject)
           .resume()
           .on('close', () => {
-            const now = process.hrtime.bigint();
-            completed++;
-            if (until === 0n && (completed === warmUpConnects || now > warmUntil)) {
-              warmBy = completed;
-              from = now;
-              until = now + measuredNs;
-            }
-            if (until === 0n || now < until) next();
-            else resolve({ value: ((completed - warmBy) * 1e9) / Number(now - from) });
+            const sample = complete();
+            if (sample === undefined) next();
+            else resolve(sample);
           });
       };
       for (let i = 0; i < inFlight; i++) next();

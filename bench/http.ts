@@ -3,6 +3,7 @@
 
 import { get } from 'node:http';
 import { type Bench, connectionTransports, type Sample } from './bench.ts';
+import { createMeter } from './meter.ts';
 
 const bodyBytes = 1024;
 const inFlight = 64;
@@ -22,12 +23,7 @@ export const http: Bench = {
 
   client(transport, address, { seconds }) {
     const { agent, url } = transport.http(address, inFlight);
-    let completed = 0;
-    let warmBy = 0;
-    let from = 0n;
-    let until = 0n;
-    const measuredNs = BigInt(Math.round(seconds * 1e9));
-    const warmUntil = process.hrtime.bigint() + measuredNs;
+    const complete = createMeter(seconds, warmUpRequests);
     return new Promise<Sample>((resolve, reject) => {
       const next = (): void => {
         get(url, { agent }, (response) => {
@@ -38,15 +34,9 @@ export const http: Bench = {
           response.on('end', () => {
             if (response.statusCode !== 200 || bytes !== bodyBytes)
               return reject(new Error(`status ${response.statusCode}, ${bytes} bytes`));
-            const now = process.hrtime.bigint();
-            completed++;
-            if (until === 0n && (completed === warmUpRequests || now > warmUntil)) {
-              warmBy = completed;
-              from = now;
-              until = now + measuredNs;
-            }
-            if (until === 0n || now < until) next();
-            else resolve({ value: ((completed - warmBy) * 1e9) / Number(now - from) });
+            const sample = complete();
+            if (sample === undefined) next();
+            else resolve(sample);
           });
         }).on('error', reject);
       };

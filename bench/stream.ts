@@ -30,13 +30,13 @@ export const stream: Bench = {
       connection.on('error', () => {});
       fill(connection, chunk);
       connection.on('drain', () => fill(connection, chunk));
-      const measure = startMeasure();
+      let measured = startMeasure();
       let said = '';
       connection.on('data', (text: Buffer) => {
         said += text.toString();
-        if (said === 'begin\n') measure.begin();
+        if (said === 'begin\n') measured = startMeasure();
         const count = /^begin\n(.*)\n/.exec(said)?.[1];
-        if (count !== undefined) report(compose(JSON.parse(count) as Count, measure.end()));
+        if (count !== undefined) report(compose(JSON.parse(count) as Count, measured()));
       });
     });
   },
@@ -50,9 +50,9 @@ export const stream: Bench = {
     await sleep(Math.min(warmUpMs, seconds * 1000), connection);
     connection.write('begin\n');
     const from = bytes;
-    const measure = startMeasure();
+    const measured = startMeasure();
     await sleep(seconds * 1000, connection);
-    const count: Count = { bytes: bytes - from, ...measure.end() };
+    const count: Count = { bytes: bytes - from, ...measured() };
     connection.write(`${JSON.stringify(count)}\n`);
     return undefined;
   },
@@ -79,18 +79,13 @@ function compose(client: Count, server: Usage): { value: number; figures: Record
   };
 }
 
-function startMeasure(): { begin(): void; end(): Usage } {
-  let at = process.hrtime.bigint();
-  let cpu = process.cpuUsage();
-  return {
-    begin() {
-      at = process.hrtime.bigint();
-      cpu = process.cpuUsage();
-    },
-    end() {
-      const { user, system } = process.cpuUsage(cpu);
-      return { elapsedNs: Number(process.hrtime.bigint() - at), cpuNs: (user + system) * 1000 };
-    },
+/** From now until the call of what it answers. */
+function startMeasure(): () => Usage {
+  const at = process.hrtime.bigint();
+  const cpu = process.cpuUsage();
+  return () => {
+    const { user, system } = process.cpuUsage(cpu);
+    return { elapsedNs: Number(process.hrtime.bigint() - at), cpuNs: (user + system) * 1000 };
   };
 }
 
