@@ -9,9 +9,9 @@ import { socketAddressBytes } from './socket-address.ts';
 
 export const nameOffset = 72;
 const iovecOffset = 56;
-const controlOffset = 104;
-const controlBytes = 24;
-const totalBytes = 128;
+export const controlOffset = 104;
+/** Of UDP_SEGMENT's. */
+const segmentControlBytes = 24;
 
 export class NativeMessage {
   /** What sendmsg and recvmsg take. */
@@ -19,7 +19,9 @@ export class NativeMessage {
   readonly view: DataView;
   readonly #memory: Buffer;
 
-  constructor(libc: Libc) {
+  /** `controlBytes`: room for what the kernel adds to a received message. */
+  constructor(libc: Libc, controlBytes = segmentControlBytes) {
+    const totalBytes = controlOffset + controlBytes;
     this.#memory = Buffer.allocUnsafeSlow(totalBytes).fill(0);
     this.view = new DataView(this.#memory.buffer, this.#memory.byteOffset, totalBytes);
     this.pointer = libc.addressOf(this.#memory);
@@ -46,12 +48,12 @@ export class NativeMessage {
   /** Segment size for this call; 0: the data is one datagram. */
   setSegmentBytes(bytes: number): void {
     this.view.setUint16(controlOffset + 16, bytes, true);
-    this.view.setUint32(40, bytes === 0 ? 0 : controlBytes, true);
+    this.view.setUint32(40, bytes === 0 ? 0 : segmentControlBytes, true);
   }
 
   /** Before each recvmsg: both fields are overwritten by the kernel. */
-  resetForReceive(): void {
+  resetForReceive(controlBytes = 0): void {
     this.view.setUint32(8, socketAddressBytes, true);
-    this.view.setUint32(40, 0, true);
+    this.view.setUint32(40, controlBytes, true);
   }
 }
