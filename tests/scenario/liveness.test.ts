@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { sameLocator } from '../../src/core/base/index.ts';
 import { MessageType } from '../../src/core/control/index.ts';
 import { type Event, Protocol, type SocketId } from '../../src/core/stack/index.ts';
 import { rebind, schedule } from '../../src/sim/index.ts';
@@ -115,6 +116,31 @@ test('liveness: a killed process is known within 100 ms of its last sign of life
       const tookUs = client.closedUs - lastSignUs(world);
       assert.ok(tookUs < 100_000, `${tookUs} us when the ${sender} sends at ${delayUs} us`);
     }
+  }
+});
+
+test('liveness: a host that says unasked, six times and no more, that its process is gone is taken at its word at once', () => {
+  for (const delayUs of [1_000, 10_000]) {
+    const pair = open(createWorld({ delayUs }));
+    const { world, client } = pair;
+    const { clock, network } = world.simulation;
+    trickle(pair, 'server', 4_000, 3_000);
+    runFor(world, 1_000_000);
+    const [remote] = world.server.station.seenAs;
+    let words = 6;
+    network.observers.push((verdict, from, _to, { destination }) => {
+      if (verdict !== 'unreachable' || from !== 'client' || !sameLocator(destination, remote!) || words-- <= 0) return;
+      schedule(clock, clock.nowUs + 2 * delayUs, () =>
+        world.client.driver.handle({ kind: 'unreachable', remote: remote! }),
+      );
+    });
+    // What it sent last is still on its way, and acknowledged in vain.
+    world.server.driver.kill();
+    assert.ok(runFor(world, 1_000_000, () => client.reason !== undefined));
+    assertLost(pair, /its host says/);
+    const tookUs = client.closedUs - lastSignUs(world);
+    const allowedUs = 2 * delayUs + 5_000 + Math.max(2 * delayUs + 8_000, 20_000) + 2_000;
+    assert.ok(tookUs <= allowedUs, `${tookUs} us of ${allowedUs} at ${delayUs} us`);
   }
 });
 

@@ -36,7 +36,7 @@ export const Informant = { NOBODY: 0, HOST: 1, ROUTER: 2 } as const;
 
 const leastUs = 50_000;
 /** The same, where its host has said that it is gone. */
-const toldUs = 10_000;
+const toldUs = 5_000;
 const longestUs = 2_000_000;
 /** After two minutes of probes that were answered while nothing moved. */
 const manyProbes = 64;
@@ -48,8 +48,8 @@ const leastAnswerUs = 5_000;
 const insistUs = 250_000;
 const longestInsistUs = 30_000_000;
 /** Once the peer is said to be gone it is asked so often, for so long: one loss in a row of five must not end a flow. */
-const lastQuestionsUs = 4_000;
-const lastQuestioningUs = 16_000;
+const lastQuestionsUs = 2_000;
+const lastQuestioningUs = 8_000;
 const leastLastWordUs = 20_000;
 const unknownRttUs = 200_000;
 
