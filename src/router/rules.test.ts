@@ -34,8 +34,8 @@ function context(): RuleContext & { table: ReturnType<typeof createServiceTable>
     if (rule === undefined || target === undefined) return 0;
     if (change.verb === 'remove')
       return Number(removeTarget(table, change.prefix, 'static', target.instance, target.protocol));
-    if (change.weight !== undefined) setWeight(target, change.weight);
-    if (change.priority !== undefined) setPriority(rule, target, change.priority);
+    if (change.weight !== undefined) setWeight(table, target, change.weight);
+    if (change.priority !== undefined) setPriority(table, target, change.priority);
     return 1;
   };
   return { table, rules: () => dump(table), apply, prefixOf: (text) => prefixOf(new Map(), text) };

@@ -138,7 +138,7 @@ describe('registry', () => {
   it('a weight set by hand survives refreshes until the instance asks for another', () => {
     const { registry, table } = setUp();
     register(registry, 0, { sequence: 1 });
-    setWeight(targets(table)[0]!, 3);
+    setWeight(table, targets(table)[0]!, 3);
     register(registry, 1, { sequence: 2 }, there);
     assert.deepEqual([targets(table)[0]?.weight, targets(table)[0]?.locator], [3, there]);
     register(registry, 2, { sequence: 3, weight: 50 });

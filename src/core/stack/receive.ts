@@ -13,7 +13,7 @@ import {
   sameBytes,
   sameLocator,
 } from '../base/index.ts';
-import { choose, countDropped, countResolved, find, lookup, lookupLocal, type Target } from '../tables/index.ts';
+import { countDropped, countResolved, find, lookup, lookupLocal, resolveTarget } from '../tables/index.ts';
 import { acknowledgeOpening, handleSegment, requestChallenge, requestProbe, type Tcb } from '../transport/index.ts';
 import {
   appendSource,
@@ -371,26 +371,28 @@ function receiveSyn(
     if (target !== undefined) return acceptSyn(stack, target, syn);
     return mayRefuse(stack, syn) ? refuseSyn(stack, syn, Reason.REFUSED) : Reason.NO_SUCH_SERVICE;
   }
-  const rule = lookup(stack.services, protocol, service, 0);
-  if (rule === undefined) return refuseSyn(stack, syn, unknownNameReason(stack));
   const { flowHi, flowLo, nonceHi, nonceLo, attempt } = control;
-  const target = chooseTarget(rule, protocol, flowHi, flowLo, nonceHi, nonceLo, attempt >> 1);
-  if (target === undefined || target.action === 'drop' || target.action === 'delay') {
-    countDropped(rule, target);
-    return refuseSyn(stack, syn, refusalOf(target));
+  const target = chooseTarget(stack.services, protocol, service, flowHi, flowLo, nonceHi, nonceLo, attempt >> 1);
+  if (target === undefined) return refuseUnresolved(stack, syn);
+  if (target.action === 'drop' || target.action === 'delay') {
+    countDropped(target.rule, target);
+    return refuseSyn(stack, syn, target.action === 'drop' ? Reason.POLICY_DROP : Reason.TRY_LATER);
   }
   if (target.action === 'forward') {
     const admitted = admitSyn(stack, service, client);
     if (admitted !== Reason.OK) return admitted;
   }
-  countResolved(rule, target, length - at);
+  countResolved(target, length - at);
   if (target.action === 'demux') return acceptSyn(stack, target, syn);
   return forward(stack, target.locator, client, at, length);
 }
 
-function refusalOf(target: Target | undefined): Reason {
-  if (target === undefined) return Reason.NO_INSTANCE;
-  return target.action === 'drop' ? Reason.POLICY_DROP : Reason.TRY_LATER;
+/** No rule, or none of its targets serves the protocol. */
+function refuseUnresolved(stack: StackState, syn: Syn): Reason {
+  const rule = lookup(stack.services, syn.protocol, syn.service, 0);
+  if (rule === undefined) return refuseSyn(stack, syn, unknownNameReason(stack));
+  countDropped(rule);
+  return refuseSyn(stack, syn, Reason.NO_INSTANCE);
 }
 
 /** Silence to strangers: a refusal goes only to whom a router, this machine or a name closed lately vouches for. */
@@ -401,8 +403,7 @@ function mayRefuse(stack: StackState, syn: Syn): boolean {
 /** At the rendezvous (rendezvous.ts): a router passes it on to where the name is registered. */
 function receiveNamedMove(stack: StackState, to: ServiceId, sender: Locator, at: number, length: number): Reason {
   if (!stack.options.forwarding) return receiveCall(stack, to, sender);
-  const rule = lookup(stack.services, Protocol.TCP, to, 0);
-  const target = rule && choose(rule, Protocol.TCP, 0, 0, 0);
+  const target = resolveTarget(stack.services, Protocol.TCP, to, 0, 0, 0, 0);
   if (target?.action !== 'forward') return Reason.NO_SUCH_SERVICE;
   return forward(stack, target.locator, sender, at, length);
 }
@@ -425,17 +426,15 @@ function receiveDatagram(
 ): Reason {
   const { packet, bytes } = stack.work;
   const { services, options } = stack;
-  const rule = options.forwarding ? lookup(services, Protocol.UDP, to, 0) : undefined;
   // A datagram has no flow to be true to: the sender's name and port spread the load and keep it with one instance.
-  const target =
-    rule === undefined
-      ? lookupLocal(services, Protocol.UDP, to, 0)
-      : choose(rule, Protocol.UDP, spread(from), sender.port, 0);
+  const target = options.forwarding
+    ? resolveTarget(services, Protocol.UDP, to, 0, spread(from), sender.port, 0)
+    : lookupLocal(services, Protocol.UDP, to, 0);
   if (target === undefined || target.action === 'drop' || target.action === 'delay') {
-    if (rule !== undefined) countDropped(rule, target);
+    if (target !== undefined) countDropped(target.rule, target);
     return Reason.NO_SUCH_SERVICE;
   }
-  if (rule !== undefined) countResolved(rule, target, packet.totalBytes);
+  if (options.forwarding) countResolved(target, packet.totalBytes);
   if (target.action === 'forward') {
     const allowed = target.locator === undefined || mayGoInClear(stack, to, target.locator);
     return allowed ? forward(stack, target.locator, sender, at, length) : Reason.UNTRUSTED;

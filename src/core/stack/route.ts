@@ -5,13 +5,14 @@
 import { type FlowId, type Locator, makePrefix, noFlow, Reason, type ServiceId } from '../base/index.ts';
 import { resolve, restartRouterSearch } from '../control/index.ts';
 import {
-  choose,
   countDropped,
   countResolved,
   insertTarget,
   lookup,
   type Rule,
   removeRule,
+  resolveTarget,
+  type ServiceTable,
   type Target,
 } from '../tables/index.ts';
 import type { StackState } from './state.ts';
@@ -34,13 +35,15 @@ export function routeFirstPacket(
   rank: number,
   bytes: number,
 ): Route {
-  const rule = lookup(stack.services, protocol, service, 0);
-  if (rule === undefined) return routeUnknown(stack, service, protocol);
-  const target = chooseTarget(rule, protocol, flow.hi, flow.lo, nonce.hi, nonce.lo, rank);
-  if (target === undefined) return refuse(rule, undefined, Reason.NO_INSTANCE, 'no instance serves this protocol');
-  if (target.action === 'drop') return refuse(rule, target, Reason.POLICY_DROP, 'a rule drops it');
-  if (target.action === 'delay') return refuse(rule, target, Reason.TRY_LATER, 'a rule holds it back');
-  countResolved(rule, target, bytes);
+  const target = chooseTarget(stack.services, protocol, service, flow.hi, flow.lo, nonce.hi, nonce.lo, rank);
+  if (target === undefined) {
+    const rule = lookup(stack.services, protocol, service, 0);
+    if (rule === undefined) return routeUnknown(stack, service, protocol);
+    return refuse(rule, undefined, Reason.NO_INSTANCE, 'no instance serves this protocol');
+  }
+  if (target.action === 'drop') return refuse(target.rule, target, Reason.POLICY_DROP, 'a rule drops it');
+  if (target.action === 'delay') return refuse(target.rule, target, Reason.TRY_LATER, 'a rule holds it back');
+  countResolved(target, bytes);
   const locator = target.action === 'demux' ? stack.locals[0] : target.locator;
   return locator === undefined
     ? { kind: 'refuse', reason: Reason.UNREACHABLE, detail: 'this stack has no address yet' }
@@ -49,15 +52,16 @@ export function routeFirstPacket(
 
 /** The target a first packet resolves to: which instance depends on nothing but the packet and the table. */
 export function chooseTarget(
-  rule: Rule,
+  services: ServiceTable,
   protocol: number,
+  service: ServiceId,
   flowHi: number,
   flowLo: number,
   nonceHi: number,
   nonceLo: number,
   rank: number,
 ): Target | undefined {
-  return choose(rule, protocol, flowHi ^ nonceLo, flowLo ^ nonceHi, rank);
+  return resolveTarget(services, protocol, service, 0, flowHi ^ nonceLo, flowLo ^ nonceHi, rank);
 }
 
 function refuse(rule: Rule, target: Target | undefined, reason: Reason, detail: string): Route {

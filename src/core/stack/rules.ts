@@ -27,11 +27,9 @@ function matching(stack: StackState, change: Exclude<RuleChange, { verb: 'add' }
 
 function setTargets(stack: StackState, change: Extract<RuleChange, { verb: 'set' }>): number {
   const targets = matching(stack, change);
-  const rule = findRule(stack.services, change.prefix);
-  if (rule === undefined) return 0;
   for (const target of targets) {
-    if (change.weight !== undefined) setWeight(target, change.weight);
-    if (change.priority !== undefined) setPriority(rule, target, change.priority);
+    if (change.weight !== undefined) setWeight(stack.services, target, change.weight);
+    if (change.priority !== undefined) setPriority(stack.services, target, change.priority);
   }
   return targets.length;
 }

@@ -18,7 +18,7 @@ export {
   free,
   replace,
 } from './flow-table.ts';
-export { choose, type Policy, weightedPolicy } from './policy.ts';
+export { choose, type Policy, resolveTarget, weightedPolicy } from './policy.ts';
 export {
   type Action,
   countDropped,

@@ -2,8 +2,18 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { makePrefix, randomId, seededRandom } from '../base/index.ts';
-import { choose, type Policy } from './policy.ts';
-import { type Action, createServiceTable, findRule, insertTarget, type Rule, removeTarget } from './service-table.ts';
+import { choose, type Policy, resolveTarget } from './policy.ts';
+import {
+  type Action,
+  createServiceTable,
+  findRule,
+  insertTarget,
+  type Rule,
+  removeRule,
+  removeTarget,
+  setPriority,
+  setWeight,
+} from './service-table.ts';
 
 const tcp = 6;
 const prefix = makePrefix(new Uint8Array(32), 224);
@@ -133,6 +143,51 @@ describe('choice of a target', () => {
           );
       }),
       { numRuns: 500, seed: 2 },
+    );
+  });
+
+  it('a first packet is resolved to what the choice among all targets of its rule is, however the rule changed', () => {
+    const spec = fc.record({
+      weight: fc.constantFrom(0, 1, 7, 100, 65535),
+      priority: fc.constantFrom(0, 0, 1),
+      protocol: fc.constantFrom(0, tcp, 17),
+      action: fc.constantFrom<Action>('forward', 'forward', 'forward', 'forward', 'drop'),
+    });
+    const change = fc.record({ at: fc.nat(), verb: fc.constantFrom('weight', 'priority', 'remove'), to: fc.nat(2) });
+    const specs = fc.array(spec, { minLength: 1, maxLength: 20 });
+    fc.assert(
+      fc.property(specs, specs, fc.array(change, { maxLength: 12 }), (first, second, changes) => {
+        const table = tableOf(first);
+        const other = makePrefix(new Uint8Array(32).fill(1), 256);
+        const refill = (): void => {
+          removeRule(table, other);
+          for (const [i, one] of second.entries())
+            insertTarget(table, other, {
+              ...one,
+              owner: 'static',
+              instance: { hi: i, lo: 0xdeadbeef },
+            });
+        };
+        const check = (): void => {
+          for (const one of [prefix, other])
+            for (let hash = 0; hash < 10; hash++) {
+              const rule = findRule(table, one);
+              const expected = rule && choose(rule, tcp, hash, 5, 0);
+              assert.equal(resolveTarget(table, tcp, one.id, 0, hash, 5, 0), expected);
+            }
+        };
+        for (const { at, verb, to } of changes) {
+          const targets = findRule(table, prefix)?.targets ?? [];
+          const target = targets[at % targets.length];
+          if (target === undefined) break;
+          if (verb === 'weight') setWeight(table, target, to);
+          else if (verb === 'priority') setPriority(table, target, to);
+          else removeTarget(table, prefix, target.owner, target.instance, target.protocol);
+          refill();
+          check();
+        }
+      }),
+      { numRuns: 150, seed: 3 },
     );
   });
 

@@ -3,8 +3,8 @@
 // same instance, the next attempt another, and a target that leaves moves only its own flows. Sorting all scores was
 // rejected: rank 0, nearly every packet, needs only the minimum.
 
-import { finishHash, mixWord } from './hash.ts';
-import { type Rule, serves, type Target } from './service-table.ts';
+import { firstChoice, mixFlow, mixInstance, variate } from './ballots.ts';
+import { lookupEntry, type Rule, type ServiceTable, serves, type Target } from './service-table.ts';
 
 /** Orders the forward targets of one priority: the lowest score is best. Pure, so that all routers agree. */
 export interface Policy {
@@ -12,17 +12,11 @@ export interface Policy {
   score(target: Target, hashHi: number, hashLo: number): number;
 }
 
-/**
- * Exponential variates with rate = weight: the chance of being the smallest is weight / sum of weights. The variate of
- * a target depends on nothing but the flow and the target, hence the minimal disruption.
- */
+/** Shares by weight. */
 export const weightedPolicy: Policy = {
   name: 'weighted',
-  score(target, hashHi, hashLo) {
-    const { instance, weight } = target;
-    const hash = mixWord(mixWord(mixWord(mixWord(0, hashHi), hashLo), instance.hi), instance.lo);
-    const uniform = ((finishHash(hash) >>> 0) + 0.5) / 2 ** 32;
-    return -Math.log(uniform) / (weight === 0 ? 1 : weight);
+  score({ instance, weight }, hashHi, hashLo) {
+    return variate(mixInstance(mixFlow(hashHi, hashLo), instance.hi, instance.lo), weight);
   },
 };
 
@@ -33,6 +27,25 @@ const bestIndices = new Int32Array(maxRanked);
 
 /** What one call of `choose` asks; reused, since it never outlives the call. */
 const query = { protocol: 0, minWeight: 1, hashHi: 0, hashLo: 0, policy: weightedPolicy };
+
+/** What the longest rule for the name at `offset` chooses; undefined when there is no rule, or none of its targets serves. */
+export function resolveTarget(
+  table: ServiceTable,
+  protocol: number,
+  bytes: Uint8Array,
+  offset: number,
+  hashHi: number,
+  hashLo: number,
+  rank: number,
+): Target | undefined {
+  const entry = lookupEntry(table, protocol, bytes, offset);
+  if (entry < 0) return undefined;
+  if (rank === 0) {
+    const slot = firstChoice(table.ballots, table.prefixes, entry, protocol, hashHi, hashLo);
+    if (slot >= 0) return table.targets[slot];
+  }
+  return choose(table.rules[entry]!, protocol, hashHi, hashLo, rank);
+}
 
 /**
  * The target for one attempt of a flow. Rank 0 is the best; a higher rank the next best, then the lower priorities,

@@ -97,7 +97,7 @@ describe('service table', () => {
     insert(table, prefix, 4, { priority: 1, action: 'drop' });
     const order = () => findRule(table, prefix)?.targets.map((target) => target.instance.lo);
     assert.deepEqual(order(), [3, 4, 2, 1]);
-    setPriority(findRule(table, prefix)!, second, 7);
+    setPriority(table, second, 7);
     assert.deepEqual(order(), [2, 3, 4, 1]);
   });
 
@@ -106,7 +106,7 @@ describe('service table', () => {
     const prefix = makePrefix(name(1), 224);
     const target = insert(table, prefix, 1);
     const rule = findRule(table, prefix)!;
-    countResolved(rule, target, 1100);
+    countResolved(target, 1100);
     countDropped(rule, target);
     assert.equal(insert(table, prefix, 1, { priority: 3 }), target);
     assert.equal(rule.targets.length, 1);

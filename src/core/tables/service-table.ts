@@ -5,6 +5,7 @@
 // through to a shorter prefix when the longer one has nobody left who speaks the protocol.
 
 import { type FlowId, formatFlowId, formatLocator, formatServiceId, type Locator, type Prefix } from '../base/index.ts';
+import { type Ballots, createBallots, setBallots } from './ballots.ts';
 import { finishHash, mixWord } from './hash.ts';
 import {
   createPrefixIndex,
@@ -40,6 +41,9 @@ export interface TargetOptions {
 }
 
 export interface Target {
+  readonly rule: Rule;
+  /** Where it stands in `ServiceTable.targets`. */
+  readonly slot: number;
   readonly owner: Owner;
   readonly instance: FlowId;
   readonly protocol: number;
@@ -70,8 +74,12 @@ export interface ServiceTable {
   /** Number of rules. */
   size: number;
   readonly prefixes: PrefixIndex;
+  readonly ballots: Ballots;
   /** By entry of `prefixes`. */
   readonly rules: (Rule | undefined)[];
+  /** By slot, and the slots that are free. */
+  readonly targets: (Target | undefined)[];
+  readonly freeSlots: number[];
 }
 
 const defaultWeight = 100;
@@ -81,13 +89,25 @@ const localShift = 3;
 
 /** `seed`: 32 random bits, so that nobody outside can prepare names that collide. */
 export function createServiceTable(seed = 0): ServiceTable {
-  return { size: 0, prefixes: createPrefixIndex(seed), rules: [] };
+  return {
+    size: 0,
+    prefixes: createPrefixIndex(seed),
+    ballots: createBallots(),
+    rules: [],
+    targets: [],
+    freeSlots: [],
+  };
 }
 
 /** The longest rule with a target for `protocol`; the name is the 32 bytes at `offset`. */
 export function lookup(table: ServiceTable, protocol: number, bytes: Uint8Array, offset: number): Rule | undefined {
-  const entry = longestMatch(table.prefixes, bytes, offset, protocolBit(protocol));
+  const entry = lookupEntry(table, protocol, bytes, offset);
   return entry < 0 ? undefined : table.rules[entry];
+}
+
+/** The entry of that rule in `prefixes`, or -1. */
+export function lookupEntry(table: ServiceTable, protocol: number, bytes: Uint8Array, offset: number): number {
+  return longestMatch(table.prefixes, bytes, offset, protocolBit(protocol));
 }
 
 /** The local socket whose bind is the longest match, whatever forwards and drops stand beside it. */
@@ -128,7 +148,7 @@ export function insertTarget(table: ServiceTable, prefix: Prefix, options: Targe
   const { owner, instance, protocol, action } = options;
   const rule = findRule(table, prefix) ?? insertRule(table, prefix);
   const known = findTarget(rule, owner, instance, protocol);
-  const target = known ?? { ...blankTarget, owner, instance, protocol };
+  const target = known ?? createTarget(table, rule, options);
   if (known) rule.targets.splice(rule.targets.indexOf(known), 1);
   target.action = action;
   target.locator = options.locator;
@@ -136,7 +156,7 @@ export function insertTarget(table: ServiceTable, prefix: Prefix, options: Targe
   target.priority = options.priority ?? 0;
   target.weight = options.weight ?? defaultWeight;
   placeTarget(rule, target);
-  updateMask(table, rule);
+  update(table, rule);
   return target;
 }
 
@@ -152,7 +172,8 @@ export function removeTarget(
   const target = rule && findTarget(rule, owner, instance, protocol);
   if (!rule || !target) return false;
   rule.targets.splice(rule.targets.indexOf(target), 1);
-  updateMask(table, rule);
+  freeTarget(table, target);
+  update(table, rule);
   return true;
 }
 
@@ -160,11 +181,12 @@ export function removeTarget(
 export function removeRule(table: ServiceTable, prefix: Prefix, owner?: Owner): number {
   const rule = findRule(table, prefix);
   if (!rule) return 0;
-  const kept = owner === undefined ? [] : rule.targets.filter((target) => target.owner !== owner);
-  const removed = rule.targets.length - kept.length;
+  const removed = rule.targets.filter((target) => owner === undefined || target.owner === owner);
+  const kept = rule.targets.filter((target) => !removed.includes(target));
   rule.targets.splice(0, rule.targets.length, ...kept);
-  updateMask(table, rule);
-  return removed;
+  for (const target of removed) freeTarget(table, target);
+  update(table, rule);
+  return removed.length;
 }
 
 export function findRule(table: ServiceTable, prefix: Prefix): Rule | undefined {
@@ -180,14 +202,17 @@ export function findTarget(rule: Rule, owner: Owner, instance: FlowId, protocol:
   return undefined;
 }
 
-export function setWeight(target: Target, weight: number): void {
+export function setWeight(table: ServiceTable, target: Target, weight: number): void {
   target.weight = weight;
+  updateBallots(table, target.rule);
 }
 
-export function setPriority(rule: Rule, target: Target, priority: number): void {
+export function setPriority(table: ServiceTable, target: Target, priority: number): void {
+  const { rule } = target;
   rule.targets.splice(rule.targets.indexOf(target), 1);
   target.priority = priority;
   placeTarget(rule, target);
+  updateBallots(table, rule);
 }
 
 /** An instance key for a next hop that has no instance id: a hash of its locator. */
@@ -201,7 +226,8 @@ export function locatorKey(locator: Locator): FlowId {
   return { hi: finishHash(hi) >>> 0, lo: finishHash(lo) >>> 0 };
 }
 
-export function countResolved(rule: Rule, target: Target, bytes: number): void {
+export function countResolved(target: Target, bytes: number): void {
+  const { rule } = target;
   rule.resolved++;
   rule.bytes += bytes;
   target.resolved++;
@@ -250,7 +276,7 @@ function describeRule(rule: Rule): RuleInfo {
 }
 
 function describeTarget(target: Target): TargetInfo {
-  const { locator, socket, instance, ...rest } = target;
+  const { rule, slot, locator, socket, instance, ...rest } = target;
   return {
     ...rest,
     instance: formatFlowId(instance),
@@ -259,20 +285,43 @@ function describeTarget(target: Target): TargetInfo {
   };
 }
 
-const blankTarget = {
-  action: 'forward' as Action,
-  locator: undefined,
-  socket: 0,
-  priority: 0,
-  weight: 0,
-  resolved: 0,
-  bytes: 0,
-  dropped: 0,
-};
+/** Written out: a literal that spreads another is a dictionary, four times as large. */
+function createTarget(table: ServiceTable, rule: Rule, { owner, instance, protocol }: TargetOptions): Target {
+  const slot = table.freeSlots.pop() ?? table.targets.length;
+  const target: Target = {
+    rule,
+    slot,
+    owner,
+    instance,
+    protocol,
+    action: 'forward',
+    locator: undefined,
+    socket: 0,
+    priority: 0,
+    weight: 0,
+    resolved: 0,
+    bytes: 0,
+    dropped: 0,
+  };
+  table.targets[slot] = target;
+  return target;
+}
+
+function freeTarget({ targets, freeSlots }: ServiceTable, { slot }: Target): void {
+  targets[slot] = undefined;
+  freeSlots.push(slot);
+}
 
 function insertRule(table: ServiceTable, prefix: Prefix): Rule {
   const entry = insertPrefix(table.prefixes, prefix.id, prefix.bits);
-  const rule: Rule = { prefix, targets: [], resolved: 0, bytes: 0, dropped: 0, entry };
+  const rule: Rule = {
+    prefix,
+    targets: [],
+    resolved: 0,
+    bytes: 0,
+    dropped: 0,
+    entry,
+  };
   table.rules[entry] = rule;
   table.size++;
   return rule;
@@ -286,6 +335,26 @@ function placeTarget(rule: Rule, target: Target): void {
 function goesBefore(a: Target, b: Target): boolean {
   if (a.priority !== b.priority) return a.priority > b.priority;
   return actionOrder[a.action] < actionOrder[b.action];
+}
+
+function update(table: ServiceTable, rule: Rule): void {
+  updateBallots(table, rule);
+  updateMask(table, rule);
+}
+
+function updateBallots({ ballots, prefixes }: ServiceTable, { entry, targets }: Rule): void {
+  setBallots(ballots, prefixes, entry, targets, countFirstForwards(targets));
+}
+
+/** Targets of the best priority, if they forward, all of them. */
+function countFirstForwards(targets: readonly Target[]): number {
+  let count = 0;
+  for (const { priority, action } of targets) {
+    if (priority !== targets[0]!.priority) break;
+    if (action !== 'forward') return 0;
+    count++;
+  }
+  return count;
 }
 
 /** Tells the index which protocols the rule serves now; a rule that serves none goes. */

@@ -7,7 +7,6 @@ import {
   type Action,
   choose,
   createServiceTable,
-  findRule,
   insertTarget,
   lookup,
   lookupLocal,
@@ -16,6 +15,7 @@ import {
   type Rule,
   removeRule,
   removeTarget,
+  resolveTarget,
   type ServiceTable,
   setPriority,
   type Target,
@@ -127,10 +127,10 @@ function removeAll(table: ServiceTable, reference: Reference[]): void {
 /** Moves a target behind those of its new priority, as a new one would stand. */
 function reprioritize(table: ServiceTable, reference: Reference[]): void {
   if (reference.length === 0) return;
-  const { prefix, targets } = oneOf(operations, reference);
+  const { targets } = oneOf(operations, reference);
   const at = below(operations, targets.length);
   const target = targets[at]!;
-  setPriority(findRule(table, prefix)!, target, below(operations, 4));
+  setPriority(table, target, below(operations, 4));
   targets.splice(at, 1);
   targets.push(target);
 }
@@ -142,7 +142,7 @@ function checkLookup(table: ServiceTable, reference: readonly Reference[], id: U
   assert.equal(rule?.prefix.bits ?? -1, longest(reference, id, protocol, false));
   assert.equal(local?.prefix.bits ?? -1, longest(reference, id, protocol, true));
   assert.equal(lookupLocal(table, protocol, id, 0)?.action ?? 'none', local === undefined ? 'none' : 'demux');
-  if (rule !== undefined) checkChoice(rule, reference, protocol);
+  if (rule !== undefined) checkChoice(table, rule, reference, protocol);
 }
 
 /** Bits of the longest prefix that holds the name and has a target for the protocol; -1: none. */
@@ -161,14 +161,19 @@ function isServed({ protocol: served }: Target, protocol: number): boolean {
 }
 
 /** The table's own order is by priority, then action, then age; `choose` must rank as a plain sort of it does. */
-function checkChoice(rule: Rule, reference: readonly Reference[], protocol: number): void {
+function checkChoice(table: ServiceTable, rule: Rule, reference: readonly Reference[], protocol: number): void {
   const targets = [...reference[ruleAt(reference, rule.prefix)]!.targets];
   targets.sort((a, b) => b.priority - a.priority || actionOrder[a.action] - actionOrder[b.action]);
   assert.equal(rule.targets.length, targets.length);
   for (let i = 0; i < targets.length; i++) assert.equal(rule.targets[i], targets[i]);
   const rank = u8(operations);
   const hash = u8(operations);
-  assert.equal(choose(rule, protocol, hash, 1, rank), expectedChoice(targets, protocol, hash, rank));
+  const expected = expectedChoice(targets, protocol, hash, rank);
+  assert.equal(choose(rule, protocol, hash, 1, rank), expected);
+  // The name of a prefix may have a longer one, whose choice is not this rule's.
+  const { id } = rule.prefix;
+  if (lookup(table, protocol, id, 0) === rule)
+    assert.equal(resolveTarget(table, protocol, id, 0, hash, 1, rank), expected);
 }
 
 function expectedChoice(targets: readonly Target[], protocol: number, hash: number, rank: number): Target | undefined {
