@@ -19,6 +19,7 @@ import { awaitRecord, distrust, mostRefusals } from './distrust.ts';
 import { isLive, openWindows, type Subflow } from './flow-group.ts';
 import { ask, isUnproven } from './path.ts';
 import { tellPath } from './path-info.ts';
+import { sharePathMtu } from './path-mtu.ts';
 import { lookForPaths, lookSoon } from './paths.ts';
 import { takeRecord } from './reorder.ts';
 import { endIfBroken } from './resume.ts';
@@ -63,6 +64,7 @@ function obeySignals(stack: StackState, { connection, group }: Subflow, tcb: Tcb
   const { signals } = tcb;
   const { first } = group;
   tcb.signals = 0;
+  if (signals & Signal.PATH_MTU) sharePathMtu(stack, connection, tcb);
   if (signals & Signal.HOSTILE)
     abort(stack, first, Reason.MISBEHAVING, 'the other end acknowledged what was never sent to it');
   else if (connection.refusedTimes > mostRefusals)

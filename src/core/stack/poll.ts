@@ -28,6 +28,7 @@ export function createFlowLower(): FlowLower {
     headerBytes: streamHeaderBytes,
     trustedHeaderBytes: taggedHeaderBytes,
     opening: 'lower',
+    pads: true,
     stack: undefined,
     connection: undefined,
     emitHeader({ view, buffer }, offset, segmentBytes, trusted) {

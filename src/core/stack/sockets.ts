@@ -28,6 +28,7 @@ import type { Opening } from './half-open.ts';
 import { uncountPeer } from './limits.ts';
 import { createLiveness, expectPeer } from './owed.ts';
 import { synBytes, taggedHeaderBytes } from './packets.ts';
+import { adoptPath } from './path-cache.ts';
 import { push } from './queue.ts';
 import { leaveRendezvous } from './rendezvous.ts';
 import type { Binding, Connection, DatagramSocket, StackState } from './state.ts';
@@ -295,9 +296,12 @@ export function setPeer(stack: StackState, connection: Connection, peer: Locator
   limitPath(stack, connection);
 }
 
-/** The link towards the peer bounds the path MTU search. */
-export function limitPath(stack: StackState, { tcb, peer, link }: Connection): void {
-  if (tcb !== undefined) setPathLimit(tcb, linkBytes(stack, peer, link));
+/** The link towards the peer bounds the path MTU search; what others have found on this way shortens it. */
+export function limitPath(stack: StackState, connection: Connection): void {
+  const { tcb, peer, link } = connection;
+  if (tcb === undefined) return;
+  setPathLimit(tcb, linkBytes(stack, peer, link));
+  adoptPath(stack, connection);
 }
 
 /** The largest packet that the link carries towards `peer`. */

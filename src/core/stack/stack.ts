@@ -53,7 +53,9 @@ import { checkLiveness, handleUnreachable } from './liveness.ts';
 import { migrate, pollMoves } from './migrate.ts';
 import { announceAll, closeBinding, listen, openDatagramSocket, renewRegistration } from './names.ts';
 import { connect, retrySyn } from './open.ts';
+import { forgetPaths } from './path-cache.ts';
 import { pathsOf } from './path-info.ts';
+import { tooBig } from './path-mtu.ts';
 import { lookForPaths, lookSoon } from './paths.ts';
 import { createFlowLower, poll } from './poll.ts';
 import { watchMemory } from './pressure.ts';
@@ -66,7 +68,7 @@ import { retryShed, shed } from './shed.ts';
 import { shutDown } from './shutdown.ts';
 import { arm, changeStream, connectionsOf, deliver, findBinding, noLocator, releaseFlow } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
-import { handleStreamTimeout, tooBig, write } from './stream.ts';
+import { handleStreamTimeout, write } from './stream.ts';
 import {
   type Input,
   type Output,
@@ -205,6 +207,7 @@ function createState(options: StackOptions): StackState {
     asked: createExpiringMap(1024, 'evict'),
     inquiries: createExpiringMap(1024, 'evict'),
     unreachable: createExpiringMap(1024, 'evict'),
+    knownPaths: createExpiringMap(1024, 'evict'),
     wordsUs: Number.NEGATIVE_INFINITY,
     ready: createQueue(),
     touched: [],
@@ -305,6 +308,7 @@ function handleBound(stack: StackState, input: Extract<Input, { kind: 'bound' }>
   stack.links = input.links ?? [];
   stack.interfaces = input.interfaces ?? [];
   if (stack.bound) {
+    forgetPaths(stack);
     followAddresses(stack, before);
     return lookEverywhere(stack);
   }

@@ -23,6 +23,7 @@ import type { Counters } from './counters.ts';
 import type { Subflow } from './flow-group.ts';
 import type { Moves } from './moves.ts';
 import type { Liveness } from './owed.ts';
+import type { KnownPath } from './path-cache.ts';
 import type { FlowLower } from './poll.ts';
 import type { Queue } from './queue.ts';
 import type { Resuming } from './resume.ts';
@@ -435,6 +436,8 @@ export interface StackState {
   readonly inquiries: ExpiringMap<number, Locator>;
   /** Where nobody listens any more, as its host said at that time. */
   readonly unreachable: ExpiringMap<string, number>;
+  /** By remote. */
+  readonly knownPaths: ExpiringMap<string, KnownPath>;
   /** When the flows were last looked through for such a word. */
   wordsUs: number;
   readonly ready: Queue<Connection>;

@@ -2,7 +2,7 @@
 // the way in. The transport acknowledges a byte only after the record that holds it was verified (`acceptBytes`); a
 // record that fails is thrown away and sent again by the peer (`rejectBytes`), so that no forged packet ends a flow.
 
-import { type Locator, Reason, sameLocator } from '../base/index.ts';
+import { Reason } from '../base/index.ts';
 import { readRecord, recordBytesFor, writeRecords } from '../security/index.ts';
 import {
   acceptBytes,
@@ -10,7 +10,6 @@ import {
   consumeBytes,
   endBatch,
   handleTimeout,
-  tooBig as pathTooBig,
   poolLoad,
   readableBytes,
   rejectBytes,
@@ -23,11 +22,12 @@ import { awaitRecord, distrust, mostRefusals } from './distrust.ts';
 import { settleSubflow } from './group-stream.ts';
 import { groupOf } from './join.ts';
 import { askFormerPeer } from './path.ts';
+import { sharePathMtu } from './path-mtu.ts';
 import { awaitMemory } from './pressure.ts';
 import { takeAddresses } from './reorder.ts';
 import { comesTooEarly, endIfBroken, takeResume } from './resume.ts';
 import { writeToGroup } from './schedule.ts';
-import { connectionsOf, deliver, markReady, tellWritable } from './sockets.ts';
+import { deliver, markReady, tellWritable } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { keepUnread } from './unread.ts';
 import { pointSink } from './workspace.ts';
@@ -73,6 +73,7 @@ export function settle(stack: StackState, connection: Connection): void {
   // Once FIN is sent all data is acknowledged, and FIN has its own patience.
   if (signals & Signal.TIMED_OUT && connection.state === 'ESTABLISHED')
     return abort(stack, connection, Reason.TIMED_OUT, 'the peer stopped answering');
+  if (signals & Signal.PATH_MTU) sharePathMtu(stack, connection, tcb);
   if (signals & Signal.WRITABLE) tellWritable(stack, connection);
   if (signals & Signal.FIN_ACKED) connection.finAcked = true;
   if (signals & Signal.FIN_RECEIVED && !connection.remoteEnd) return refuseTruncation(stack, connection);
@@ -135,13 +136,4 @@ export function handleStreamTimeout(stack: StackState, connection: Connection): 
   handleTimeout(connection.tcb, stack.nowUs);
   if (connection.tcb.timeouts > 0) askFormerPeer(stack, connection);
   settle(stack, connection);
-}
-
-/** The path to `remote` carries no more than `packetBytes`: every stream on it goes below that at once. */
-export function tooBig(stack: StackState, remote: Locator, packetBytes: number): void {
-  for (const connection of connectionsOf(stack)) {
-    if (connection.tcb === undefined || !sameLocator(connection.peer, remote)) continue;
-    pathTooBig(connection.tcb, stack.nowUs, packetBytes);
-    markReady(stack, connection);
-  }
 }

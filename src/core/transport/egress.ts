@@ -18,7 +18,7 @@ import {
   roomFor,
 } from './batch.ts';
 import { noteRetransmission } from './delivery.ts';
-import { nextProbe } from './mtu-search.ts';
+import { isUntried, nextProbe } from './mtu-search.ts';
 import { emitSyn } from './opening.ts';
 import { nextSendUs, onPaced, pacingBudget } from './pacing.ts';
 import { appendSent, firstLost, markRetransmitted, Run, runEnd } from './scoreboard.ts';
@@ -73,7 +73,7 @@ function emitData(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch): vo
   const budget = pacingBudget(tcb.pacer, nowUs);
   tcb.timers.paceUs = budget > 0 ? Infinity : nextSendUs(tcb.pacer, nowUs);
   if (budget <= 0 || batch.packets > 0) return;
-  if (emitMtuProbe(tcb, nowUs, lower, batch)) return;
+  if (emitMtuProbe(tcb, nowUs, lower, batch, payload)) return;
   const repeated = emitLost(tcb, nowUs, lower, batch, payload, budget);
   emitNew(tcb, nowUs, lower, batch, payload, budget - repeated);
   if (batch.bytes > 0) onPaced(tcb.pacer, nowUs, batch.bytes);
@@ -242,13 +242,18 @@ function repeatTail(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch, p
   repeat(tcb, nowUs, lower, batch, at, Math.max(runs.starts[at]!, end - payload), end);
 }
 
-/** Data in a packet larger than the path is known to carry, alone; true when it left. */
-function emitMtuProbe(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch): boolean {
+/**
+ * Data in a packet larger than the path is known to carry, alone; true when it left. Above SAL, padding may make up for
+ * data that is missing, where a larger packet is of use: what waits takes two of the size known.
+ */
+function emitMtuProbe(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch, payload: number): boolean {
   const { mtu } = tcb;
   if (mtu.inFlight || (!mtu.searching && nowUs < mtu.deadlineUs) || tcb.recovery !== 'open') return false;
   const size = mtu.searching ? mtu.candidateBytes : mtu.maxBytes;
-  const bytes = size - lower.trustedHeaderBytes - dataHeaderBytes(tcb);
-  if (unsentBytes(tcb) < bytes || usableWindow(tcb) < bytes || tcb.scoreboard.lostBytes > 0) return false;
+  const room = size - lower.trustedHeaderBytes - dataHeaderBytes(tcb);
+  const bytes = Math.min(room, unsentBytes(tcb));
+  if (bytes < room && !(lower.pads && bytes > payload && isUntried(mtu))) return false;
+  if (usableWindow(tcb) < bytes || tcb.scoreboard.lostBytes > 0) return false;
   // It may exceed the window by itself: room for so much at once may never come.
   if (size > batch.buffer.length || pipeBytes(tcb) >= tcb.congestion.cwndBytes) return false;
   tcb.mtuProbeBytes = nextProbe(mtu, nowUs);
@@ -256,6 +261,9 @@ function emitMtuProbe(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch)
   batch.probe = true;
   const { scoreboard } = tcb;
   appendSegment(tcb, lower, batch, scoreboard.end, bytes, dataFlags(tcb, scoreboard.end + bytes), true);
+  batch.buffer.fill(0, batch.bytes, size);
+  batch.bytes = size;
+  batch.packetBytes = size;
   appendSent(scoreboard, tcb.pool.columns, bytes, nowUs, Run.PROBE | Run.BLAMELESS);
   tcb.counters.bytesSent += bytes;
   tcb.lastSentUs = nowUs;

@@ -12,10 +12,11 @@ export {
 } from './export.ts';
 export { freeze, isFrozen, pathChanged, peerReturned, resume } from './freeze.ts';
 export { endBatch, handleSegment } from './ingress.ts';
+export type { PathFindings } from './mtu-search.ts';
 export { acknowledgeOpening, connect, emitSyn, listen } from './opening.ts';
 export { setOptions, type TcbChanges } from './options.ts';
 export { deliveryUs, overdueAtUs } from './overdue.ts';
-export { setPathLimit, tooBig } from './path-mtu.ts';
+export { adoptPathMtu, setPathLimit, tooBig } from './path-mtu.ts';
 export { awaitsPeer, lastHeardUs, movedBytes, noteHeard, requestProbe } from './probe.ts';
 export {
   acceptBytes,

@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
+  adoptFindings,
   createMtuSearch,
+  isUntried,
   type MtuSearch,
   nextProbe,
   onBlackHole,
@@ -123,4 +125,32 @@ test('mtu search: a late verdict on an older size changes nothing', () => {
   onProbeAcked(s, 1472, 1);
   onProbeLost(s, 1350, 1);
   assert.deepEqual(s, before);
+});
+
+test('mtu search: what another found is begun with, and only what it left open is tried', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1200, max: 9000 }), fc.integer({ min: 0, max: 30 }), (pathBytes, steps) => {
+      const first = createMtuSearch(1200, 9000);
+      for (let i = 0; i < steps; i++) {
+        const size = nextProbe(first, 0);
+        if (size === 0) break;
+        if (size <= pathBytes) onProbeAcked(first, size, 0);
+        else onProbeLost(first, size, 0);
+      }
+      const second = createMtuSearch(1200, 9000);
+      adoptFindings(second, first, 0);
+      assert.equal(second.currentBytes, first.currentBytes);
+      assert.equal(isUntried(second), isUntried(first));
+      for (const size of settle(second, pathBytes)) assert.ok(size > first.currentBytes && size < first.refutedBytes);
+      assert.ok(second.currentBytes <= pathBytes && second.currentBytes > pathBytes - 16);
+    }),
+  );
+});
+
+test('mtu search: what another found beyond the own limit, or below what is known, changes nothing', () => {
+  const s = createMtuSearch(1200, 1472);
+  adoptFindings(s, { currentBytes: 9000, refutedBytes: 9001, losses: 0 }, 0);
+  assert.deepEqual(settle(s, 1472), [1472]);
+  adoptFindings(s, { currentBytes: 1300, refutedBytes: 1400, losses: 1 }, 0);
+  assert.equal(s.currentBytes, 1472);
 });

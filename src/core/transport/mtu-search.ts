@@ -70,6 +70,27 @@ export function onProbeLost(s: MtuSearch, size: number, nowUs: number): void {
   narrow(s, nowUs);
 }
 
+/** What one flow has found of a way, for another that goes the same. */
+export interface PathFindings {
+  readonly currentBytes: number;
+  readonly refutedBytes: number;
+  /** Losses of the size being tried. */
+  readonly losses: number;
+}
+
+export function adoptFindings(s: MtuSearch, found: PathFindings, nowUs: number): void {
+  if (found.currentBytes > s.maxBytes) return;
+  s.currentBytes = Math.max(s.currentBytes, found.currentBytes);
+  s.refutedBytes = Math.max(s.currentBytes + 1, Math.min(s.refutedBytes, found.refutedBytes));
+  if (s.candidateBytes <= s.currentBytes || s.candidateBytes >= s.refutedBytes) narrow(s, nowUs);
+  s.losses = Math.max(s.losses, Math.min(found.losses, probeLimit - 1));
+}
+
+/** Nothing speaks against the largest size yet: data too short for a probe may be filled up to it. */
+export function isUntried(s: MtuSearch): boolean {
+  return s.searching && s.losses === 0 && s.refutedBytes > s.maxBytes;
+}
+
 /** Full-sized packets vanish while small ones pass: back to the base, and search again. */
 export function onBlackHole(s: MtuSearch, nowUs: number): void {
   s.currentBytes = s.currentBytes > s.baseBytes ? s.baseBytes : Math.min(s.currentBytes, floorBytes);

@@ -100,7 +100,7 @@ test('above SAL: nothing but a SYN opens', () => {
 
 test('self: a SYN that was to be repeated when the answer came is not sent any more', () => {
   const batch = { buffer: packet, view, bytes: 0, packetBytes: 0, packets: 0, probe: false };
-  const lower = { headerBytes: 16, trustedHeaderBytes: 16, opening: 'self', emitHeader() {} } as const;
+  const lower = { headerBytes: 16, trustedHeaderBytes: 16, opening: 'self', pads: false, emitHeader() {} } as const;
   const repeating = () => {
     const tcb = makeTcb({ opening: 'self' });
     connect(tcb);

@@ -41,6 +41,30 @@ test('probe: an idle connection and small messages send none', () => {
   assert.equal(world.log?.filter(({ probe }) => probe).length, 0);
 });
 
+test('probe: a message that takes two packets fills up one of the largest size, once, and the next ones go in one', () => {
+  const world = openWorld(1, {}, { maxPacketBytes: 1472 });
+  for (let i = 0; i < 3; i++) {
+    deliver(world, 0, 1_250);
+    pass(world, 100_000);
+  }
+  assert.deepEqual(
+    world.log?.filter(({ bytes }) => bytes > 200).map(({ bytes, probe }) => [bytes, probe]),
+    [
+      [1472, true],
+      [1250 + 36 + 32, false],
+      [1250 + 36 + 32, false],
+    ],
+  );
+});
+
+test('probe: a filled-up one that is lost is not tried again, and its data arrives', () => {
+  const world = openWorld(1, { mtu: 1_400 }, { maxPacketBytes: 1472 });
+  const { tcb } = world.ends[0];
+  for (let i = 0; i < 10; i++) deliver(world, 0, 1_250, 2_000_000);
+  assert.equal(world.log?.filter(({ probe }) => probe).length, 1);
+  assert.equal(tcb.congestion.ssthreshBytes, Infinity);
+});
+
 test('black hole: the MTU falls in the middle of a flow, which goes on at the base, then searches again', () => {
   const world = openWorld(1, { bytesPerUs: 5, queueBytes: 1e6 }, { maxPacketBytes: 1472 });
   const { tcb } = world.ends[0];

@@ -3,9 +3,18 @@
 // touch the window. Runs of the scoreboard are cut afresh when they are sent again, so a smaller MTU just applies.
 
 import { tcpHeaderBytes } from '../wire/index.ts';
-import { createMtuSearch, onBlackHole, onProbeAcked, onProbeLost, onTooBig } from './mtu-search.ts';
+import {
+  adoptFindings,
+  createMtuSearch,
+  onBlackHole,
+  onProbeAcked,
+  onProbeLost,
+  onTooBig,
+  type PathFindings,
+} from './mtu-search.ts';
 import { mark, Run } from './scoreboard.ts';
 import { applyMss, deliveredEdge, type Tcb } from './tcb.ts';
+import { Signal } from './types.ts';
 
 /** Consecutive timeouts of large segments that make a black hole likely; and much later the base is doubted too. */
 const blackHoleTimeouts = 2;
@@ -13,11 +22,23 @@ const baseDoubtTimeouts = 6;
 
 export function probeArrived(tcb: Tcb, nowUs: number): void {
   onProbeAcked(tcb.mtu, tcb.mtuProbeBytes, nowUs);
-  applyMss(tcb);
+  noteFindings(tcb);
 }
 
 export function probeLost(tcb: Tcb, nowUs: number): void {
   onProbeLost(tcb.mtu, tcb.mtuProbeBytes, nowUs);
+  tcb.signals |= Signal.PATH_MTU;
+}
+
+/** Another flow that goes the same way has found this. */
+export function adoptPathMtu(tcb: Tcb, nowUs: number, found: PathFindings): void {
+  adoptFindings(tcb.mtu, found, nowUs);
+  applyMss(tcb);
+}
+
+function noteFindings(tcb: Tcb): void {
+  applyMss(tcb);
+  tcb.signals |= Signal.PATH_MTU;
 }
 
 /** After a retransmission timeout. */
@@ -27,7 +48,7 @@ export function suspectBlackHole(tcb: Tcb, nowUs: number): void {
     return;
   if (timeouts === blackHoleTimeouts && mtu.currentBytes <= mtu.baseBytes) return;
   onBlackHole(mtu, nowUs);
-  applyMss(tcb);
+  noteFindings(tcb);
 }
 
 /** What is outstanding went in a segment that the base would have cut, the last of a stream among them; or, at the base, in a full one. */
@@ -56,7 +77,7 @@ export function searchPathMtu(tcb: Tcb, packetBytes: number): void {
 export function tooBig(tcb: Tcb, nowUs: number, packetBytes: number): void {
   const before = tcb.mtu.currentBytes;
   onTooBig(tcb.mtu, packetBytes, nowUs);
-  applyMss(tcb);
+  noteFindings(tcb);
   loseTooBig(tcb, tcb.mtu.currentBytes < before, packetBytes);
 }
 

@@ -31,6 +31,7 @@ const lower: Lower = {
   headerBytes,
   trustedHeaderBytes: headerBytes,
   opening: 'lower',
+  pads: false,
   emitHeader({ view }, offset, segmentBytes) {
     view.setUint32(offset, segmentBytes);
   },

@@ -19,6 +19,8 @@ export interface Lower {
    * `self`: plain TCP, with its own SYN retransmission, RST and TIME-WAIT.
    */
   readonly opening: 'lower' | 'self';
+  /** Padding may follow a packet, which the engine of the other end is not given: a probe may be longer than its data. */
+  readonly pads: boolean;
   /**
    * Writes the lower header at `offset`, in front of the segment of `segmentBytes` that stands there complete; a lower
    * layer that wants a TCP checksum or a tag fills it in here.
@@ -35,7 +37,7 @@ export interface PacketBatch {
   /** Size of each packet but the last: the segment size for UDP_SEGMENT. */
   packetBytes: number;
   packets: number;
-  /** A path MTU probe: to be sent alone, unfragmented. */
+  /** A path MTU probe: to be sent alone, unfragmented, padding included. */
   probe: boolean;
 }
 
@@ -70,6 +72,8 @@ export const Signal = {
   TIMED_OUT: 64,
   /** The peer acknowledged what was withheld from it: it lies about what it receives. */
   HOSTILE: 128,
+  /** `mtu` has found out something. */
+  PATH_MTU: 256,
 } as const;
 
 export interface TcbOptions {

@@ -91,8 +91,14 @@ const theirs = 2;
 const forgedByte = 0xee;
 
 /** As above SAL, where a tag in front of some segments is what the peer trusts them for; and as plain TCP. */
-const lower: Lower = { headerBytes, trustedHeaderBytes: headerBytes + tagBytes, opening: 'lower', emitHeader };
-const self: Lower = { headerBytes, trustedHeaderBytes: headerBytes, opening: 'self', emitHeader };
+const lower: Lower = {
+  headerBytes,
+  trustedHeaderBytes: headerBytes + tagBytes,
+  opening: 'lower',
+  pads: false,
+  emitHeader,
+};
+const self: Lower = { headerBytes, trustedHeaderBytes: headerBytes, opening: 'self', pads: false, emitHeader };
 
 const steps = [
   receive,
