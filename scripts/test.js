@@ -11,7 +11,7 @@ import { build, ensureInstalled, ensureSystemPackages, root } from './setup.js';
 
 /** End-to-end tests of what is so, however long it takes, of programs that know their own router: two go well together. */
 const untimed =
-  'attacks|control|datagrams|flows|handoff|hostile|impaired|keys|lab|legacy|limits|model|names|path-mtu|registration|rules|security|sockets|usage|wire';
+  'attacks|control|datagrams|flows|guard|handoff|hostile|impaired|keys|lab|legacy|limits|model|names|path-mtu|registration|rules|security|sockets|usage|wire';
 
 /** In order; a file belongs to the first level whose pattern it matches. The rest of end to end needs the machine to itself. */
 const levels = [
