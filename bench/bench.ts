@@ -9,6 +9,8 @@ export interface Options {
   readonly repeats: number;
   /** Folder for a CPU profile of each process: the last repeat's stay. */
   readonly profile?: string | undefined;
+  /** Of a benchmark with points: this one. */
+  readonly at?: number | undefined;
 }
 
 /** What one repeat brought: the value of its row, and figures beside it. */
@@ -26,8 +28,13 @@ export interface Bench {
   readonly transports: readonly string[];
   /** Which medians are divided by which. */
   readonly ratios: readonly (readonly [string, string])[];
-  /** Binds, answers where; goes on until the process ends. May report the sample when this end sees it. */
-  server(transport: Transport, options: Options, report: (sample: Sample) => void): Promise<string>;
+  /** What it is measured at, for a curve of its cost; each is a result of its own. */
+  readonly points?: { readonly of: string; readonly values: readonly number[] };
+  /**
+   * Binds, answers where; goes on until the process ends. May report the sample when this end sees it. Without one there is
+   * nothing to reach: the client computes.
+   */
+  server?(transport: Transport, options: Options, report: (sample: Sample) => void): Promise<string>;
   /** Answers the sample, or nothing if the server reports it. */
   client(transport: Transport, address: string, options: Options): Promise<Sample | undefined>;
   /** Figures that are not medians of samples. */

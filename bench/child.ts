@@ -14,7 +14,7 @@ const options = JSON.parse(optionsText) as Options;
 process.on('SIGTERM', () => process.exit(0));
 if (role === 'server') {
   process.stdin.resume().on('end', () => process.exit(0));
-  console.log(`ready ${await bench.server(transport, options, print)}`);
+  console.log(`ready ${await bench.server?.(transport, options, print)}`);
 } else {
   const sample = await bench.client(transport, address, options);
   if (sample) print(sample);

@@ -2,13 +2,15 @@
 
 import type { Bench } from './bench.ts';
 import { connect } from './connect.ts';
+import { demux } from './demux.ts';
 import { http } from './http.ts';
 import { idle } from './idle.ts';
+import { lookup } from './lookup.ts';
 import { router } from './router.ts';
 import { rtt } from './rtt.ts';
 import { stream } from './stream.ts';
 
-const benches: Readonly<Record<string, Bench>> = { stream, rtt, connect, http, router, idle };
+const benches: Readonly<Record<string, Bench>> = { stream, rtt, connect, http, router, idle, lookup, demux };
 
 export const benchNames = Object.keys(benches);
 

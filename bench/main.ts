@@ -1,5 +1,5 @@
-// `npm run --silent bench -- [NAME] [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback] [--profile DIR]`. Without
-// a name all of them, and the goals beside what was measured. With --json the result is one line on stdout (bench/README.md
+// `npm run --silent bench -- [NAME] [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback]
+// [--at N,N] [--profile DIR]`. Without a name all of them, and the goals beside what was measured. With --json the result is one line on stdout (bench/README.md
 // gives its shape); progress goes to stderr.
 
 import { resolve } from 'node:path';
@@ -8,23 +8,25 @@ import type { Bench, Options } from './bench.ts';
 import { compareWithGoals } from './goals.ts';
 import { benchNames, findBench } from './list.ts';
 import { findPlace } from './place.ts';
-import { format, type Result, runBench } from './run.ts';
+import { format, type Result, runBench, titleOf } from './run.ts';
 
-const usage = `usage: npm run --silent bench -- [NAME] [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback] [--profile DIR]
+const usage = `usage: npm run --silent bench -- [NAME] [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback] [--at N,N] [--profile DIR]
 NAME is one of ${benchNames.join(', ')}; all of them, and the goals, without`;
 
-const { names, asked, options, json, where } = readArguments();
+const { names, asked, points, options, json, where } = readArguments();
 const place = findPlace(where);
 try {
   const results: Result[] = [];
   for (const name of names) {
     const bench = findBench(name);
-    const result = await runBench(name, bench, chooseTransports(bench, asked), place, options);
-    results.push(result);
-    if (!json) print(result);
+    for (const at of points ?? bench.points?.values ?? [undefined]) {
+      const result = await runBench(name, bench, chooseTransports(bench, asked), place, { ...options, at });
+      results.push(result);
+      if (!json) print(result);
+    }
   }
   if (names.length > 1) show(results);
-  else if (json) console.log(JSON.stringify(results[0]));
+  else if (json) console.log(JSON.stringify(results.length > 1 ? { bench: names[0], sweep: results } : results[0]));
 } catch (error) {
   process.stderr.write(`bench: ${(error as Error).message}\n`);
   process.exitCode = 1;
@@ -35,6 +37,8 @@ try {
 function readArguments(): {
   names: readonly string[];
   asked: string | undefined;
+  /** Of a benchmark with points, instead of all of its own. */
+  points: readonly number[] | undefined;
   options: Options;
   json: boolean;
   where: string | undefined;
@@ -48,6 +52,7 @@ function readArguments(): {
         repeats: { type: 'string', default: '3' },
         transports: { type: 'string' },
         where: { type: 'string' },
+        at: { type: 'string' },
         profile: { type: 'string' },
       },
     });
@@ -61,13 +66,24 @@ function readArguments(): {
     // Of all benchmarks some have ours alone.
     if (name !== undefined) chooseTransports(findBench(name), values.transports);
     else if (values.transports !== undefined) throw new TypeError('--transports goes with the name of a benchmark');
+    const points = readPoints(name, values.at);
     const profile = values.profile === undefined ? undefined : resolve(values.profile);
     const options = { seconds, repeats, profile };
-    return { names, asked: values.transports, options, json: values.json, where: values.where };
+    return { names, asked: values.transports, points, options, json: values.json, where: values.where };
   } catch (error) {
     process.stderr.write(`bench: ${(error as Error).message}\n${usage}\n`);
     process.exit(2);
   }
+}
+
+function readPoints(name: string | undefined, text: string | undefined): readonly number[] | undefined {
+  if (text === undefined) return undefined;
+  if (name === undefined || findBench(name).points === undefined)
+    throw new TypeError('--at goes with the name of a benchmark that has points');
+  const points = text.split(',').map(Number);
+  if (!points.every((point) => Number.isInteger(point) && point >= 1))
+    throw new TypeError('--at is whole numbers from 1, with commas between them');
+  return points;
 }
 
 /** In the bench's order, whatever the order asked for. */
@@ -101,11 +117,12 @@ function show(results: readonly Result[]): void {
     );
 }
 
-function print({ bench, where, unit, rows, ratios, quartiles, figures }: Result): void {
-  console.log(`${bench} (${where}), ${unit}`);
+function print(result: Result): void {
+  const { where, unit, rows, ratios, quartiles, figures } = result;
+  console.log(`${titleOf(result)} (${where}), ${unit}`);
   for (const row of rows)
     console.log(
-      `  ${row.transport.padEnd(16)} median ${format(row.median)}  min ${format(row.min)}  max ${format(row.max)}`,
+      `  ${row.transport.padEnd(16)} median ${format(row.median)}  quartiles ${row.quartiles.map(format).join(' - ')}  min ${format(row.min)}  max ${format(row.max)}`,
     );
   for (const [pair, ratio] of Object.entries(ratios))
     console.log(`  ${pair}  ${ratio}  (${quartiles[pair]?.map(format).join(' - ')})`);

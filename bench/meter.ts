@@ -1,5 +1,6 @@
-// A rate of what completes one after another, as `connect` and `http` measure it: some of it warms up, by number or, in
-// a short run, for as long as will be measured; what completes from then on counts.
+// Rates. Of what completes one after another, as `connect` and `http` measure it: some of it warms up, by number or, in
+// a short run, for as long as will be measured; what completes from then on counts. Of pure computing, and what a process
+// used meanwhile: processor time, so that who else has work is not in it.
 
 import type { Sample } from './bench.ts';
 
@@ -22,4 +23,32 @@ export function createMeter(seconds: number, warmUp: number): () => Sample | und
     if (until === 0n || now < until) return undefined;
     return { value: ((completed - warmBy) * 1e9) / Number(now - from) };
   };
+}
+
+/** What a process used while it was measured. */
+export interface Usage {
+  readonly elapsedNs: number;
+  /** Of all threads, user and system. */
+  readonly cpuNs: number;
+}
+
+/** From now until the call of what it answers. */
+export function startUsage(): () => Usage {
+  const at = process.hrtime.bigint();
+  const cpu = process.cpuUsage();
+  return () => {
+    const { user, system } = process.cpuUsage(cpu);
+    return { elapsedNs: Number(process.hrtime.bigint() - at), cpuNs: (user + system) * 1000 };
+  };
+}
+
+const warmUpBatches = 3;
+
+/** What `batch` answers that it did, per second of processor time. Of this process alone: what others use is not in it. */
+export function perCpuSecond(seconds: number, batch: () => number): number {
+  for (let i = 0; i < warmUpBatches; i++) batch();
+  const measured = startUsage();
+  let done = 0;
+  while (measured().elapsedNs < seconds * 1e9) done += batch();
+  return (done * 1e9) / measured().cpuNs;
 }

@@ -14,7 +14,6 @@ import { createLink, createPrimitives, parseAddress, type UdpLink } from '../src
 import { makeSyn, withCookie } from '../tests/e2e/hostile-packets.ts';
 import { type Bench, median } from './bench.ts';
 import { identify, operatorVariable } from './identify.ts';
-import { measureLookups } from './lookups.ts';
 
 const senders = 8;
 const underWay = 512;
@@ -54,10 +53,9 @@ export const router: Bench = {
     return { value };
   },
 
-  figures: (samples, { seconds }) => ({
+  figures: (samples) => ({
     resolutionsPerSecond: Math.round(median((samples.get('caracal') ?? []).map(({ value }) => value))),
     packetBytes: synBytes,
-    lookupsPerSecond: measureLookups(Math.min(1, seconds)),
   }),
 };
 

@@ -10,6 +10,8 @@ import type { Place } from './place.ts';
 export interface Row {
   readonly transport: string;
   readonly median: number;
+  /** First and third. */
+  readonly quartiles: readonly [number, number];
   readonly min: number;
   readonly max: number;
 }
@@ -17,6 +19,9 @@ export interface Row {
 export interface Result {
   readonly bench: string;
   readonly where: string;
+  /** Of a benchmark with points: of what, and how many. */
+  readonly of?: string;
+  readonly at?: number;
   readonly unit: string;
   readonly rows: readonly Row[];
   /** Of each pair of transports: the median of the repeats' own ratios, so that what slowed one repeat slowed both. */
@@ -50,10 +55,10 @@ export async function runBench(
     env['CARACAL_ROUTER'] = (await router.line(/^ready router on (\S+)/m))[1];
     for (let repeat = 0; repeat < options.repeats; repeat++) {
       for (const transport of transports) {
-        const sample = await runOnce(name, transport, place, env, options);
+        const sample = await runOnce(name, bench, transport, place, env, options);
         samples.get(transport)?.push(sample);
         process.stderr.write(
-          `${name} ${repeat + 1}/${options.repeats} ${transport}: ${format(sample.value)} ${bench.unit}\n`,
+          `${titleOf({ bench: name, ...pointOf(bench, options) })} ${repeat + 1}/${options.repeats} ${transport}: ${format(sample.value)} ${bench.unit}\n`,
         );
       }
     }
@@ -65,6 +70,7 @@ export async function runBench(
 
 async function runOnce(
   name: string,
+  bench: Bench,
   transport: string,
   place: Place,
   env: NodeJS.ProcessEnv,
@@ -76,25 +82,27 @@ async function runOnce(
       ...profiling(options, `${name}-${transport}-${role}`),
       ...['--expose-gc', child, name, role, transport, JSON.stringify(options), ...address],
     ]);
-  const server = startRole('server', place.server, []);
+  const server = bench.server && startRole('server', place.server, []);
   let client: Child | undefined;
   try {
-    const [, address = ''] = await server.line(/^ready (.*)$/m);
+    const [, address = ''] = (await server?.line(/^ready (.*)$/m)) ?? [];
     client = startRole('client', place.client, [address]);
     const line = /^sample (.*)$/m;
     const failed = client.exited.then(({ code }) => {
       if (code !== 0) throw new Error(`the client ended with ${code}\n${client?.describe()}`);
       return sleep(sampleDeadlineMs);
     });
-    const found = await Promise.race([
-      server.line(line, sampleDeadlineMs),
-      client.line(line, sampleDeadlineMs),
-      failed,
-    ]);
+    const lines = [server, client].flatMap((child) => child?.line(line, sampleDeadlineMs) ?? []);
+    const found = await Promise.race([...lines, failed]);
     return JSON.parse(found?.[1] ?? '') as Sample;
   } finally {
-    await Promise.all([client?.stop(), server.stop()]);
+    await Promise.all([client?.stop(), server?.stop()]);
   }
+}
+
+/** `lookup at 1000 services` */
+export function titleOf({ bench, of, at }: Pick<Result, 'bench' | 'of' | 'at'>): string {
+  return at === undefined ? bench : `${bench} at ${at} ${of}`;
 }
 
 /** A CPU profile of the whole process, for Chrome's developer tools or any flame graph of `.cpuprofile` files. */
@@ -115,6 +123,7 @@ function summarize(name: string, bench: Bench, place: Place, samples: Samples, o
     return {
       transport,
       median: round(median(values)),
+      quartiles: quartilesOf(values),
       min: round(Math.min(...values)),
       max: round(Math.max(...values)),
     };
@@ -127,14 +136,21 @@ function summarize(name: string, bench: Bench, place: Place, samples: Samples, o
   return {
     bench: name,
     where: place.where,
+    ...pointOf(bench, options),
     unit: bench.unit,
     rows,
     ratios: Object.fromEntries(pairs.map(([pair, list]) => [pair, round(median(list))])),
-    quartiles: Object.fromEntries(
-      pairs.map(([pair, list]) => [pair, [round(quantile(list, 0.25)), round(quantile(list, 0.75))] as const]),
-    ),
+    quartiles: Object.fromEntries(pairs.map(([pair, list]) => [pair, quartilesOf(list)])),
     figures: roundAll(bench.figures?.(samples, options) ?? {}),
   };
+}
+
+function pointOf({ points }: Bench, { at }: Options): Pick<Result, 'of' | 'at'> {
+  return points === undefined || at === undefined ? {} : { of: points.of, at };
+}
+
+function quartilesOf(values: readonly number[]): [number, number] {
+  return [round(quantile(values, 0.25)), round(quantile(values, 0.75))];
 }
 
 /** Four significant digits: more would pretend. */

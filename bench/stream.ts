@@ -4,17 +4,11 @@
 // processor time is not. The client therefore says when it begins and what it counted, and the server adds its own cost.
 
 import { type Bench, connectionTransports, figureOfEach, medianFigure } from './bench.ts';
+import { startUsage, type Usage } from './meter.ts';
 import type { Connection } from './transport.ts';
 
 const chunkBytes = 256 * 1024;
 const warmUpMs = 700;
-
-/** What one end used and counted while it was measured. */
-interface Usage {
-  readonly elapsedNs: number;
-  /** Of all threads, user and system. */
-  readonly cpuNs: number;
-}
 
 interface Count extends Usage {
   readonly bytes: number;
@@ -30,11 +24,11 @@ export const stream: Bench = {
       connection.on('error', () => {});
       fill(connection, chunk);
       connection.on('drain', () => fill(connection, chunk));
-      let measured = startMeasure();
+      let measured = startUsage();
       let said = '';
       connection.on('data', (text: Buffer) => {
         said += text.toString();
-        if (said === 'begin\n') measured = startMeasure();
+        if (said === 'begin\n') measured = startUsage();
         const count = /^begin\n(.*)\n/.exec(said)?.[1];
         if (count !== undefined) report(compose(JSON.parse(count) as Count, measured()));
       });
@@ -50,7 +44,7 @@ export const stream: Bench = {
     await sleep(Math.min(warmUpMs, seconds * 1000), connection);
     connection.write('begin\n');
     const from = bytes;
-    const measured = startMeasure();
+    const measured = startUsage();
     await sleep(seconds * 1000, connection);
     const count: Count = { bytes: bytes - from, ...measured() };
     connection.write(`${JSON.stringify(count)}\n`);
@@ -76,16 +70,6 @@ function compose(client: Count, server: Usage): { value: number; figures: Record
       senderCpu: server.cpuNs / server.elapsedNs,
       cpuSecondsPerGB: (client.cpuNs + server.cpuNs) / client.bytes,
     },
-  };
-}
-
-/** From now until the call of what it answers. */
-function startMeasure(): () => Usage {
-  const at = process.hrtime.bigint();
-  const cpu = process.cpuUsage();
-  return () => {
-    const { user, system } = process.cpuUsage(cpu);
-    return { elapsedNs: Number(process.hrtime.bigint() - at), cpuNs: (user + system) * 1000 };
   };
 }
 

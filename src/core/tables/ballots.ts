@@ -1,5 +1,5 @@
 // What the choice of an instance asks of the targets that stand first in a rule, beside the rule's prefix in the index:
-// who each is, its weight, its protocol, and where the target is kept. Targets are objects in many places of memory; a choice
+// who each is, its weight and its protocol. Targets are objects in many places of memory; a choice
 // that looked at four of them cost ten times as much as finding their rule among 10^5. Invariant: a rule has ballots
 // exactly while its best priority has forward targets alone, and they are those; what has none is for `choose` (policy.ts).
 
@@ -20,16 +20,16 @@ export interface Candidate {
   readonly instance: { readonly hi: number; readonly lo: number };
   readonly protocol: number;
   readonly weight: number;
-  readonly slot: number;
 }
 
-/** Instance high, instance low, weight and above it protocol, slot. */
-const ballotWords = 4;
+/** Instance high, instance low, weight and above it protocol. */
+const ballotWords = 3;
 /** Of the payload: how many ballots, and where they stand when they are not here. */
 const countWord = 0;
 const offsetWord = 1;
 const inlineWord = 2;
-const inlineBallots = Math.floor((payloadWords - inlineWord) / ballotWords);
+/** More than so many ballots stand elsewhere. */
+export const inlineBallots = Math.floor((payloadWords - inlineWord) / ballotWords);
 
 export function createBallots(): Ballots {
   return { words: new Int32Array(64 * ballotWords), used: 0, free: [] };
@@ -55,15 +55,14 @@ export function setBallots(
   const words = room > 0 ? ballots.words : arena;
   let at = room > 0 ? arena[payload + offsetWord]! : payload + inlineWord;
   for (let i = 0; i < count; i++, at += ballotWords) {
-    const { instance, protocol, weight, slot } = candidates[i]!;
+    const { instance, protocol, weight } = candidates[i]!;
     words[at] = instance.hi;
     words[at + 1] = instance.lo;
     words[at + 2] = (protocol << 16) | weight;
-    words[at + 3] = slot;
   }
 }
 
-/** The slot of the first choice by weighted rendezvous hashing among those of `protocol` with a weight; -1: there is none. */
+/** Which of them is the first choice by weighted rendezvous hashing among those of `protocol` with a weight; -1: there is none. */
 export function firstChoice(
   ballots: Ballots,
   index: PrefixIndex,
@@ -78,7 +77,7 @@ export function firstChoice(
   const words = count > inlineBallots ? ballots.words : arena;
   let at = count > inlineBallots ? arena[payload + offsetWord]! : payload + inlineWord;
   const flow = mixFlow(hashHi, hashLo);
-  let slot = -1;
+  let best = -1;
   let bestHash = 0;
   let bestWeight = 0;
   for (let i = 0; i < count; i++, at += ballotWords) {
@@ -87,12 +86,12 @@ export function firstChoice(
     const served = word >>> 16;
     if (weight === 0 || (served !== 0 && served !== protocol)) continue;
     const hash = mixInstance(flow, words[at]!, words[at + 1]!);
-    if (slot >= 0 && !isBetter(hash, weight, bestHash, bestWeight)) continue;
-    slot = words[at + 3]!;
+    if (best >= 0 && !isBetter(hash, weight, bestHash, bestWeight)) continue;
+    best = i;
     bestHash = hash;
     bestWeight = weight;
   }
-  return slot;
+  return best;
 }
 
 export function mixFlow(hashHi: number, hashLo: number): number {

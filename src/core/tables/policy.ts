@@ -3,7 +3,7 @@
 // same instance, the next attempt another, and a target that leaves moves only its own flows. Sorting all scores was
 // rejected: rank 0, nearly every packet, needs only the minimum.
 
-import { firstChoice, mixFlow, mixInstance, variate } from './ballots.ts';
+import { firstChoice, inlineBallots, mixFlow, mixInstance, variate } from './ballots.ts';
 import { lookupEntry, type Rule, type ServiceTable, serves, type Target } from './service-table.ts';
 
 /** Orders the forward targets of one priority: the lowest score is best. Pure, so that all routers agree. */
@@ -40,9 +40,11 @@ export function resolveTarget(
 ): Target | undefined {
   const entry = lookupEntry(table, protocol, bytes, offset);
   if (entry < 0) return undefined;
-  if (rank === 0) {
-    const slot = firstChoice(table.ballots, table.prefixes, entry, protocol, hashHi, hashLo);
-    if (slot >= 0) return table.targets[slot];
+  const from = entry * inlineBallots;
+  // Looked at before the entry has come from memory, so that both come at once.
+  if (rank === 0 && table.first[from] !== undefined) {
+    const chosen = firstChoice(table.ballots, table.prefixes, entry, protocol, hashHi, hashLo);
+    if (chosen >= 0) return chosen < inlineBallots ? table.first[from + chosen] : table.rules[entry]!.targets[chosen];
   }
   return choose(table.rules[entry]!, protocol, hashHi, hashLo, rank);
 }

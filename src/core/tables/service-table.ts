@@ -5,7 +5,7 @@
 // through to a shorter prefix when the longer one has nobody left who speaks the protocol.
 
 import { type FlowId, formatFlowId, formatLocator, formatServiceId, type Locator, type Prefix } from '../base/index.ts';
-import { type Ballots, createBallots, setBallots } from './ballots.ts';
+import { type Ballots, createBallots, inlineBallots, setBallots } from './ballots.ts';
 import { finishHash, mixWord } from './hash.ts';
 import {
   createPrefixIndex,
@@ -42,8 +42,6 @@ export interface TargetOptions {
 
 export interface Target {
   readonly rule: Rule;
-  /** Where it stands in `ServiceTable.targets`. */
-  readonly slot: number;
   readonly owner: Owner;
   readonly instance: FlowId;
   readonly protocol: number;
@@ -77,9 +75,8 @@ export interface ServiceTable {
   readonly ballots: Ballots;
   /** By entry of `prefixes`. */
   readonly rules: (Rule | undefined)[];
-  /** By slot, and the slots that are free. */
-  readonly targets: (Target | undefined)[];
-  readonly freeSlots: number[];
+  /** Of each entry the targets of its ballots, `inlineBallots` places: asked for together with the entry, not after it. */
+  readonly first: (Target | undefined)[];
 }
 
 const defaultWeight = 100;
@@ -94,8 +91,7 @@ export function createServiceTable(seed = 0): ServiceTable {
     prefixes: createPrefixIndex(seed),
     ballots: createBallots(),
     rules: [],
-    targets: [],
-    freeSlots: [],
+    first: [],
   };
 }
 
@@ -148,7 +144,7 @@ export function insertTarget(table: ServiceTable, prefix: Prefix, options: Targe
   const { owner, instance, protocol, action } = options;
   const rule = findRule(table, prefix) ?? insertRule(table, prefix);
   const known = findTarget(rule, owner, instance, protocol);
-  const target = known ?? createTarget(table, rule, options);
+  const target = known ?? createTarget(rule, options);
   if (known) rule.targets.splice(rule.targets.indexOf(known), 1);
   target.action = action;
   target.locator = options.locator;
@@ -172,7 +168,6 @@ export function removeTarget(
   const target = rule && findTarget(rule, owner, instance, protocol);
   if (!rule || !target) return false;
   rule.targets.splice(rule.targets.indexOf(target), 1);
-  freeTarget(table, target);
   update(table, rule);
   return true;
 }
@@ -181,12 +176,11 @@ export function removeTarget(
 export function removeRule(table: ServiceTable, prefix: Prefix, owner?: Owner): number {
   const rule = findRule(table, prefix);
   if (!rule) return 0;
-  const removed = rule.targets.filter((target) => owner === undefined || target.owner === owner);
-  const kept = rule.targets.filter((target) => !removed.includes(target));
+  const kept = owner === undefined ? [] : rule.targets.filter((target) => target.owner !== owner);
+  const removed = rule.targets.length - kept.length;
   rule.targets.splice(0, rule.targets.length, ...kept);
-  for (const target of removed) freeTarget(table, target);
   update(table, rule);
-  return removed.length;
+  return removed;
 }
 
 export function findRule(table: ServiceTable, prefix: Prefix): Rule | undefined {
@@ -276,7 +270,7 @@ function describeRule(rule: Rule): RuleInfo {
 }
 
 function describeTarget(target: Target): TargetInfo {
-  const { rule, slot, locator, socket, instance, ...rest } = target;
+  const { rule, locator, socket, instance, ...rest } = target;
   return {
     ...rest,
     instance: formatFlowId(instance),
@@ -286,11 +280,9 @@ function describeTarget(target: Target): TargetInfo {
 }
 
 /** Written out: a literal that spreads another is a dictionary, four times as large. */
-function createTarget(table: ServiceTable, rule: Rule, { owner, instance, protocol }: TargetOptions): Target {
-  const slot = table.freeSlots.pop() ?? table.targets.length;
-  const target: Target = {
+function createTarget(rule: Rule, { owner, instance, protocol }: TargetOptions): Target {
+  return {
     rule,
-    slot,
     owner,
     instance,
     protocol,
@@ -303,13 +295,6 @@ function createTarget(table: ServiceTable, rule: Rule, { owner, instance, protoc
     bytes: 0,
     dropped: 0,
   };
-  table.targets[slot] = target;
-  return target;
-}
-
-function freeTarget({ targets, freeSlots }: ServiceTable, { slot }: Target): void {
-  targets[slot] = undefined;
-  freeSlots.push(slot);
 }
 
 function insertRule(table: ServiceTable, prefix: Prefix): Rule {
@@ -342,8 +327,10 @@ function update(table: ServiceTable, rule: Rule): void {
   updateMask(table, rule);
 }
 
-function updateBallots({ ballots, prefixes }: ServiceTable, { entry, targets }: Rule): void {
-  setBallots(ballots, prefixes, entry, targets, countFirstForwards(targets));
+function updateBallots({ ballots, prefixes, first }: ServiceTable, { entry, targets }: Rule): void {
+  const count = countFirstForwards(targets);
+  setBallots(ballots, prefixes, entry, targets, count);
+  for (let i = 0; i < inlineBallots; i++) first[entry * inlineBallots + i] = i < count ? targets[i] : undefined;
 }
 
 /** Targets of the best priority, if they forward, all of them. */
