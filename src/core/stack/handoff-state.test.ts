@@ -10,6 +10,9 @@ const bytes = (length: number, first: number): Uint8Array => new Uint8Array(leng
 const id = (number: number) => ({ hi: number * 7, lo: 2 ** 32 - number });
 const service = bytes(32, 1) as ServiceId;
 
+/** What the first version wrote of it. */
+const firstBytes = 874;
+
 const state: HandoffState = {
   client: true,
   service,
@@ -82,6 +85,7 @@ const state: HandoffState = {
     cwndBytes: 123_456,
     ssthreshBytes: Number.POSITIVE_INFINITY,
     peakBytes: 0,
+    model: undefined,
   },
 };
 
@@ -93,8 +97,18 @@ test('handoff state: what is written is read again', () => {
 
 test('handoff state: the bytes are those of version 1, whatever is changed in the code', () => {
   const encoded = encodeHandoff(state);
-  assert.equal(encoded.length, 874);
-  assert.equal(createHash('sha256').update(encoded).digest('hex').slice(0, 16), 'c007004e31656720');
+  const first = encoded.subarray(0, firstBytes);
+  assert.equal(createHash('sha256').update(first).digest('hex').slice(0, 16), 'c007004e31656720');
+  assert.deepEqual([...encoded.subarray(firstBytes)], [0]);
+  assert.deepEqual(parseHandoff(first), state);
+});
+
+test('handoff state: the model of a path is written and read', () => {
+  const model = { bytesPerUs: 12.5, minRttUs: 19_000.5, inflightBytes: Number.POSITIVE_INFINITY };
+  const encoded = encodeHandoff({ ...state, transport: { ...state.transport, model } });
+  assert.deepEqual(parseHandoff(encoded)?.transport.model, model);
+  for (let length = firstBytes + 1; length < encoded.length; length++)
+    assert.equal(parseHandoff(encoded.subarray(0, length)), undefined, `${length} bytes`);
 });
 
 test('handoff state: what a later version appends is ignored, another version is refused, and so is what is cut short', () => {
@@ -103,7 +117,7 @@ test('handoff state: what a later version appends is ignored, another version is
   const other = encoded.slice();
   other[0] = 2;
   assert.equal(parseHandoff(other), undefined);
-  for (let length = 0; length < encoded.length; length++)
+  for (let length = 0; length < firstBytes; length++)
     assert.equal(parseHandoff(encoded.subarray(0, length)), undefined, `${length} bytes`);
 });
 

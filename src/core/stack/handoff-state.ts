@@ -5,7 +5,7 @@
 
 import type { FlowId, Locator, Prefix, ServiceId } from '../base/index.ts';
 import { type Field, id64, locator, prefix, service, u8, u32, u53 } from '../control/index.ts';
-import type { Stretch, TransportState } from '../transport/index.ts';
+import type { PathModel, Stretch, TransportState } from '../transport/index.ts';
 import type { Moves } from './moves.ts';
 
 export interface HandoffState {
@@ -153,6 +153,34 @@ function list<T>(element: Field<T>): Field<T[]> {
   };
 }
 
+/** Absent in the bytes of versions that did not have it. Those after it must be such, too. */
+function appended<T>(field: Field<T>): Field<T | undefined> {
+  const has = (view: DataView, at: number): boolean => at < view.byteLength && view.getUint8(at) === 1;
+  return {
+    length: (view, at) => (at === view.byteLength ? 0 : has(view, at) ? 1 + field.length(view, at + 1) : 1),
+    parse: (view, at) => (has(view, at) ? field.parse(view, at + 1) : undefined),
+    emit(view, at, value) {
+      view.setUint8(at, value === undefined ? 0 : 1);
+      return value === undefined ? 1 : 1 + field.emit(view, at + 1, value);
+    },
+  };
+}
+
+const pathModel: Field<PathModel> = {
+  length: () => 24,
+  parse(view, at) {
+    const [bytesPerUs, minRttUs, inflightBytes] = [0, 8, 16].map((offset) => f64.parse(view, at + offset));
+    if (bytesPerUs == null || minRttUs == null || inflightBytes == null) return null;
+    return { bytesPerUs, minRttUs, inflightBytes };
+  },
+  emit(view, at, { bytesPerUs, minRttUs, inflightBytes }) {
+    f64.emit(view, at, bytesPerUs);
+    f64.emit(view, at + 8, minRttUs);
+    f64.emit(view, at + 16, inflightBytes);
+    return 24;
+  },
+};
+
 const stretch: Field<Stretch> = {
   length: (view, at) => 8 + bytes.length(view, at + 8),
   parse(view, at) {
@@ -233,6 +261,7 @@ const layout: Layout<HandoffState> = {
       cwndBytes: u53,
       ssthreshBytes: f64,
       peakBytes: f64,
+      model: appended(pathModel),
     },
   },
 };

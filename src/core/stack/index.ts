@@ -1,3 +1,4 @@
+export type { CongestionName } from '../transport/index.ts';
 export type { CountersInfo } from './counters.ts';
 export { encodeHandoff, type HandoffState, parseHandoff } from './handoff-state.ts';
 export type { ListenerInfo, StackInfo } from './inspect.ts';

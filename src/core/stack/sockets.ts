@@ -246,6 +246,7 @@ export function transportOptions(stack: StackState, stream: StreamOptions, maxPa
     receiveBufferBytes: receiveBufferBytesOf(stream),
     stallUs: stack.limits.stallUs,
     nagle: stream.nagle ?? false,
+    ...(stream.congestion === undefined ? {} : { congestion: stream.congestion }),
     ...(keepAlive === undefined ? {} : { keepAlive }),
   };
 }

@@ -6,7 +6,7 @@
 import type { FlowId, Locator, Prefix, Primitives, Reason, ServiceId } from '../base/index.ts';
 import type { Identity, Trust } from '../security/index.ts';
 import type { TargetOptions } from '../tables/index.ts';
-import type { PacketBatch } from '../transport/index.ts';
+import type { CongestionName, PacketBatch } from '../transport/index.ts';
 import type { ResumePoint } from '../wire/index.ts';
 
 /** Names a socket of one stack: a listener, a connection or a datagram socket. Never reused. */
@@ -20,6 +20,8 @@ export interface StreamOptions {
   readonly keepAliveUs?: number;
   readonly sendBufferBytes?: number;
   readonly receiveBufferBytes?: number;
+  /** CUBIC unless given. */
+  readonly congestion?: CongestionName;
 }
 
 /** How one end of a connection proves itself, and what it asks of the other. */

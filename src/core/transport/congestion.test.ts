@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Congestion, createAckSample, glide, initialWindowBytes, minimumWindowBytes } from './congestion.ts';
+import { createAckSample, type Gliding, glide, initialWindowBytes, minimumWindowBytes } from './congestion.ts';
 
-function recovering(flightBytes: number, ssthreshBytes: number): Congestion {
+function recovering(flightBytes: number, ssthreshBytes: number): Gliding {
   return {
     mssBytes: 1000,
     cwndBytes: flightBytes,
@@ -25,7 +25,7 @@ test('initial window: ten segments, less when they are large, never below two', 
 
 test('ack sample: starts empty, so that a field left unset claims nothing', () => {
   const sample = createAckSample();
-  assert.ok(Object.values(sample).every((value) => value === 0 || value === false));
+  assert.ok(Object.values(sample).every((value) => value === 0 || value === -1 || value === false));
 });
 
 test('glide: half of the flight delivered is half of the way down', () => {

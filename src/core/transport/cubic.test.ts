@@ -3,9 +3,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { seededRandom } from '../base/index.ts';
 import { type AckSample, type Congestion, createAckSample, initialWindowBytes } from './congestion.ts';
 import { cubic } from './cubic.ts';
 
+const random = seededRandom(1);
 const mssBytes = 1400;
 const rttUs = 50_000;
 
@@ -16,7 +18,7 @@ interface Path {
 }
 
 function open(): Path {
-  return { c: cubic.create(mssBytes), nowUs: 1_000_000, sample: createAckSample() };
+  return { c: cubic.create(mssBytes, random), nowUs: 1_000_000, sample: createAckSample() };
 }
 
 /** One round trip with the window full, acknowledged in stretches of `ackBytes`. */
@@ -165,12 +167,19 @@ test('cubic: idleness halves the window each timeout, not below the initial wind
   const path = open();
   for (let i = 0; i < 6; i++) round(path);
   const before = path.c.cwndBytes;
-  cubic.onIdle(path.c, 150_000, 200_000);
+  cubic.onIdle(path.c, path.nowUs, 150_000, 200_000);
   assert.equal(path.c.cwndBytes, before);
-  cubic.onIdle(path.c, 450_000, 200_000);
+  cubic.onIdle(path.c, path.nowUs, 450_000, 200_000);
   assert.equal(path.c.cwndBytes, before / 4);
-  cubic.onIdle(path.c, 60_000_000, 200_000);
+  cubic.onIdle(path.c, path.nowUs, 60_000_000, 200_000);
   assert.equal(path.c.cwndBytes, initialWindowBytes(mssBytes));
+});
+
+test('cubic: sends twice the window per round trip in slow start, 1.25 times after it', () => {
+  const path = open();
+  assert.equal(cubic.pace(path.c, rttUs), (2 * path.c.cwndBytes) / rttUs);
+  loseOnce(path);
+  assert.equal(cubic.pace(path.c, rttUs), (1.25 * path.c.cwndBytes) / rttUs);
 });
 
 test('cubic: any order of events keeps a usable window of whole bytes', () => {
@@ -180,7 +189,7 @@ test('cubic: any order of events keeps a usable window of whole bytes', () => {
   );
   fc.assert(
     fc.property(fc.array(event, { maxLength: 100 }), (events) => {
-      const c = cubic.create(mssBytes);
+      const c = cubic.create(mssBytes, random);
       const sample = createAckSample();
       let nowUs = 0;
       for (const { kind, bytes } of events) {
@@ -189,7 +198,7 @@ test('cubic: any order of events keeps a usable window of whole bytes', () => {
         else if (kind === 'recovered') cubic.onRecovered(c, nowUs);
         else if (kind === 'rto') cubic.onRto(c, nowUs, bytes);
         else if (kind === 'undo') cubic.onUndo(c);
-        else if (kind === 'idle') cubic.onIdle(c, bytes * 10, 200_000);
+        else if (kind === 'idle') cubic.onIdle(c, nowUs, bytes * 10, 200_000);
         else if (kind === 'mss') cubic.setMss(c, 1000 + (bytes % 8000));
         else {
           Object.assign(sample, {

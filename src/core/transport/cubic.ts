@@ -3,10 +3,11 @@
 // curve's clock stands still meanwhile; otherwise an application that pauses would own a window that nobody tested.
 // Slow start adds what was delivered without a limit per ACK (RFC 9406 allows it to a sender that paces).
 
+import type { Random } from '../base/index.ts';
 import {
   type AckSample,
-  type Congestion,
   type CongestionControl,
+  type Gliding,
   glide,
   initialWindowBytes,
   type KnownPath,
@@ -14,7 +15,7 @@ import {
 } from './congestion.ts';
 import { conservativeDivisor, createHyStart, type HyStart, updateHyStart } from './hystart.ts';
 
-export interface Cubic extends Congestion {
+export interface Cubic extends Gliding {
   readonly hystart: HyStart;
   /** The window at the last loss, lowered by fast convergence; 0 before the first. */
   wMaxBytes: number;
@@ -48,11 +49,15 @@ const beta = 0.7;
 const segmentsPerCubicSecond = 0.4;
 /** Reno's increase that is fair with a reduction by beta. */
 const friendlyAlpha = (3 * (1 - beta)) / (1 + beta);
+/** A window in growth must be able to double in a round trip; later a little above cwnd keeps it in use. */
+const slowStartPace = 2;
+const steadyPace = 1.25;
 
 export const cubic: CongestionControl = {
   name: 'cubic',
   create: createCubic,
   describe,
+  pace,
   onAck,
   onLoss,
   onRecovered,
@@ -62,7 +67,7 @@ export const cubic: CongestionControl = {
   setMss,
 };
 
-function createCubic(mssBytes: number, known?: KnownPath): Cubic {
+function createCubic(mssBytes: number, _random: Random, known?: KnownPath): Cubic {
   return {
     mssBytes,
     cwndBytes: Math.max(mssBytes, known?.cwndBytes ?? initialWindowBytes(mssBytes)),
@@ -93,10 +98,16 @@ function createCubic(mssBytes: number, known?: KnownPath): Cubic {
 
 function describe(c: Cubic): KnownPath {
   const { recoveryFlightBytes, cwndBytes, ssthreshBytes, wMaxBytes } = c;
-  return { cwndBytes: recoveryFlightBytes > 0 ? ssthreshBytes : cwndBytes, ssthreshBytes, peakBytes: wMaxBytes };
+  const settledBytes = recoveryFlightBytes > 0 ? ssthreshBytes : cwndBytes;
+  return { cwndBytes: settledBytes, ssthreshBytes, peakBytes: wMaxBytes, model: undefined };
+}
+
+function pace({ cwndBytes, ssthreshBytes }: Cubic, srttUs: number): number {
+  return ((cwndBytes < ssthreshBytes ? slowStartPace : steadyPace) * cwndBytes) / srttUs;
 }
 
 function onAck(c: Cubic, sample: AckSample): void {
+  if (sample.recoveryStart) return;
   const sinceUs = sample.nowUs - c.lastAckUs;
   c.lastAckUs = sample.nowUs;
   if (sample.inRecovery && c.recoveryFlightBytes > 0) glide(c, sample.deliveredBytes, sample.inFlightBytes);
@@ -195,7 +206,7 @@ function onUndo(c: Cubic): void {
 }
 
 /** One halving for each timeout's worth of silence, down to the initial window (RFC 2861); ssthresh remembers. */
-function onIdle(c: Cubic, idleUs: number, rtoUs: number): void {
+function onIdle(c: Cubic, _nowUs: number, idleUs: number, rtoUs: number): void {
   const floor = Math.min(c.cwndBytes, initialWindowBytes(c.mssBytes));
   if (idleUs < rtoUs || c.cwndBytes === floor) return;
   if (c.ssthreshBytes !== Infinity) c.ssthreshBytes = Math.max(c.ssthreshBytes, Math.floor(0.75 * c.cwndBytes));

@@ -17,24 +17,20 @@ import {
   headerBytesOf,
   roomFor,
 } from './batch.ts';
+import { createSendSample } from './congestion.ts';
+import { controlOf } from './controllers.ts';
 import { noteRetransmission } from './delivery.ts';
 import { isUntried, nextProbe } from './mtu-search.ts';
 import { emitSyn } from './opening.ts';
-import { nextSendUs, onPaced, pacingBudget } from './pacing.ts';
+import { leastCatchUpUs, nextSendUs, onPaced, pacingBudget } from './pacing.ts';
 import { appendSent, firstLost, markRetransmitted, Run, runEnd } from './scoreboard.ts';
 import { maySendSmall, unsentBytes, usableWindow } from './send.ts';
-import {
-  congestionControl,
-  dataBytes,
-  dataHeaderBytes,
-  isSynchronized,
-  pipeBytes,
-  type Tcb,
-  undeliveredBytes,
-} from './tcb.ts';
+import { dataBytes, dataHeaderBytes, isDrained, isSynchronized, pipeBytes, type Tcb, undeliveredBytes } from './tcb.ts';
 import { armTimers } from './timers.ts';
 import type { Lower, PacketBatch } from './types.ts';
 import { chooseWithheld, noteReleased, noteWithheld } from './withhold.ts';
+
+const sample = createSendSample();
 
 /**
  * Fills `batch` for this connection. True: send it and call again. False: nothing to send until the next segment, call
@@ -67,22 +63,41 @@ function hasDataToSend(tcb: Tcb): boolean {
 }
 
 function emitData(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch): void {
+  const priorBytes = pipeBytes(tcb);
+  if (priorBytes === 0) restart(tcb, nowUs);
+  fillWithData(tcb, nowUs, lower, batch);
+  const control = controlOf(tcb.options);
+  if (batch.packets === 0 || control.onSent === undefined) return;
+  sample.nowUs = nowUs;
+  sample.priorBytes = priorBytes;
+  sample.inFlightBytes = pipeBytes(tcb);
+  sample.drained = isDrained(tcb);
+  control.onSent(tcb.congestion, sample);
+}
+
+function fillWithData(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch): void {
   const payload = dataBytes(tcb, lower.trustedHeaderBytes);
-  if (pipeBytes(tcb) === 0) restart(tcb, nowUs);
   if (tcb.tlpDue) emitTailProbe(tcb, nowUs, lower, batch, payload);
   const budget = pacingBudget(tcb.pacer, nowUs);
   tcb.timers.paceUs = budget > 0 ? Infinity : nextSendUs(tcb.pacer, nowUs);
   if (budget <= 0 || batch.packets > 0) return;
-  if (emitMtuProbe(tcb, nowUs, lower, batch, payload)) return;
+  const held = tcb.cwndLimitedEnd === tcb.scoreboard.end;
+  if (emitMtuProbe(tcb, nowUs, lower, batch, payload)) return notePaced(tcb, nowUs, batch.bytes, held);
   const repeated = emitLost(tcb, nowUs, lower, batch, payload, budget);
   emitNew(tcb, nowUs, lower, batch, payload, budget - repeated);
-  if (batch.bytes > 0) onPaced(tcb.pacer, nowUs, batch.bytes);
+  if (batch.bytes > 0) notePaced(tcb, nowUs, batch.bytes, held);
+}
+
+/** `held`: not the pacer, nor a late timer, but the window has held it back. */
+function notePaced(tcb: Tcb, nowUs: number, bytes: number, held: boolean): void {
+  const catchUpUs = held ? undefined : controlOf(tcb.options).catchUpUs?.(tcb.congestion, tcb.rtt.srttUs);
+  onPaced(tcb.pacer, nowUs, bytes, Math.max(leastCatchUpUs, catchUpUs ?? 0));
 }
 
 /** Nothing is in flight: the window may have gone stale (RFC 2861). */
 function restart(tcb: Tcb, nowUs: number): void {
   if (tcb.lastSentUs >= 0 && undeliveredBytes(tcb) === 0)
-    congestionControl.onIdle(tcb.congestion, nowUs - tcb.lastSentUs, tcb.rtt.rtoUs);
+    controlOf(tcb.options).onIdle(tcb.congestion, nowUs, nowUs - tcb.lastSentUs, tcb.rtt.rtoUs);
   if (undeliveredBytes(tcb) === 0) tcb.lastProgressUs = nowUs;
 }
 
@@ -268,7 +283,6 @@ function emitMtuProbe(tcb: Tcb, nowUs: number, lower: Lower, batch: PacketBatch,
   tcb.counters.bytesSent += bytes;
   tcb.lastSentUs = nowUs;
   tcb.timers.tlpUs = Infinity;
-  onPaced(tcb.pacer, nowUs, batch.bytes);
   return true;
 }
 

@@ -3,6 +3,7 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { seededRandom } from '../base/index.ts';
+import type { Bbr } from './bbr-model.ts';
 import { exportTcb, importTcb, isExportable, type TransportState } from './export.ts';
 import { createBlockPool, destroyTcb, finish, freeze, poolLoad, resume } from './index.ts';
 import { type Tcb, tsvalAt } from './tcb.ts';
@@ -78,6 +79,21 @@ test('export: what is known of the path is kept, so that no slow start follows',
   const ratio = (world.nowUs - startUs) / (4_000_000 / 10);
   assert.ok(ratio < 1.25, `took ${ratio} of the time that the link needs`);
   assert.equal(a.tcb.counters.timeouts, 0);
+});
+
+test('export: what BBR has found out is kept, whatever the heir would have chosen', () => {
+  const world = openWorld(1, { bytesPerUs: 10, queueBytes: 200_000 }, { congestion: 'bbr' });
+  const [a, b] = world.ends;
+  a.toSend = 40_000_000;
+  run(world, () => b.received >= 10_000_000);
+  const { bw } = a.tcb.congestion as Bbr;
+  handOver(world, 0);
+  assert.equal(a.tcb.options.congestion, 'bbr');
+  assert.ok(Math.abs((a.tcb.congestion as Bbr).bw / bw - 1) < 0.05);
+  const [startUs, received] = [world.nowUs, b.received];
+  run(world, () => b.received >= received + 4_000_000);
+  const ratio = (world.nowUs - startUs) / (4_000_000 / 10);
+  assert.ok(ratio < 1.25, `took ${ratio} of the time that the link needs`);
 });
 
 test('export: what was in flight is repeated without blame', () => {
@@ -156,6 +172,9 @@ test('import: a state that no engine was ever in is refused', () => {
     { cwndBytes: 0 },
     { ssthreshBytes: 0 },
     { peakBytes: Number.NaN },
+    { model: { bytesPerUs: -1, minRttUs: 0, inflightBytes: 1 } },
+    { model: { bytesPerUs: 1, minRttUs: Infinity, inflightBytes: 1 } },
+    { model: { bytesPerUs: 1, minRttUs: 1, inflightBytes: 0 } },
   ];
   for (const changes of impossible) assert.ok(!imports(changes), JSON.stringify(changes));
 });

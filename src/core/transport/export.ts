@@ -6,12 +6,14 @@
 
 import type { Random } from '../base/index.ts';
 import { type BlockBuffer, type BlockPool, copyBlocks, releaseBlocks, writeBlocks } from './blocks.ts';
+import type { PathModel } from './congestion.ts';
+import { controlOf } from './controllers.ts';
 import { onProbeAcked } from './mtu-search.ts';
 import { searchPathMtu } from './path-mtu.ts';
 import { insertInterval, maxIntervals } from './reassembly.ts';
 import { restoreRtt } from './rtt.ts';
 import { appendSent, Run } from './scoreboard.ts';
-import { applyMss, congestionControl, createTcb, type Tcb, tsvalAt } from './tcb.ts';
+import { applyMss, createTcb, type Tcb, tsvalAt } from './tcb.ts';
 import type { TcbOptions } from './types.ts';
 import { firstWithheldAt } from './withhold.ts';
 
@@ -62,6 +64,8 @@ export interface TransportState {
   readonly cwndBytes: number;
   readonly ssthreshBytes: number;
   readonly peakBytes: number;
+  /** Of a connection with BBR, which it keeps. */
+  readonly model: PathModel | undefined;
 }
 
 /** Whether the stream is open both ways, with no end of it in sight. */
@@ -102,11 +106,11 @@ export function exportTcb(tcb: Tcb, nowUs: number): TransportState {
     srttUs: rtt.srttUs,
     rttVarUs: rtt.rttVarUs,
     minRttUs: rtt.minRttUs,
-    ...congestionControl.describe(tcb.congestion),
+    ...controlOf(tcb.options).describe(tcb.congestion),
   };
 }
 
-/** What an importer says: the rest of the options comes with the state. */
+/** What an importer says: the rest of the options comes with the state, and so does the congestion controller. */
 export type ImportOptions = Omit<TcbOptions, 'iss' | 'tsOffset'>;
 
 /** Frozen: `resume` lets it go on. Undefined: no engine was ever in this state. */
@@ -120,7 +124,8 @@ export function importTcb(
   if (!isPossible(state)) return undefined;
   // One tick on: what leaves here is newer than all that left there.
   const tsOffset = (state.tsval + 1 - Math.floor(nowUs / 1000)) >>> 0;
-  const tcb = createTcb({ ...options, iss: state.iss, tsOffset }, pool, random);
+  const congestion = state.model === undefined ? 'cubic' : 'bbr';
+  const tcb = createTcb({ ...options, congestion, iss: state.iss, tsOffset }, pool, random);
   tcb.begun = true;
   tcb.state = 'ESTABLISHED';
   tcb.frozenAtUs = nowUs;
@@ -185,7 +190,7 @@ function restorePath(tcb: Tcb, state: TransportState, nowUs: number): void {
   searchPathMtu(tcb, tcb.options.packetBytes);
   onProbeAcked(tcb.mtu, Math.min(state.packetBytes, tcb.mtu.maxBytes), nowUs);
   applyMss(tcb);
-  tcb.congestion = congestionControl.create(tcb.mssBytes, state);
+  tcb.congestion = controlOf(tcb.options).create(tcb.mssBytes, tcb.random, state);
   tcb.rtt = restoreRtt(state.srttUs, state.rttVarUs, state.minRttUs, nowUs);
 }
 
@@ -238,11 +243,16 @@ function mayHaveReceived({ rcvAcked, rcvConsumed, rcvAdv, rcvBufBytes, received 
   return end <= rcvAdv;
 }
 
-function mayKnow({ srttUs, rttVarUs, minRttUs, cwndBytes, ssthreshBytes, peakBytes }: TransportState): boolean {
+function mayKnow(state: TransportState): boolean {
+  const { srttUs, rttVarUs, minRttUs, cwndBytes, ssthreshBytes, peakBytes, model } = state;
   const measured = [srttUs, rttVarUs, minRttUs].every((us) => us > 0 && Number.isFinite(us));
   const unknown = srttUs === 0 && rttVarUs === 0 && minRttUs === 0;
-  if (!measured && !unknown) return false;
+  if ((!measured && !unknown) || (model !== undefined && !isPossibleModel(model))) return false;
   return isWithin(cwndBytes, 1, mostWindowBytes) && ssthreshBytes > 0 && peakBytes >= 0 && Number.isFinite(peakBytes);
+}
+
+function isPossibleModel({ bytesPerUs, minRttUs, inflightBytes }: PathModel): boolean {
+  return [bytesPerUs, minRttUs].every((value) => value >= 0 && Number.isFinite(value)) && inflightBytes > 0;
 }
 
 function isWithin(value: number, least: number, most: number): boolean {

@@ -3,11 +3,12 @@
 // and what was in flight is without blame: its loss was the outage, not congestion. A path whose state is of no use
 // begins with the initial window and a fresh estimate; one that merely changed its port keeps both.
 
+import { controlOf } from './controllers.ts';
 import { createPacer, setRate } from './pacing.ts';
 import { searchPathMtu } from './path-mtu.ts';
 import { createRtt, resetBackOff } from './rtt.ts';
 import { delaySent, flagOutstanding, markAllLost, Run } from './scoreboard.ts';
-import { congestionControl, createRack, isSynchronized, type Tcb, type Timers, undeliveredBytes } from './tcb.ts';
+import { createRack, isSynchronized, type Tcb, type Timers, undeliveredBytes } from './tcb.ts';
 import { armTimers } from './timers.ts';
 
 export function freeze(tcb: Tcb, nowUs: number): void {
@@ -39,7 +40,7 @@ export function resume(tcb: Tcb, nowUs: number): void {
 export function pathChanged(tcb: Tcb, nowUs: number, packetBytes: number, fresh: boolean, lost = false): void {
   searchPathMtu(tcb, packetBytes);
   if (fresh) {
-    tcb.congestion = congestionControl.create(tcb.mssBytes);
+    tcb.congestion = controlOf(tcb.options).create(tcb.mssBytes, tcb.random);
     tcb.rtt = createRtt();
     tcb.pacer = createPacer();
     Object.assign(tcb.rack, createRack());
@@ -58,8 +59,9 @@ export function pathChanged(tcb: Tcb, nowUs: number, packetBytes: number, fresh:
 export function peerReturned(tcb: Tcb, nowUs: number): void {
   if (tcb.timeouts === 0) return;
   const { congestion, rtt } = tcb;
-  congestionControl.onUndo(congestion);
-  setRate(tcb.pacer, congestion.cwndBytes, rtt.srttUs, false);
+  const control = controlOf(tcb.options);
+  control.onUndo(congestion);
+  setRate(tcb.pacer, control.pace(congestion, rtt.srttUs), rtt.srttUs);
   tcb.recovery = 'open';
   tcb.undoTsval = -2;
   askAtOnce(tcb, nowUs);

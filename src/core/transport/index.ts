@@ -1,6 +1,7 @@
 export { challenge as requestChallenge, delayedAckUs, forgetAck, requestAck } from './ack.ts';
 export { type BlockPool, blockBytes, createBlockPool, createPiece, type Piece, poolLoad } from './blocks.ts';
 export { abort, finish } from './closing.ts';
+export type { CongestionName, PathModel } from './congestion.ts';
 export { egress } from './egress.ts';
 export {
   exportTcb,

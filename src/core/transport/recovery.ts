@@ -4,11 +4,12 @@
 // sent once and later than that. Reneging is not congestion: the bytes are sent again, the window stays.
 
 import { type AckSample, createAckSample } from './congestion.ts';
+import { controlOf } from './controllers.ts';
 import { setRate } from './pacing.ts';
 import { probeArrived, probeLost } from './path-mtu.ts';
 import { resetBackOff, sampleRtt } from './rtt.ts';
 import { clearDelivery, mark, markAllLost, Run, runEnd, unmarkLost, withdrawSacked } from './scoreboard.ts';
-import { congestionControl, deliveredEdge, pipeBytes, type Tcb, undeliveredBytes } from './tcb.ts';
+import { deliveredEdge, isDrained, pipeBytes, type Tcb, undeliveredBytes } from './tcb.ts';
 
 const sample: AckSample = createAckSample();
 /** RFC 8985: this many segments delivered past a hole are as good as a reordering window. */
@@ -20,7 +21,9 @@ const inflationLimit = 4;
 export function digestAcks(tcb: Tcb, nowUs: number): void {
   const { delivery, rtt, congestion } = tcb;
   tcb.ackPending = false;
+  const control = controlOf(tcb.options);
   const edge = deliveredEdge(tcb);
+  sample.drained = isDrained(tcb);
   const rttUs = delivery.sentAtUs >= 0 && !delivery.ambiguous ? Math.max(1, nowUs - delivery.sentAtUs) : 0;
   if (rttUs > 0) sampleRtt(rtt, rttUs, nowUs);
   updateRack(tcb, nowUs);
@@ -29,13 +32,13 @@ export function digestAcks(tcb: Tcb, nowUs: number): void {
   undoIfSpurious(tcb);
   detectLosses(tcb, nowUs);
   finishTailLossProbe(tcb, nowUs, edge);
-  const justLost = before === 'open' && tcb.recovery === 'fast';
-  if (delivery.bytes > 0 && !justLost) tellCongestion(tcb, nowUs, rttUs, edge);
+  sample.recoveryStart = before === 'open' && tcb.recovery === 'fast';
+  if (delivery.bytes > 0) tellCongestion(tcb, nowUs, rttUs, edge);
   if (edge > tcb.lastEdge) noteProgress(tcb, nowUs, edge);
   if (delivery.sentAtUs >= 0) tcb.timers.tlpUs = Infinity;
   if (tcb.recovery !== 'open' && edge >= tcb.recoveryEnd) leaveRecovery(tcb, nowUs);
   const pathUs = Math.min(rtt.srttUs, inflationLimit * rtt.minRttUs);
-  setRate(tcb.pacer, congestion.cwndBytes, pathUs, congestion.cwndBytes < congestion.ssthreshBytes);
+  setRate(tcb.pacer, control.pace(congestion, pathUs), pathUs);
   clearDelivery(delivery);
 }
 
@@ -63,9 +66,14 @@ export function detectLosses(tcb: Tcb, nowUs: number): void {
 
 /** Answers whether the network is to blame. */
 function lose(tcb: Tcb, nowUs: number, at: number, flags: number): boolean {
-  mark(tcb.scoreboard, at, flags | Run.LOST);
+  const { scoreboard } = tcb;
+  const { runs } = scoreboard;
+  mark(scoreboard, at, flags | Run.LOST);
   if (flags & Run.PROBE) probeLost(tcb, nowUs);
-  return (flags & (Run.BLAMELESS | Run.COUNTED)) === 0;
+  if ((flags & (Run.BLAMELESS | Run.COUNTED)) !== 0) return false;
+  const bytes = runEnd(scoreboard, at) - runs.starts[at]!;
+  controlOf(tcb.options).onLost?.(tcb.congestion, nowUs, runs.values[at]!, bytes);
+  return true;
 }
 
 /** RFC 8985 section 6.2, step 4. */
@@ -100,12 +108,12 @@ function enterRecovery(tcb: Tcb, nowUs: number): void {
   tcb.undoTsval = -1;
   tcb.undoBytes = 0;
   tcb.counters.recoveries++;
-  congestionControl.onLoss(tcb.congestion, nowUs, pipeBytes(tcb));
+  controlOf(tcb.options).onLoss(tcb.congestion, nowUs, pipeBytes(tcb));
 }
 
 /** The retransmission timer expired (RFC 6298 section 5.4 to 5.6; the caller backs off). */
 export function enterTimeoutRecovery(tcb: Tcb, nowUs: number): void {
-  congestionControl.onRto(tcb.congestion, nowUs, pipeBytes(tcb));
+  controlOf(tcb.options).onRto(tcb.congestion, nowUs, pipeBytes(tcb));
   if (tcb.recovery !== 'timeout') {
     tcb.undoTsval = -1;
     tcb.undoBytes = 0;
@@ -130,8 +138,8 @@ export function repairReneging(tcb: Tcb): void {
 function leaveRecovery(tcb: Tcb, nowUs: number): void {
   const { rack } = tcb;
   // Nothing was sent again, so everything thought lost was only late.
-  if (tcb.undoTsval === -1) congestionControl.onUndo(tcb.congestion);
-  else congestionControl.onRecovered(tcb.congestion, nowUs);
+  if (tcb.undoTsval === -1) controlOf(tcb.options).onUndo(tcb.congestion);
+  else controlOf(tcb.options).onRecovered(tcb.congestion, nowUs);
   tcb.recovery = 'open';
   tcb.undoTsval = -2;
   if (rack.reoWndPersist > 0 && --rack.reoWndPersist === 0) rack.reoWndMult = 1;
@@ -146,7 +154,7 @@ function undoIfSpurious(tcb: Tcb): void {
   tcb.rack.reorderingSeen = true;
   tcb.counters.undos++;
   unmarkLost(tcb.scoreboard);
-  congestionControl.onUndo(tcb.congestion);
+  controlOf(tcb.options).onUndo(tcb.congestion);
 }
 
 /** RFC 8985 section 7.4: a probe that repeated data repaired a loss, unless a D-SACK says that it was needless. */
@@ -155,8 +163,8 @@ function finishTailLossProbe(tcb: Tcb, nowUs: number, edge: number): void {
   if (tcb.tlpRetransmitted && edge === tcb.tlpEnd) return;
   tcb.tlpEnd = -1;
   if (!tcb.tlpRetransmitted || tcb.recovery !== 'open') return;
-  congestionControl.onLoss(tcb.congestion, nowUs, pipeBytes(tcb));
-  congestionControl.onRecovered(tcb.congestion, nowUs);
+  controlOf(tcb.options).onLoss(tcb.congestion, nowUs, pipeBytes(tcb));
+  controlOf(tcb.options).onRecovered(tcb.congestion, nowUs);
 }
 
 function tellCongestion(tcb: Tcb, nowUs: number, rttUs: number, edge: number): void {
@@ -170,7 +178,8 @@ function tellCongestion(tcb: Tcb, nowUs: number, rttUs: number, edge: number): v
   if (sample.roundStart) tcb.roundEnd = tcb.scoreboard.end;
   sample.appLimited = tcb.lastEdge >= tcb.cwndLimitedEnd;
   sample.inRecovery = tcb.recovery === 'fast';
-  congestionControl.onAck(tcb.congestion, sample);
+  sample.sentAtUs = tcb.delivery.sentAtUs;
+  controlOf(tcb.options).onAck(tcb.congestion, sample);
 }
 
 function noteProgress(tcb: Tcb, nowUs: number, edge: number): void {

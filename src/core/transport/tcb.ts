@@ -7,8 +7,8 @@
 import type { Random } from '../base/index.ts';
 import { tcpDataHeaderBytes, tcpHeaderBytes } from '../wire/index.ts';
 import { type BlockBuffer, type BlockPool, createBlockBuffer, dropBlocks } from './blocks.ts';
-import type { Congestion, CongestionControl } from './congestion.ts';
-import { cubic } from './cubic.ts';
+import type { Congestion } from './congestion.ts';
+import { controlOf } from './controllers.ts';
 import { createMtuSearch, type MtuSearch } from './mtu-search.ts';
 import { createPacer, type Pacer } from './pacing.ts';
 import { createReassembly, dropReassembly, type Reassembly } from './reassembly.ts';
@@ -227,8 +227,6 @@ export interface TcbCounters {
   drops: number;
 }
 
-export const congestionControl: CongestionControl = cubic;
-
 const initialReceiveBytes = 256 * 1024;
 const noRandom: Random = { uint32: () => 0 };
 
@@ -301,7 +299,7 @@ export function createTcb(options: TcbOptions, pool: BlockPool, random: Random =
     tuneStart: 0,
     rack: createRack(),
     rtt: createRtt(),
-    congestion: congestionControl.create(mssBytes),
+    congestion: controlOf(options).create(mssBytes, random),
     pacer: createPacer(),
     mtu: createMtuSearch(options.packetBytes, options.maxPacketBytes),
     mtuProbeBytes: 0,
@@ -365,7 +363,7 @@ export function dataHeaderBytes(tcb: Tcb): number {
 /** Call after a change of what a packet may measure. */
 export function applyMss(tcb: Tcb): void {
   tcb.mssBytes = dataBytes(tcb, tcb.options.headerBytes);
-  congestionControl.setMss(tcb.congestion, tcb.mssBytes);
+  controlOf(tcb.options).setMss(tcb.congestion, tcb.mssBytes);
 }
 
 /** RFC 6675's pipe: sent, neither delivered nor lost, nor under way on a path that was left. */
@@ -379,6 +377,11 @@ export function pipeBytes(tcb: Tcb): number {
 export function undeliveredBytes(tcb: Tcb): number {
   const { scoreboard } = tcb;
   return scoreboard.end - Math.max(0, tcb.sndUna) - scoreboard.sackedBytes;
+}
+
+/** Nothing may be sent, whatever the path carries: there is nothing, new or lost, or the peer's window is closed to it. */
+export function isDrained({ scoreboard, sndEnd, windowBlocked }: Tcb): boolean {
+  return scoreboard.lostBytes === 0 && (windowBlocked || scoreboard.end >= sndEnd);
 }
 
 export function deliveredEdge(tcb: Tcb): number {

@@ -5,6 +5,8 @@
 // Invariant: bytes are acknowledged cumulatively only up to `rcvAcked`, the last byte that the layer above accepted
 // (a verified record); bytes received past it are reported as SACK, which RFC 2018 lets a receiver withdraw.
 
+import type { CongestionName } from './congestion.ts';
+
 /** What carries segments. One per connection; every member may change between two calls of `egress`. */
 export interface Lower {
   /** Bytes to leave in front of a segment. */
@@ -92,6 +94,8 @@ export interface TcbOptions {
   readonly receiveBufferBytes: number;
   /** RFC 896; false sends small segments at once. */
   readonly nagle: boolean;
+  /** CUBIC unless given; for the whole life of the connection. */
+  readonly congestion?: CongestionName;
   readonly keepAlive?: KeepAlive;
   /** Give up when nothing was acknowledged for this long; by default after 15 retransmissions. */
   readonly timeoutUs?: number;
