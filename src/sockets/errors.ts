@@ -206,3 +206,8 @@ function makeError(
   const errno = number === undefined ? undefined : -number;
   return Object.assign(new Error(message), { code, errno, syscall, service, reason, retryable });
 }
+
+/** A wrong argument, in a sentence that refuses it. */
+export function say(value: unknown): string {
+  return JSON.stringify(value) ?? String(value);
+}

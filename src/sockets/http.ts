@@ -6,7 +6,7 @@ import { type AgentOptions, type ClientRequestArgs, Agent as HttpAgent } from 'n
 import type { Duplex } from 'node:stream';
 import type { Driver } from '../core/stack/index.ts';
 import { misuse } from './errors.ts';
-import type { ConnectOptions } from './options.ts';
+import { type ConnectOptions, checkCongestion } from './options.ts';
 import { readPaths } from './paths.ts';
 import { connectResuming } from './resuming/index.ts';
 import type { SecurityOptions } from './security.ts';
@@ -24,17 +24,19 @@ export interface ServiceAgentOptions extends AgentOptions, SecurityOptions, Fail
   readonly driver?: Driver | undefined;
   /** As of `connect`: of each connection. */
   readonly paths?: ConnectOptions['paths'];
+  readonly congestion?: ConnectOptions['congestion'];
 }
 
 /** An http.Agent whose connections lead to services: `http.get('http://web.svc/', { agent })`. */
 export class Agent extends HttpAgent {
-  readonly #socket: Pick<ConnectOptions, 'driver' | 'paths' | keyof SecurityOptions>;
+  readonly #socket: Pick<ConnectOptions, 'driver' | 'paths' | 'congestion' | keyof SecurityOptions>;
   readonly #failover: boolean;
 
   constructor(options: ServiceAgentOptions = {}) {
     const {
       driver,
       paths,
+      congestion,
       identity,
       insecure,
       unauthenticated,
@@ -45,7 +47,8 @@ export class Agent extends HttpAgent {
     super(agentOptions);
     this.#failover = failover;
     readPaths(paths);
-    this.#socket = { driver, paths, identity, insecure, unauthenticated, paddingBytes };
+    checkCongestion(congestion);
+    this.#socket = { driver, paths, congestion, identity, insecure, unauthenticated, paddingBytes };
   }
 
   override createConnection(options: ClientRequestArgs): Duplex {
@@ -59,6 +62,7 @@ export interface ConnectorOptions extends SecurityOptions, FailoverOptions {
   readonly driver?: Driver | undefined;
   /** As of `connect`: of each connection. */
   readonly paths?: ConnectOptions['paths'];
+  readonly congestion?: ConnectOptions['congestion'];
   /** Milliseconds until connecting fails with ETIMEDOUT. Default 10,000, as undici's own. */
   readonly timeout?: number | undefined;
   /** Opens hosts that do not end in `.svc` (undici's buildConnector); without it every host is a service. */

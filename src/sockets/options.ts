@@ -2,13 +2,13 @@
 // units are net's (milliseconds) wherever net has the option.
 
 import type { DuplexOptions } from 'node:stream';
-import type { Driver, PeerProof, ResumePoint, SocketId } from '../core/stack/index.ts';
-import { misuse } from './errors.ts';
+import type { CongestionName, Driver, PeerProof, ResumePoint, SocketId, StreamOptions } from '../core/stack/index.ts';
+import { misuse, say } from './errors.ts';
 import type { StreamFailoverOptions } from './failover.ts';
 import type { Arrival } from './handoff/passage.ts';
 import type { ServiceName } from './names.ts';
 import type { PathMode, PathOptions } from './paths.ts';
-import type { SecurityOptions } from './security.ts';
+import { readSecurity, type SecurityOptions } from './security.ts';
 import type { Socket } from './socket.ts';
 
 export interface SocketOptions extends SecurityOptions {
@@ -23,7 +23,15 @@ export interface SocketOptions extends SecurityOptions {
   readonly keepAliveInitialDelay?: number | undefined;
   /** Bytes buffered on this side, each way. Default 64 KiB. */
   readonly highWaterMark?: number | undefined;
+  /**
+   * How fast this end sends: 'cubic' (default), which takes each loss for a full queue, as most of the internet's traffic does,
+   * or 'bbr', which measures what the path carries, for long paths that lose packets without being full.
+   */
+  readonly congestion?: CongestionName | undefined;
 }
+
+/** What stays the same when a socket connects again. */
+export type DialOptions = SecurityOptions & Pick<SocketOptions, 'congestion'>;
 
 export interface ConnectOptions extends SocketOptions {
   readonly service?: ServiceName | undefined;
@@ -94,13 +102,23 @@ export function keepAliveUs(enable: boolean, initialDelayMs: number | undefined)
   return enable ? (initialDelayMs || defaultKeepAliveMs) * 1000 : 0;
 }
 
-/** `connect`'s options go before those of the constructor, where they are given. */
-export function withoutUndefined({
-  identity,
-  insecure,
-  unauthenticated,
-  paddingBytes,
-}: SecurityOptions): SecurityOptions {
-  const given = Object.entries({ identity, insecure, unauthenticated, paddingBytes });
-  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
+/** Of a stream that is dialled or listened for; throws ERR_INVALID_ARG_VALUE. */
+export function streamOptions(congestion: unknown, noDelay: boolean, keepAliveUs: number): StreamOptions {
+  checkCongestion(congestion);
+  return { nagle: !noDelay, keepAliveUs, ...(congestion === undefined ? {} : { congestion }) };
+}
+
+export function checkCongestion(congestion: unknown): asserts congestion is CongestionName | undefined {
+  if (congestion === undefined || congestion === 'cubic' || congestion === 'bbr') return;
+  throw misuse('ERR_INVALID_ARG_VALUE', `congestion is "cubic" or "bbr", not ${say(congestion)}`);
+}
+
+/** `connect`'s options go before those of the constructor, where they are given. Throws for what is wrong in either. */
+export function dialOptions(own: DialOptions, given: DialOptions): DialOptions {
+  const { identity, insecure, unauthenticated, paddingBytes, congestion } = given;
+  const entries = Object.entries({ identity, insecure, unauthenticated, paddingBytes, congestion });
+  const options = { ...own, ...Object.fromEntries(entries.filter(([, value]) => value !== undefined)) };
+  readSecurity(options);
+  checkCongestion(options.congestion);
+  return options;
 }

@@ -3,7 +3,7 @@
 // mistake: it may come later.
 
 import type { Driver, PathInfo, PathPolicy, SocketId } from '../core/stack/index.ts';
-import { misuse } from './errors.ts';
+import { misuse, say } from './errors.ts';
 
 /** `aggregate`: all interfaces at once. `backup`: one of them, and others while that is down. */
 export type PathMode = PathPolicy['mode'];
@@ -70,10 +70,6 @@ function limitsOf(limits: unknown): Readonly<Record<string, number>> | undefined
         `paths.limits: ${name} may carry a number of bytes of at least 0, not ${say(bytes)}`,
       );
   return limits as Record<string, number>;
-}
-
-function say(value: unknown): string {
-  return JSON.stringify(value) ?? String(value);
 }
 
 export function pathsOf(driver: Driver, socket: SocketId): Path[] {

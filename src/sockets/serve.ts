@@ -18,6 +18,8 @@ export interface ServeOptions extends Omit<ListenOptions, 'service'>, SecurityOp
   readonly driver?: Driver | undefined;
   /** Refuse clients that prove no name. */
   readonly requireKey?: boolean | undefined;
+  /** As of `createServer`. */
+  readonly congestion?: ServerOptions['congestion'];
 }
 
 type HandoffState = NonNullable<HandoffOptions['state']>;
@@ -57,10 +59,10 @@ const quietMs = 1_000;
  */
 export function serve(target: HttpServer | RequestListener, service: ServiceName, options: ServeOptions = {}): Serving {
   const http = typeof target === 'function' ? createHttpServer(target) : target;
-  const { driver, identity, insecure, paddingBytes, requireKey, ...listen } = options;
+  const { driver, identity, insecure, paddingBytes, requireKey, congestion, ...listen } = options;
   const security = { identity, insecure, paddingBytes, requireKey };
   // allowHalfOpen as http.Server's own connections: it is http.Server that ends them.
-  const server = new HttpService(http, { ...security, driver, allowHalfOpen: true });
+  const server = new HttpService(http, { ...security, driver, congestion, allowHalfOpen: true });
   const done = new Promise<void>((resolve) => server.once('close', () => resolve()));
   const ready = open(server, http, { ...listen, service });
   const begin = (): void => server.endBetweenRequests();

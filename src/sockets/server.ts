@@ -22,7 +22,7 @@ import {
 } from './handoff/index.ts';
 import { narrow, parseTarget, resolveTarget, type ServiceName } from './names.ts';
 import { noteServer } from './operate.ts';
-import type { Accepted, SocketOptions } from './options.ts';
+import { type Accepted, checkCongestion, keepAliveUs, type SocketOptions, streamOptions } from './options.ts';
 import { checkGranted, followIdentity, readSecurity } from './security.ts';
 import { Socket } from './socket.ts';
 import { Claim, type TakeOver } from './takeover.ts';
@@ -105,6 +105,7 @@ export class Server extends EventEmitter {
   constructor(options?: ServerOptions | ConnectionListener, connectionListener?: ConnectionListener) {
     super();
     this.#options = typeof options === 'function' || options === undefined ? {} : options;
+    checkCongestion(this.#options.congestion);
     const listener = typeof options === 'function' ? options : connectionListener;
     if (listener) this.on('connection', listener);
   }
@@ -262,14 +263,13 @@ export class Server extends EventEmitter {
     checkGranted(security.identity, prefix, this.#service);
     this.#driver = driver;
     this.#prefix = prefix;
-    const { noDelay, keepAlive, keepAliveInitialDelay } = this.#options;
-    const keepAliveUs = keepAlive ? (keepAliveInitialDelay || 7_200_000) * 1000 : 0;
+    const { noDelay, keepAlive, keepAliveInitialDelay, congestion } = this.#options;
     const id = driver.handle({
       kind: 'listen',
       service: prefix.id,
       bits: prefix.bits,
       protocol: Protocol.TCP,
-      stream: { nagle: noDelay === false, keepAliveUs },
+      stream: streamOptions(congestion, noDelay ?? true, keepAliveUs(keepAlive ?? false, keepAliveInitialDelay)),
       security: { ...security, ...(this.#options.requireKey ? { requireKey: true } : {}) },
       ...(options.backlog === undefined ? {} : { backlog: options.backlog }),
       ...(options.weight === undefined ? {} : { weight: options.weight }),

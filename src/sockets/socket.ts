@@ -13,7 +13,6 @@ import {
   Protocol,
   type ResumePoint,
   type SocketId,
-  type StreamOptions,
 } from '../core/stack/index.ts';
 import { defaultDriver } from './default-driver.ts';
 import { misuse, serviceError } from './errors.ts';
@@ -28,15 +27,18 @@ import { parseTarget, resolveTarget, type ServiceName, type Target } from './nam
 import {
   type Accepted,
   type ConnectOptions,
+  checkCongestion,
   connectOptions,
+  type DialOptions,
+  dialOptions,
   duplexOptions,
   keepAliveUs,
   type SocketOptions,
-  withoutUndefined,
+  streamOptions,
 } from './options.ts';
 import { Outgoing } from './outgoing.ts';
 import { type Path, pathOf, pathsOf, readPaths } from './paths.ts';
-import { clientSecurity, notePeer, readSecurity, type SecurityOptions } from './security.ts';
+import { clientSecurity, notePeer } from './security.ts';
 import type { Resumption } from './takeover.ts';
 
 /** Opens a connection to a service; `listener` is called once it is open. Throws only for a malformed argument. */
@@ -70,7 +72,7 @@ export class Socket extends Duplex {
   handedOver = false;
   /** On the serving side: this connection goes on for one that was lost, and these are its counters at its beginning. */
   resumed: Resumption | undefined;
-  #security: SecurityOptions;
+  #dialing: DialOptions;
   #target: Target | undefined;
   #service: Prefix | undefined;
   #driver: Driver | undefined;
@@ -94,7 +96,8 @@ export class Socket extends Duplex {
   constructor(options: SocketOptions = {}) {
     super(duplexOptions(options));
     this.#driver = options.driver;
-    this.#security = options;
+    checkCongestion(options.congestion);
+    this.#dialing = options;
     this.#noDelay = options.noDelay ?? true;
     this.#keepAliveUs = keepAliveUs(options.keepAlive ?? false, options.keepAliveInitialDelay);
     this.on('end', onReadableEnd);
@@ -156,8 +159,7 @@ export class Socket extends Duplex {
   connect(service: ServiceName | ConnectOptions, listener?: () => void): this {
     const options = connectOptions(service);
     const target = parseTarget(options.service ?? '');
-    const security = { ...this.#security, ...withoutUndefined(options) };
-    readSecurity(security);
+    const dialing = dialOptions(this.#dialing, options);
     const paths = readPaths(options.paths);
     const failover = readFailover(options.failover);
     if (this.connecting || (this.#flow && !this.destroyed))
@@ -170,7 +172,7 @@ export class Socket extends Duplex {
     this.remoteService = target.name ?? target.text;
     this.resumes = failover !== undefined;
     this.#failover = failover;
-    this.#security = security;
+    this.#dialing = dialing;
     this.#target = target;
     this.#paths = paths;
     try {
@@ -363,8 +365,8 @@ export class Socket extends Duplex {
     options: { timeoutUs?: number; avoid?: SocketId; resuming: boolean },
     listener: (event: Event) => void,
   ): Flow {
-    const security = clientSecurity(this.#security, target, prefix.id);
-    const stream: StreamOptions = { nagle: !this.#noDelay, keepAliveUs: this.#keepAliveUs };
+    const security = clientSecurity(this.#dialing, target, prefix.id);
+    const stream = streamOptions(this.#dialing.congestion, this.#noDelay, this.#keepAliveUs);
     const input = {
       kind: 'connect',
       service: prefix.id,

@@ -297,7 +297,8 @@ test('import: what is no state of a connection is refused, and so is one without
   const { driver, stack } = heirs[0];
   const listener = listeners.get(heirs[0])!;
   const { size } = stack.state.flows;
-  for (const length of [0, 1, 100, handing.state.length - 1])
+  // Without its last byte it would be one of the version that did not have that yet.
+  for (const length of [0, 1, 100, handing.state.length - 2])
     assert.equal(
       driver.handle({ kind: 'import', state: handing.state.slice(0, length), listener }),
       -Reason.BAD_MESSAGE,

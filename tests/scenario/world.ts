@@ -13,6 +13,7 @@ import {
   type SocketId,
   type Stack,
   type StackOptions,
+  type StreamOptions,
 } from '../../src/core/stack/index.ts';
 import { createCrypto } from '../../src/io/index.ts';
 import {
@@ -159,9 +160,10 @@ export function dialFrom(
   script: Script,
   name = service,
   resumes = false,
+  options: StreamOptions = {},
 ): Endpoint {
   const { driver } = host;
-  const stream = { keepAliveUs: script.keepAliveUs };
+  const stream = { ...options, keepAliveUs: script.keepAliveUs };
   const socket = driver.handle({ kind: 'connect', service: name, protocol: Protocol.TCP, stream, resumes });
   return playScript(driver, world.simulation.clock, socket, script, false);
 }
