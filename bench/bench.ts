@@ -11,6 +11,15 @@ export interface Options {
   readonly profile?: string | undefined;
   /** Of a benchmark with points: this one. */
   readonly at?: number | undefined;
+  /** Of a benchmark on an impaired path. */
+  readonly path?: PathOptions | undefined;
+}
+
+/** Both ways alike: each loses, and has half of the round trip. */
+export interface PathOptions {
+  readonly lossPercent: number;
+  readonly rttMs: number;
+  readonly mbits: number;
 }
 
 /** What one repeat brought: the value of its row, and figures beside it. */
@@ -24,6 +33,8 @@ export type Samples = ReadonlyMap<string, readonly Sample[]>;
 
 export interface Bench {
   readonly unit: string;
+  /** On a path that delays and loses (impairing-link.ts), instead of a clean one. */
+  readonly impaired?: boolean;
   /** In the order in which they run. */
   readonly transports: readonly string[];
   /** Which medians are divided by which. */
@@ -51,7 +62,12 @@ export const connectionTransports = {
   ],
 } as const;
 
-const suffixes: Readonly<Record<string, string>> = { 'caracal-insecure': 'Insecure', tls: 'Tls', net: 'Net' };
+const suffixes: Readonly<Record<string, string>> = {
+  'caracal-bbr': 'Bbr',
+  'caracal-insecure': 'Insecure',
+  tls: 'Tls',
+  net: 'Net',
+};
 
 /** One figure of each transport: `p99Us` of caracal, `p99UsTls` and so on of the others. */
 export function figureOfEach(

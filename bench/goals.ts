@@ -28,6 +28,8 @@ const goals: readonly Goal[] = [
   { bench: 'demux', at: 100_000, of: 'caracal', atMost: 50 },
   { bench: 'idle', of: 'bytesPerConnection', atMost: 4_096 },
   { bench: 'idle', of: 'caracal/net', atMost: 0.7 },
+  { bench: 'lossy', of: 'caracal/net', atLeast: 0.9 },
+  { bench: 'lossy', of: 'caracal-insecure/net', atLeast: 0.9 },
 ];
 
 export interface GoalRow {

@@ -6,11 +6,12 @@ import { demux } from './demux.ts';
 import { http } from './http.ts';
 import { idle } from './idle.ts';
 import { lookup } from './lookup.ts';
+import { lossy } from './lossy.ts';
 import { router } from './router.ts';
 import { rtt } from './rtt.ts';
 import { stream } from './stream.ts';
 
-const benches: Readonly<Record<string, Bench>> = { stream, rtt, connect, http, router, idle, lookup, demux };
+const benches: Readonly<Record<string, Bench>> = { stream, rtt, connect, http, router, idle, lookup, demux, lossy };
 
 export const benchNames = Object.keys(benches);
 

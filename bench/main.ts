@@ -1,37 +1,53 @@
-// `npm run --silent bench -- [NAME] [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback]
-// [--at N,N] [--profile DIR]`. Without a name all of them, and the goals beside what was measured. With --json the result is one line on stdout (bench/README.md
-// gives its shape); progress goes to stderr.
+// `npm run --silent bench -- [NAME] [OPTIONS]`, as `usage` says. Without a name all of them, and the goals beside what was
+// measured. With --json the result is one line on stdout (bench/README.md gives its shape); progress goes to stderr.
 
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Bench, Options } from './bench.ts';
+import type { Bench, Options, PathOptions } from './bench.ts';
 import { compareWithGoals } from './goals.ts';
 import { benchNames, findBench } from './list.ts';
-import { findPlace } from './place.ts';
+import { findPlace, openImpairedPlace } from './place.ts';
 import { format, type Result, runBench, titleOf } from './run.ts';
 
 const usage = `usage: npm run --silent bench -- [NAME] [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback] [--at N,N] [--profile DIR]
+       [--loss PERCENT,...] [--rtt MS,...] [--mbits N]
 NAME is one of ${benchNames.join(', ')}; all of them, and the goals, without`;
 
-const { names, asked, points, options, json, where } = readArguments();
-const place = findPlace(where);
+const { names, asked, points, paths, options, json, where } = readArguments();
 try {
   const results: Result[] = [];
-  for (const name of names) {
-    const bench = findBench(name);
-    for (const at of points ?? bench.points?.values ?? [undefined]) {
-      const result = await runBench(name, bench, chooseTransports(bench, asked), place, { ...options, at });
-      results.push(result);
-      if (!json) print(result);
-    }
-  }
+  for (const name of names) results.push(...(await runAll(name, findBench(name))));
   if (names.length > 1) show(results);
   else if (json) console.log(JSON.stringify(results.length > 1 ? { bench: names[0], sweep: results } : results[0]));
 } catch (error) {
   process.stderr.write(`bench: ${(error as Error).message}\n`);
   process.exitCode = 1;
-} finally {
-  place.remove();
+}
+
+/** At each of its points, or on each path. Among all benchmarks it is left out where it cannot run. */
+async function runAll(name: string, bench: Bench): Promise<Result[]> {
+  const place = bench.impaired ? await openImpairedPlace() : findPlace(where);
+  if (typeof place === 'string') {
+    if (names.length === 1) throw new Error(place);
+    process.stderr.write(`bench: without ${name}: ${place}\n`);
+    return [];
+  }
+  try {
+    const results: Result[] = [];
+    for (const variant of variantsOf(bench)) {
+      const result = await runBench(name, bench, chooseTransports(bench, asked), place, { ...options, ...variant });
+      results.push(result);
+      if (!json) print(result);
+    }
+    return results;
+  } finally {
+    place.remove();
+  }
+}
+
+function variantsOf(bench: Bench): Pick<Options, 'at' | 'path'>[] {
+  if (bench.impaired) return paths.map((path) => ({ path }));
+  return (points ?? bench.points?.values ?? [undefined]).map((at) => ({ at }));
 }
 
 function readArguments(): {
@@ -39,6 +55,8 @@ function readArguments(): {
   asked: string | undefined;
   /** Of a benchmark with points, instead of all of its own. */
   points: readonly number[] | undefined;
+  /** Of an impaired benchmark: each loss with each round trip. */
+  paths: readonly PathOptions[];
   options: Options;
   json: boolean;
   where: string | undefined;
@@ -53,6 +71,9 @@ function readArguments(): {
         transports: { type: 'string' },
         where: { type: 'string' },
         at: { type: 'string' },
+        loss: { type: 'string', default: '1' },
+        rtt: { type: 'string', default: '20' },
+        mbits: { type: 'string', default: '100' },
         profile: { type: 'string' },
       },
     });
@@ -69,7 +90,8 @@ function readArguments(): {
     const points = readPoints(name, values.at);
     const profile = values.profile === undefined ? undefined : resolve(values.profile);
     const options = { seconds, repeats, profile };
-    return { names, asked: values.transports, points, options, json: values.json, where: values.where };
+    const paths = readPaths(values.loss, values.rtt, Number(values.mbits));
+    return { names, asked: values.transports, points, paths, options, json: values.json, where: values.where };
   } catch (error) {
     process.stderr.write(`bench: ${(error as Error).message}\n${usage}\n`);
     process.exit(2);
@@ -84,6 +106,18 @@ function readPoints(name: string | undefined, text: string | undefined): readonl
   if (!points.every((point) => Number.isInteger(point) && point >= 1))
     throw new TypeError('--at is whole numbers from 1, with commas between them');
   return points;
+}
+
+function readPaths(losses: string, roundTrips: string, mbits: number): PathOptions[] {
+  const paths = losses
+    .split(',')
+    .flatMap((loss) => roundTrips.split(',').map((rtt) => ({ lossPercent: Number(loss), rttMs: Number(rtt), mbits })));
+  for (const { lossPercent, rttMs } of paths) {
+    if (!(lossPercent >= 0 && lossPercent < 100)) throw new TypeError('--loss is percents, from 0 to below 100');
+    if (!(rttMs >= 0 && rttMs <= 10_000)) throw new TypeError('--rtt is milliseconds, from 0 to 10000');
+  }
+  if (!(mbits > 0 && mbits <= 1000)) throw new TypeError('--mbits is a number up to 1000');
+  return paths;
 }
 
 /** In the bench's order, whatever the order asked for. */

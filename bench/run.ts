@@ -2,7 +2,7 @@
 // meanwhile meets all of them alike. The router that ours needs stands beside the server.
 
 import { Child, root, sleep } from '../tests/e2e/harness.ts';
-import type { Bench, Options, Sample, Samples } from './bench.ts';
+import type { Bench, Options, PathOptions, Sample, Samples } from './bench.ts';
 import { median, quantile } from './bench.ts';
 import { identify, makeSeed, operatorVariable } from './identify.ts';
 import type { Place } from './place.ts';
@@ -22,6 +22,8 @@ export interface Result {
   /** Of a benchmark with points: of what, and how many. */
   readonly of?: string;
   readonly at?: number;
+  /** Where it is impaired. */
+  readonly path?: PathOptions;
   readonly unit: string;
   readonly rows: readonly Row[];
   /** Of each pair of transports: the median of the repeats' own ratios, so that what slowed one repeat slowed both. */
@@ -55,6 +57,7 @@ export async function runBench(
     env['CARACAL_ROUTER'] = (await router.line(/^ready router on (\S+)/m))[1];
     for (let repeat = 0; repeat < options.repeats; repeat++) {
       for (const transport of transports) {
+        if (options.path) await place.prepare?.(options.path, repeat + 1);
         const sample = await runOnce(name, bench, transport, place, env, options);
         samples.get(transport)?.push(sample);
         process.stderr.write(
@@ -101,7 +104,8 @@ async function runOnce(
 }
 
 /** `lookup at 1000 services` */
-export function titleOf({ bench, of, at }: Pick<Result, 'bench' | 'of' | 'at'>): string {
+export function titleOf({ bench, of, at, path }: Pick<Result, 'bench' | 'of' | 'at' | 'path'>): string {
+  if (path !== undefined) return `${bench} at ${path.lossPercent}% loss, ${path.rttMs} ms, ${path.mbits} Mbit/s`;
   return at === undefined ? bench : `${bench} at ${at} ${of}`;
 }
 
@@ -145,7 +149,8 @@ function summarize(name: string, bench: Bench, place: Place, samples: Samples, o
   };
 }
 
-function pointOf({ points }: Bench, { at }: Options): Pick<Result, 'of' | 'at'> {
+function pointOf({ points }: Bench, { at, path }: Options): Pick<Result, 'of' | 'at' | 'path'> {
+  if (path !== undefined) return { path };
   return points === undefined || at === undefined ? {} : { of: points.of, at };
 }
 

@@ -47,6 +47,7 @@ function createCaracal(name: string, options: object): Transport {
 
 const transports: readonly Transport[] = [
   createCaracal('caracal', {}),
+  createCaracal('caracal-bbr', { congestion: 'bbr' }),
   createCaracal('caracal-insecure', { insecure: true }),
   tls,
   net,

@@ -6,6 +6,8 @@ import { createRequire } from 'node:module';
 import { loadLibc, openSockets, type PollHandle, systemError } from './libc.ts';
 
 export interface Tun {
+  /** For who waits by other means than the event loop. */
+  readonly fd: number;
   /** Bytes of the next packet, copied into `buffer`; 0: there is none now. */
   read(buffer: Uint8Array): number;
   /** Hands a packet to the kernel, as if it had come by the device; one that it does not take is lost. */
@@ -43,6 +45,7 @@ export function openTun(name: string, readable: () => void): Tun {
   }
   const poll: PollHandle = libc.poll(fd, () => setImmediate(readable));
   const tun: Tun = {
+    fd,
     read: (buffer) => Math.max(0, Number(read(fd, buffer, buffer.length))),
     write: (packet) => void write(fd, packet, packet.length),
     close: () => {
