@@ -39,6 +39,8 @@ export interface Bench {
   readonly transports: readonly string[];
   /** Which medians are divided by which. */
   readonly ratios: readonly (readonly [string, string])[];
+  /** Why this machine has no such transport, in words; undefined: it has. The benchmark then runs without it, and says so. */
+  missing?(transport: string): string | undefined;
   /** What it is measured at, for a curve of its cost; each is a result of its own. */
   readonly points?: { readonly of: string; readonly values: readonly number[] };
   /**
@@ -65,6 +67,8 @@ export const connectionTransports = {
 const suffixes: Readonly<Record<string, string>> = {
   'caracal-bbr': 'Bbr',
   'caracal-insecure': 'Insecure',
+  'caracal-dgram': 'Dgram',
+  'caracal-insecure-dgram': 'InsecureDgram',
   tls: 'Tls',
   net: 'Net',
 };

@@ -14,6 +14,9 @@ import { primitives, unixSeconds } from '../src/keys/index.ts';
 /** In the environment of a benchmark's processes: the seed of the operator's key, in hexadecimal digits. */
 export const operatorVariable = 'BENCH_OPERATOR';
 
+/** In the environment, too: the router's process. */
+export const routerPidVariable = 'BENCH_ROUTER_PID';
+
 export interface Identification {
   /** The serviceID in text. */
   readonly service: string;

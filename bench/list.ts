@@ -3,6 +3,7 @@
 import type { Bench } from './bench.ts';
 import { connect } from './connect.ts';
 import { demux } from './demux.ts';
+import { dgram } from './dgram.ts';
 import { http } from './http.ts';
 import { idle } from './idle.ts';
 import { lookup } from './lookup.ts';
@@ -11,7 +12,18 @@ import { router } from './router.ts';
 import { rtt } from './rtt.ts';
 import { stream } from './stream.ts';
 
-const benches: Readonly<Record<string, Bench>> = { stream, rtt, connect, http, router, idle, lookup, demux, lossy };
+const benches: Readonly<Record<string, Bench>> = {
+  stream,
+  dgram,
+  rtt,
+  connect,
+  http,
+  router,
+  idle,
+  lookup,
+  demux,
+  lossy,
+};
 
 export const benchNames = Object.keys(benches);
 

@@ -34,8 +34,9 @@ async function runAll(name: string, bench: Bench): Promise<Result[]> {
   }
   try {
     const results: Result[] = [];
+    const transports = presentTransports(bench, asked);
     for (const variant of variantsOf(bench)) {
-      const result = await runBench(name, bench, chooseTransports(bench, asked), place, { ...options, ...variant });
+      const result = await runBench(name, bench, transports, place, { ...options, ...variant });
       results.push(result);
       if (!json) print(result);
     }
@@ -126,6 +127,16 @@ function chooseTransports({ transports }: Bench, asked: string | undefined): rea
   const unknown = names.find((name) => !transports.includes(name));
   if (unknown !== undefined) throw new TypeError(`this benchmark knows ${transports.join(', ')}, not "${unknown}"`);
   return transports.filter((transport) => names.includes(transport));
+}
+
+/** Of those chosen, what this machine has. Who asks for one by name is told what to do. */
+function presentTransports(bench: Bench, asked: string | undefined): readonly string[] {
+  return chooseTransports(bench, asked).filter((transport) => {
+    const why = bench.missing?.(transport);
+    if (why !== undefined && asked !== undefined) throw new Error(`${transport} cannot be run: ${why}`);
+    if (why !== undefined) process.stderr.write(`bench: without ${transport}: ${why}\n`);
+    return why === undefined;
+  });
 }
 
 /** All of them. */

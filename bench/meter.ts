@@ -2,6 +2,7 @@
 // a short run, for as long as will be measured; what completes from then on counts. Of pure computing, and what a process
 // used meanwhile: processor time, so that who else has work is not in it.
 
+import { readFileSync } from 'node:fs';
 import type { Sample } from './bench.ts';
 
 /** To be called at each completion; answers the sample once `seconds` have been measured, per second. */
@@ -40,6 +41,13 @@ export function startUsage(): () => Usage {
     const { user, system } = process.cpuUsage(cpu);
     return { elapsedNs: Number(process.hrtime.bigint() - at), cpuNs: (user + system) * 1000 };
   };
+}
+
+/** What another process has used so far, as Linux counts it: by hundredths of a second. */
+export function cpuNsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  const [user, system] = [fields[11], fields[12]];
+  return (Number(user) + Number(system)) * 1e7;
 }
 
 const warmUpBatches = 3;

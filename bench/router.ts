@@ -1,8 +1,9 @@
 // The router's rate: first packets in at one socket, out to a next hop, and counted there. The client process makes SYNs
 // of 1,100 bytes from several sockets, as several hosts would, and is also the next hop of a static rule, so that a
 // packet counts only when it has come back. At most `underWay` are out; after a silence the lost ones are written off.
-// An address that has not shown that it receives is asked for a cookie now and then, and shows it.
-// There is no peer: nothing in Node resolves names to live instances per packet.
+// An address that has not shown that it receives is asked for a cookie now and then, and shows it. Each SYN is one system
+// call: no segmentation offload makes them cheaper than those of as many hosts. Nothing in Node resolves names to live
+// instances per packet; the peer is a minimal forwarder in C. The rate is by the processor time of who forwards.
 
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
@@ -12,10 +13,12 @@ import { createCookie, createPacket, parseCookie, parsePacket, synBytes } from '
 import { Agent } from '../src/index.ts';
 import { createLink, createPrimitives, parseAddress, type UdpLink } from '../src/io/index.ts';
 import { makeSyn, withCookie } from '../tests/e2e/hostile-packets.ts';
-import { type Bench, median } from './bench.ts';
-import { identify, operatorVariable } from './identify.ts';
+import { type Bench, median, medianFigure, type Options, type Sample } from './bench.ts';
+import { forwarders, missingForwarder, startForwarder, teachForwarder } from './forwarder.ts';
+import { identify, operatorVariable, routerPidVariable } from './identify.ts';
+import { cpuNsOf } from './meter.ts';
 
-const senders = 8;
+const senders = 64;
 const underWay = 512;
 /** Of this repeat alone: the next hop of the one before is gone. */
 const service = `bench-sink-${process.pid}`;
@@ -25,14 +28,20 @@ const silenceMs = 20;
 const nonceOffset = 24;
 
 export const router: Bench = {
-  unit: 'resolutions/s',
-  transports: ['caracal'],
-  ratios: [],
+  unit: 'resolutions/CPU-s',
+  transports: ['caracal', ...Object.keys(forwarders)],
+  ratios: Object.keys(forwarders).map((peer) => ['caracal', peer] as const),
+  missing: (transport) => (transport === 'caracal' ? undefined : missingForwarder()),
 
-  /** The router is started for every benchmark; here it is the server. */
-  server: () => Promise.resolve(process.env['CARACAL_ROUTER'] ?? ''),
+  /** The router is started for every benchmark; here it is the server. Answers host:port of who forwards, and its process. */
+  async server({ name }) {
+    const { CARACAL_ROUTER: address = '', [routerPidVariable]: pid } = process.env;
+    const forwarder = name === 'caracal' ? { address, pid } : await startForwarder(forwarders[name] ?? 1);
+    return `${forwarder.address}#${forwarder.pid}`;
+  },
 
-  async client(_transport, address, { seconds }) {
+  async client({ name }, text, options) {
+    const [address = '', pid] = text.split('#');
     const colon = address.lastIndexOf(':');
     const target = {
       address: parseAddress(address.slice(0, colon)) ?? new Uint8Array(4),
@@ -42,22 +51,41 @@ export const router: Bench = {
     const sink = await openLink((bytes) => {
       received += bytes / synBytes;
     });
-    await addRule(sinkLocator(sink, address.startsWith('127.')));
+    const next = sinkLocator(sink, address.startsWith('127.'));
+    if (name === 'caracal') await addRule(next);
+    else await teachForwarder(target, labelServiceId(createPrimitives(), service), next);
     const pump = new SynPump(target);
     const links = await Promise.all(Array.from({ length: senders }, () => pump.open()));
-    await pump.run(Math.min(warmUpMs, seconds * 1000), () => received);
-    const from = { received, at: process.hrtime.bigint() };
-    await pump.run(seconds * 1000, () => received);
-    const value = ((received - from.received) * 1e9) / Number(process.hrtime.bigint() - from.at);
+    const sample = await measure(pump, () => received, Number(pid), options);
     await Promise.all([sink, ...links].map((link) => link.close()));
-    return { value };
+    return sample;
   },
 
-  figures: (samples) => ({
-    resolutionsPerSecond: Math.round(median((samples.get('caracal') ?? []).map(({ value }) => value))),
-    packetBytes: synBytes,
-  }),
+  figures(samples) {
+    const ours = samples.get('caracal') ?? [];
+    return {
+      senders,
+      packetBytes: synBytes,
+      resolutionsPerSecond: Math.round(median(ours.map(({ value }) => value))),
+      byTheClock: Math.round(medianFigure(ours, 'byTheClock')),
+      cpu: medianFigure(ours, 'cpu'),
+    };
+  },
 };
+
+/** `cpu`: the share of a core that forwarding took, which tells how busy it was. */
+async function measure(pump: SynPump, received: () => number, pid: number, { seconds }: Options): Promise<Sample> {
+  await pump.run(Math.min(warmUpMs, seconds * 1000), received);
+  const from = { received: received(), at: process.hrtime.bigint(), cpuNs: cpuNsOf(pid) };
+  await pump.run(seconds * 1000, received);
+  const resolved = received() - from.received;
+  const elapsedNs = Number(process.hrtime.bigint() - from.at);
+  const cpuNs = cpuNsOf(pid) - from.cpuNs;
+  return {
+    value: (resolved * 1e9) / cpuNs,
+    figures: { byTheClock: (resolved * 1e9) / elapsedNs, cpu: cpuNs / elapsedNs },
+  };
+}
 
 /** Sends SYNs, each of a flow of its own, as long as fewer than `underWay` are out. */
 class SynPump {

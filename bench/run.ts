@@ -4,7 +4,7 @@
 import { Child, root, sleep } from '../tests/e2e/harness.ts';
 import type { Bench, Options, PathOptions, Sample, Samples } from './bench.ts';
 import { median, quantile } from './bench.ts';
-import { identify, makeSeed, operatorVariable } from './identify.ts';
+import { identify, makeSeed, operatorVariable, routerPidVariable } from './identify.ts';
 import type { Place } from './place.ts';
 
 export interface Row {
@@ -54,6 +54,7 @@ export async function runBench(
   const router = startNode(place.server, env, [`${root}/bin/caracal.js`, ...routerArgs]);
   const samples = new Map<string, Sample[]>(transports.map((transport) => [transport, []]));
   try {
+    env[routerPidVariable] = String(router.pid);
     env['CARACAL_ROUTER'] = (await router.line(/^ready router on (\S+)/m))[1];
     for (let repeat = 0; repeat < options.repeats; repeat++) {
       for (const transport of transports) {
