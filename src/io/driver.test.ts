@@ -231,6 +231,41 @@ test('driver: inputs of one turn are polled together, at its end', async () => {
   await driver.close();
 });
 
+test('driver: of many events some, then what is written in answer leaves, then the others', async () => {
+  const driver = toyDriver({ link: { address: '127.0.0.1' } });
+  await driver.ready;
+  await new Promise(setImmediate);
+  const order: string[] = [];
+  let events = 40;
+  let answers = 0;
+  driver.stack.poll = (_nowUs, output, wanted = true) => {
+    output.deadlineUs = Infinity;
+    if (wanted && events > 0) {
+      events--;
+      output.event = { kind: 'writable', socket: 1 };
+      return 'event';
+    }
+    if (answers === 0) return 'idle';
+    order.push(`sent ${answers}`);
+    answers = 0;
+    return 'idle';
+  };
+  const done = new Promise<void>((resolve) => {
+    driver.attach(1, () => {
+      // As applications do, in a callback of their own.
+      process.nextTick(() => {
+        answers++;
+        driver.handle({ kind: 'read', socket: 1, bytes: 1 });
+        if (events === 0) setImmediate(() => setImmediate(resolve));
+      });
+    });
+  });
+  driver.handle({ kind: 'read', socket: 1, bytes: 1 });
+  await done;
+  await driver.close();
+  assert.deepEqual(order, ['sent 16', 'sent 16', 'sent 8']);
+});
+
 test('driver: handle answers what the stack answers', async () => {
   const driver = toyDriver();
   await driver.ready;

@@ -30,7 +30,7 @@ import { type LinkCounters, type LinkOptions, type LinkReport, safePacketBytes, 
 /** What the driver needs of a stack. */
 export interface DrivenStack {
   handle(nowUs: number, input: Input): number;
-  poll(nowUs: number, output: Output): OutputKind;
+  poll(nowUs: number, output: Output, events?: boolean): OutputKind;
 }
 
 export interface IoDriverOptions<Stack extends DrivenStack> {
@@ -88,6 +88,8 @@ const shortWaitUs = 1_000;
 const transmitsPerPump = 64;
 /** Batches and events after which a process that ends is not kept up any longer. */
 const outputsAtEnd = 10_000;
+/** Then what the application writes in answer leaves: of many small flows both ends work at once, not in turn. */
+const eventsPerTurn = 16;
 /** Super-packets handled before their answers (acknowledgments) are polled. */
 const receivedPerPump = 8;
 /** A router on this machine or network answers well within this; without one every process waits so long, once. */
@@ -127,6 +129,8 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
   #closed = false;
   #pumping = false;
   #scheduled = false;
+  /** Of this turn's events there have been enough; the others come after what the application does now. */
+  #sliced = false;
   #receivedSincePump = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerDueUs = Infinity;
@@ -362,11 +366,13 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     this.#pumping = true;
     this.#receivedSincePump = 0;
     let idle = false;
+    let events = 0;
     try {
       for (let transmits = 0; transmits < transmitsPerPump; ) {
         this.counters.polls++;
-        const kind = this.stack.poll(nowUs(), this.#output);
+        const kind = this.stack.poll(nowUs(), this.#output, !this.#sliced);
         if (kind === 'event') {
+          this.#sliced = ++events === eventsPerTurn;
           this.#flush();
           this.#dispatch(this.#output.event);
         } else if (kind === 'transmit') {
@@ -385,7 +391,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
       this.#pumping = false;
       if (this.#awaitingRouter.length > 0 && !this.#options.searching?.(this.stack)) this.#endSearch();
       // Not idle: the budget is spent, or a listener threw and the rest must not wait for the next input.
-      if (!this.#closed && !this.#links.blocked) this.#arm(idle ? this.#output.deadlineUs : 0);
+      if (!this.#closed && !this.#links.blocked) this.#arm(idle && !this.#sliced ? this.#output.deadlineUs : 0);
     }
   }
 
@@ -467,6 +473,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
   /** A turn of the loop while waiting for something near: packets come in between. */
   readonly #onTurn = (): void => {
     this.#immediate = undefined;
+    this.#sliced = false;
     this.#onDeadline();
   };
 

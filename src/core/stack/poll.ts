@@ -53,10 +53,10 @@ function dataSeqOf({ work }: StackState, { group }: Subflow): DataSeq {
   return work.dataSeq;
 }
 
-export function poll(stack: StackState, output: Output): OutputKind {
+export function poll(stack: StackState, output: Output, events: boolean): OutputKind {
   const packet = shift(stack.outbox);
   if (packet !== undefined) return transmitPacket(stack, packet, output);
-  const event = shift(stack.events);
+  const event = events ? shift(stack.events) : undefined;
   if (event !== undefined) {
     noteDispatched(stack, event);
     output.event = event;

@@ -85,7 +85,8 @@ const defaultHeartbeatUs = 1_000_000;
 export interface Stack {
   /** What the input asked to know: a SocketId, bytes taken, or 0. */
   handle(nowUs: number, input: Input): number;
-  poll(nowUs: number, output: Output): OutputKind;
+  /** `events`: false asks for everything else. */
+  poll(nowUs: number, output: Output, events?: boolean): OutputKind;
   /** Tables, flows and counters as plain JSON. */
   inspect(): StackInfo;
   /** The router in use has a directory of names. */
@@ -109,9 +110,9 @@ export function createStack(options: StackOptions): Stack {
       watchMemory(state);
       return answer;
     },
-    poll(nowUs, output) {
+    poll(nowUs, output, events = true) {
       state.nowUs = nowUs;
-      return poll(state, output);
+      return poll(state, output, events);
     },
     inspect: () => inspect(state),
     hasDirectory: () => hasDirectory(state),
