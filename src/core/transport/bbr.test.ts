@@ -130,6 +130,19 @@ test('bbr: an application that sends now and then is not taken for a slow path',
   assert.ok(!f.phases.has('probe-rtt'), 'it was idle often enough to see the empty path');
 });
 
+test('bbr: a window of the peer that opens over round trips is not taken for a full pipe', () => {
+  const f = flow({ delayUs: 50_000, queueBytes: 1_000_000 });
+  goOn(f, 2_500_000);
+  assert.ok(f.c.bw > 0.9 * bytesPerUs, `${f.c.bw}`);
+});
+
+test('bbr: who got no processor may catch up by a quarter of the round trip, unless it had nothing to send', () => {
+  const c = create();
+  assert.equal(bbr.catchUpUs?.(c, rttUs), rttUs / 4);
+  bbr.onSent?.(c, { nowUs: 1_000, inFlightBytes: 1_000, priorBytes: 0, drained: true });
+  assert.equal(bbr.catchUpUs?.(c, rttUs), 0);
+});
+
 test('bbr: after a timeout one segment, then the window that it had', () => {
   const f = flow();
   goOn(f, 2_000_000);

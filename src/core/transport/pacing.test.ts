@@ -6,13 +6,13 @@ import fc from 'fast-check';
 import { createPacer, nextSendUs, onPaced, pacingBudget, setRate } from './pacing.ts';
 
 /** Sends whenever allowed for `forUs`, each wake-up up to `lateUs` late; answers the bytes sent. */
-function run(bytesPerUs: number, srttUs: number, forUs: number, lateUs: number): number {
+function run(bytesPerUs: number, srttUs: number, forUs: number, lateUs: number, catchUpUs?: number): number {
   const p = createPacer();
   setRate(p, bytesPerUs, srttUs);
   let sent = 0;
   for (let nowUs = 0; nowUs < forUs; nowUs = nextSendUs(p, nowUs) + lateUs) {
     for (let budget = pacingBudget(p, nowUs); budget > 0; budget = pacingBudget(p, nowUs)) {
-      onPaced(p, nowUs, budget);
+      onPaced(p, nowUs, budget, catchUpUs);
       sent += budget;
     }
   }
@@ -53,6 +53,12 @@ test('pacing: timers up to a millisecond late do not lower the rate, at 10 Mbit/
     const sent = run(bytesPerUs, srttUs, 1_000_000, 900);
     assert.ok(sent > 0.95 * bytesPerUs * 1_000_000, `${sent} bytes at ${bytesPerUs} B/us`);
   }
+});
+
+test('pacing: who wakes 5 ms late keeps the rate if so much may be caught up, and loses most of it otherwise', () => {
+  const [bytesPerUs, forUs] = [12.5, 1_000_000];
+  assert.ok(run(bytesPerUs, 20_000, forUs, 5_000, 5_000) > 0.95 * bytesPerUs * forUs);
+  assert.ok(run(bytesPerUs, 20_000, forUs, 5_000) < 0.5 * bytesPerUs * forUs);
 });
 
 test('pacing: never more than the rate, one millisecond of catching up and one quantum', () => {
