@@ -55,6 +55,9 @@ const entriesPerRoundTrip = 500;
 /** Of shorter round trips as many are kept: the peer may sit on an ACK. */
 const leastRttUs = 25_000;
 
+/** A connection that has sent nothing holds no log. */
+const noEntries = new Float64Array(0);
+
 export function createDeliveryRate(): DeliveryRate {
   return {
     deliveredBytes: 0,
@@ -62,7 +65,7 @@ export function createDeliveryRate(): DeliveryRate {
     lostBytes: 0,
     firstSentAtUs: 0,
     appLimitedBytes: 0,
-    flights: { entries: new Float64Array(firstCapacity * entryNumbers), first: 0, count: 0, gapUs: 0 },
+    flights: { entries: noEntries, first: 0, count: 0, gapUs: 0 },
     sample: {
       known: false,
       rate: 0,
@@ -155,7 +158,7 @@ function appendFlight(flights: Flights): number {
 function makeRoom(flights: Flights): void {
   const capacity = flights.entries.length / entryNumbers;
   if (capacity >= lastCapacity) return dropOldest(flights);
-  const entries = new Float64Array(2 * flights.entries.length);
+  const entries = new Float64Array(entryNumbers * Math.max(firstCapacity, 2 * capacity));
   const behind = flights.entries.subarray(flights.first * entryNumbers);
   entries.set(behind);
   entries.set(flights.entries.subarray(0, flights.first * entryNumbers), behind.length);

@@ -18,7 +18,7 @@ import {
   roomFor,
 } from './batch.ts';
 import { createSendSample } from './congestion.ts';
-import { controlOf } from './controllers.ts';
+import { controlOf, repace } from './controllers.ts';
 import { noteRetransmission } from './delivery.ts';
 import { isUntried, nextProbe } from './mtu-search.ts';
 import { emitSyn } from './opening.ts';
@@ -96,9 +96,11 @@ function notePaced(tcb: Tcb, nowUs: number, bytes: number, held: boolean): void 
 
 /** Nothing is in flight: the window may have gone stale (RFC 2861). */
 function restart(tcb: Tcb, nowUs: number): void {
-  if (tcb.lastSentUs >= 0 && undeliveredBytes(tcb) === 0)
-    controlOf(tcb.options).onIdle(tcb.congestion, nowUs, nowUs - tcb.lastSentUs, tcb.rtt.rtoUs);
-  if (undeliveredBytes(tcb) === 0) tcb.lastProgressUs = nowUs;
+  if (undeliveredBytes(tcb) > 0) return;
+  tcb.lastProgressUs = nowUs;
+  if (tcb.lastSentUs < 0) return;
+  controlOf(tcb.options).onIdle(tcb.congestion, nowUs, nowUs - tcb.lastSentUs, tcb.rtt.rtoUs);
+  repace(tcb);
 }
 
 /**

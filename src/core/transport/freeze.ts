@@ -3,8 +3,8 @@
 // and what was in flight is without blame: its loss was the outage, not congestion. A path whose state is of no use
 // begins with the initial window and a fresh estimate; one that merely changed its port keeps both.
 
-import { controlOf } from './controllers.ts';
-import { createPacer, setRate } from './pacing.ts';
+import { controlOf, repace } from './controllers.ts';
+import { createPacer } from './pacing.ts';
 import { searchPathMtu } from './path-mtu.ts';
 import { createRtt, resetBackOff } from './rtt.ts';
 import { delaySent, flagOutstanding, markAllLost, Run } from './scoreboard.ts';
@@ -58,10 +58,8 @@ export function pathChanged(tcb: Tcb, nowUs: number, packetBytes: number, fresh:
  */
 export function peerReturned(tcb: Tcb, nowUs: number): void {
   if (tcb.timeouts === 0) return;
-  const { congestion, rtt } = tcb;
-  const control = controlOf(tcb.options);
-  control.onUndo(congestion);
-  setRate(tcb.pacer, control.pace(congestion, rtt.srttUs), rtt.srttUs);
+  controlOf(tcb.options).onUndo(tcb.congestion);
+  repace(tcb);
   tcb.recovery = 'open';
   tcb.undoTsval = -2;
   askAtOnce(tcb, nowUs);

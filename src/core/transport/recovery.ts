@@ -4,8 +4,7 @@
 // sent once and later than that. Reneging is not congestion: the bytes are sent again, the window stays.
 
 import { type AckSample, createAckSample } from './congestion.ts';
-import { controlOf } from './controllers.ts';
-import { setRate } from './pacing.ts';
+import { controlOf, repace } from './controllers.ts';
 import { probeArrived, probeLost } from './path-mtu.ts';
 import { resetBackOff, sampleRtt } from './rtt.ts';
 import { clearDelivery, mark, markAllLost, Run, runEnd, unmarkLost, withdrawSacked } from './scoreboard.ts';
@@ -14,14 +13,11 @@ import { deliveredEdge, isDrained, pipeBytes, type Tcb, undeliveredBytes } from 
 const sample: AckSample = createAckSample();
 /** RFC 8985: this many segments delivered past a hole are as good as a reordering window. */
 const dupThreshold = 3;
-/** Delayed ACKs make the round trip of a near peer look long; a pacer that believed them would strangle what follows. */
-const inflationLimit = 4;
 
 /** Works out what the segments since the last call have acknowledged. */
 export function digestAcks(tcb: Tcb, nowUs: number): void {
-  const { delivery, rtt, congestion } = tcb;
+  const { delivery, rtt } = tcb;
   tcb.ackPending = false;
-  const control = controlOf(tcb.options);
   const edge = deliveredEdge(tcb);
   sample.drained = isDrained(tcb);
   const rttUs = delivery.sentAtUs >= 0 && !delivery.ambiguous ? Math.max(1, nowUs - delivery.sentAtUs) : 0;
@@ -37,8 +33,7 @@ export function digestAcks(tcb: Tcb, nowUs: number): void {
   if (edge > tcb.lastEdge) noteProgress(tcb, nowUs, edge);
   if (delivery.sentAtUs >= 0) tcb.timers.tlpUs = Infinity;
   if (tcb.recovery !== 'open' && edge >= tcb.recoveryEnd) leaveRecovery(tcb, nowUs);
-  const pathUs = Math.min(rtt.srttUs, inflationLimit * rtt.minRttUs);
-  setRate(tcb.pacer, control.pace(congestion, pathUs), pathUs);
+  repace(tcb);
   clearDelivery(delivery);
 }
 
