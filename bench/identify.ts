@@ -17,6 +17,9 @@ export const operatorVariable = 'BENCH_OPERATOR';
 /** In the environment, too: the router's process. */
 export const routerPidVariable = 'BENCH_ROUTER_PID';
 
+/** Where several processes are to be instances of one service: the seed of its key, likewise. */
+export const seedVariable = 'BENCH_SERVICE';
+
 export interface Identification {
   /** The serviceID in text. */
   readonly service: string;
@@ -27,10 +30,15 @@ export function makeSeed(): Uint8Array {
   return randomBytes(primitives.random, 32);
 }
 
-export function identify(seed = makeSeed()): Identification {
+export function identify(seed = sharedSeed() ?? makeSeed()): Identification {
   const id = selfCertifyingId(primitives, primitives.ed25519Public(seed));
   const keys = createInstanceKeys(primitives);
   const now = unixSeconds();
   const grant = { prefix: { id, bits: 256 }, notBeforeSeconds: now - 60, notAfterSeconds: now + 3600 };
   return { service: formatServiceId(id), identity: bindIdentity(keys, issueCredential(primitives, seed, keys, grant)) };
+}
+
+function sharedSeed(): Uint8Array | undefined {
+  const text = process.env[seedVariable];
+  return text === undefined ? undefined : Buffer.from(text, 'hex');
 }

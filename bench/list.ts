@@ -8,6 +8,7 @@ import { http } from './http.ts';
 import { idle } from './idle.ts';
 import { lookup } from './lookup.ts';
 import { lossy } from './lossy.ts';
+import { processes } from './processes.ts';
 import { router } from './router.ts';
 import { rtt } from './rtt.ts';
 import { stream } from './stream.ts';
@@ -18,6 +19,7 @@ const benches: Readonly<Record<string, Bench>> = {
   rtt,
   connect,
   http,
+  processes,
   router,
   idle,
   lookup,

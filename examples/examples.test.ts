@@ -58,6 +58,7 @@ for (const [name, expected] of [
   ['express', /200 \{ hello: 'world' \}/],
   ['websocket', /you said: hello/],
   ['datagrams', /message 3 of this flow/],
+  ['processes', /2 processes have answered/],
 ] as const) {
   test(name, { timeout }, async (t) => {
     const example = start(name);

@@ -110,6 +110,14 @@ test('speed: on a path that loses 1% in 20 ms a stream keeps half of what the ke
   assert.ok((ratios.at(-1) ?? 0) >= 1, `the lesser of both, CUBIC's doubled: ${ratios.join(', ')}`);
 });
 
+test('speed: a service of two processes is measured, and both take part', { timeout: 120_000 }, async (t) => {
+  const short = ['--seconds', '0.3', '--repeats', '1'];
+  const { at, figures } = await bench(t, 'processes', ...short, '--at', '2', '--transports', 'caracal');
+  assert.equal(at, 2);
+  assert.ok(Number(figures['leastShare']) > 0, JSON.stringify(figures));
+  assert.ok(Number(figures['cpuUsPerRequest']) > 0, JSON.stringify(figures));
+});
+
 test('speed: lookups and demultiplexing are measured at a point each', { timeout: 120_000 }, async (t) => {
   for (const name of ['lookup', 'demux']) {
     const { at, rows } = await bench(t, name, '--seconds', '0.1', '--repeats', '1', '--at', '100');
