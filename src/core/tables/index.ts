@@ -18,7 +18,9 @@ export {
   free,
   replace,
 } from './flow-table.ts';
+export { createTemplate, type Packed, packRecord, type Template, unpackRecord } from './packed-record.ts';
 export { choose, type Policy, resolveTarget, weightedPolicy } from './policy.ts';
+export { addRow, createRowStore, freeRow, mostRowBytes, type RowStore, rowOffset, rowPage } from './row-store.ts';
 export {
   type Action,
   countDropped,
