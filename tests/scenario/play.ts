@@ -142,7 +142,8 @@ function build(plan: Plan, keepTrace: boolean, by: Crypto): Play {
       name,
       address,
       ...(plan.coalesceUs[name] === undefined ? {} : { coalesceUs: plan.coalesceUs[name] }),
-      options: { router: routerLocator, adHoc: false },
+      // Half of the seeds put connections to rest in every pause.
+      options: { router: routerLocator, adHoc: false, restUs: plan.seed % 2 === 0 ? 1_000 : 1_000_000 },
       createStack,
     });
   const client = member('client', '10.0.0.1');

@@ -40,51 +40,51 @@ function derive(aead: Aead, key: KeyIndex, counter: number): KeyIndex {
   return index;
 }
 
-/** A class, so that two ciphers per connection share their functions. */
+/** A class, so that two ciphers per connection share their functions. Its fields are plain, as those of any record. */
 class GcmCipher implements RecordCipher {
   readonly tagBytes = aeadTagBytes;
   readonly recordLimit = recordsPerKey;
-  readonly #aead: Aead;
-  #key: KeyIndex;
+  readonly aead: Aead;
+  key: KeyIndex;
 
   constructor(aead: Aead, key: KeyIndex) {
-    this.#aead = aead;
-    this.#key = key;
+    this.aead = aead;
+    this.key = key;
   }
 
   beginSeal(header: Uint8Array, recordNumber: number): void {
-    this.#aead.beginSeal(this.#key, recordNumber, header);
+    this.aead.beginSeal(this.key, recordNumber, header);
   }
 
   beginOpen(header: Uint8Array, recordNumber: number): void {
-    this.#aead.beginOpen(this.#key, recordNumber, header);
+    this.aead.beginOpen(this.key, recordNumber, header);
   }
 
   update(source: Uint8Array, sourceOffset: number, target: Uint8Array, targetOffset: number, length: number): void {
-    this.#aead.update(source, sourceOffset, target, targetOffset, length);
+    this.aead.update(source, sourceOffset, target, targetOffset, length);
   }
 
   finishSeal(tag: Uint8Array): void {
-    this.#aead.finishSeal(tag, 0);
+    this.aead.finishSeal(tag, 0);
   }
 
   finishOpen(tag: Uint8Array): boolean {
-    return this.#aead.finishOpen(tag, 0);
+    return this.aead.finishOpen(tag, 0);
   }
 
   nextKey(): void {
-    this.#key = rekey(this.#aead, this.#key);
+    this.key = rekey(this.aead, this.key);
   }
 
   branch(number: number): RecordCipher {
-    return new GcmCipher(this.#aead, derive(this.#aead, this.#key, number));
+    return new GcmCipher(this.aead, derive(this.aead, this.key, number));
   }
 
   exportKey(): Uint8Array {
-    return this.#aead.exportKey(this.#key);
+    return this.aead.exportKey(this.key);
   }
 
   release(): void {
-    this.#aead.releaseKey(this.#key);
+    this.aead.releaseKey(this.key);
   }
 }

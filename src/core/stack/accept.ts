@@ -35,8 +35,9 @@ import { admitSyn } from './limits.ts';
 import { buildRefusal, buildSynAck, sendForStranger } from './packets.ts';
 import { credentialOf, staticKeyOf } from './proof.ts';
 import { turnsAway } from './shed.ts';
-import { findBinding, makeTransport } from './sockets.ts';
+import { findBinding } from './sockets.ts';
 import type { Binding, HalfOpen, StackState } from './state.ts';
+import { makeTransport } from './transports.ts';
 import { Protocol } from './types.ts';
 import { readHandshake } from './workspace.ts';
 

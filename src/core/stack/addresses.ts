@@ -11,8 +11,9 @@ import { leaveGroup } from './leave.ts';
 import { beginMove, isOpen } from './migrate.ts';
 import { goBy, sourceTo } from './path.ts';
 import { tellPath } from './path-info.ts';
+import { connectionsOf } from './rest.ts';
 import { resumeSending } from './schedule.ts';
-import { arm, connectionsOf } from './sockets.ts';
+import { arm } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 
 /** `stack.locals` and `stack.links` are those of now. */

@@ -29,7 +29,7 @@ const maxPacketBytes = 0xffff;
 /** Answers 1 if the datagram was taken (sent, or held until it can be); dropped, the reason with a minus; 0: no socket. */
 export function sendDatagram(stack: StackState, input: Extract<Input, { kind: 'datagram' }>): number {
   const socket = stack.sockets.get(input.socket);
-  if (socket === undefined || socket.kind === 'listener') return 0;
+  if (socket === undefined || socket.kind === 'listener' || socket.kind === 'resting') return 0;
   if (queueLength(stack.outbox) >= maxOutbox) return dropDatagram(stack, Reason.QUEUE_FULL);
   if (socket.kind === 'connection') return sendConnected(stack, socket, input.bytes);
   return input.to === undefined ? 0 : sendUnbound(stack, socket, input.to, input.expects, input.bytes);

@@ -22,18 +22,10 @@ import { countPeer, settleSynDebt } from './limits.ts';
 import { buildConnectionReset, sendToPeer } from './packets.ts';
 import { judgeClient, proofOf } from './proof.ts';
 import { createResuming } from './resume.ts';
-import {
-  arm,
-  attachRecords,
-  attachTransport,
-  emitEvent,
-  findBinding,
-  makeConnection,
-  releaseKeys,
-  setPeer,
-} from './sockets.ts';
+import { arm, emitEvent, findBinding, makeConnection, nextSocketId, releaseKeys, setPeer } from './sockets.ts';
 import type { Connection, HalfOpen, StackState } from './state.ts';
 import { isTagged } from './tags.ts';
+import { attachRecords, attachTransport } from './transports.ts';
 import { Protocol } from './types.ts';
 import { readHandshake } from './workspace.ts';
 
@@ -73,7 +65,7 @@ export function refuseOpening(stack: StackState, half: HalfOpen): void {
 /** In no table yet. */
 function connectionOf(stack: StackState, half: HalfOpen, opening: Opening): Connection {
   const binding = findBinding(stack, half.listener);
-  const connection = makeConnection(stack, opening.localFlow, opening.localNonce, {
+  const connection = makeConnection(nextSocketId(stack), opening.localFlow, opening.localNonce, {
     protocol: half.protocol,
     role: 'server',
     service: opening.service,

@@ -13,6 +13,7 @@ import { encodeHandoff, type HandoffState } from './handoff-state.ts';
 import { beginMove } from './migrate.ts';
 import { createMoves } from './moves.ts';
 import { sourceTo } from './path.ts';
+import { findConnection } from './rest.ts';
 import { abandonFlow, conclude, emitEvent, releaseFlow, timerHandle } from './sockets.ts';
 import type { Connection, Forwarding, Leaving, StackState } from './state.ts';
 import { type Input, Protocol } from './types.ts';
@@ -25,8 +26,8 @@ const anyPrefix = makePrefix(new Uint8Array(32), 0);
 
 /** Answers OK, and then `exported` follows; or why this connection cannot leave now. */
 export function exportConnection(stack: StackState, input: Extract<Input, { kind: 'export' }>): Reason {
-  const connection = stack.sockets.get(input.socket);
-  if (connection?.kind !== 'connection' || !mayLeave(connection)) return Reason.BAD_STATE;
+  const connection = findConnection(stack, input.socket);
+  if (connection === undefined || !mayLeave(connection)) return Reason.BAD_STATE;
   const { tcb, writer, localFlow } = connection;
   if (tcb === undefined || writer === undefined) return Reason.BAD_STATE;
   connection.subflow = undefined;

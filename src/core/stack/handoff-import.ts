@@ -10,16 +10,9 @@ import { countPeer } from './limits.ts';
 import { createMigration } from './migrate.ts';
 import { sourceTo } from './path.ts';
 import { nearness } from './proof.ts';
-import {
-  attachRecords,
-  createConnection,
-  emitEvent,
-  findBinding,
-  linkBytes,
-  releaseFlow,
-  transportOptions,
-} from './sockets.ts';
+import { createConnection, emitEvent, findBinding, linkBytes, releaseFlow } from './sockets.ts';
 import type { Binding, Connection, StackState } from './state.ts';
+import { attachRecords, transportOptions } from './transports.ts';
 import { type Input, Protocol, type SocketId, type StreamOptions } from './types.ts';
 import { keepUnread } from './unread.ts';
 

@@ -8,6 +8,7 @@ import { type CountersInfo, countersInfo } from './counters.ts';
 import { firstOf } from './flow-group.ts';
 import { readOpening } from './half-open.ts';
 import { pathInfo } from './path-info.ts';
+import { peek } from './rest.ts';
 import type { Connection, HalfOpen, StackState } from './state.ts';
 import { type FlowInfo, Protocol } from './types.ts';
 
@@ -85,6 +86,7 @@ export function flowInfos(stack: StackState): FlowInfo[] {
   const infos: FlowInfo[] = [];
   for (const flow of flowEntries(stack.flows)) {
     if (flow.kind === 'connection') infos.push(flowInfo(stack, flow));
+    else if (flow.kind === 'resting') infos.push(flowInfo(stack, peek(stack, flow)));
     else if (flow.kind === 'half-open') infos.push(halfOpenInfo(flow));
   }
   return infos;
@@ -123,7 +125,7 @@ function halfOpenInfo(half: HalfOpen): FlowInfo {
 function listenerInfos(stack: StackState): ListenerInfo[] {
   const infos: ListenerInfo[] = [];
   for (const socket of stack.sockets.values()) {
-    if (socket.kind === 'connection') continue;
+    if (socket.kind === 'connection' || socket.kind === 'resting') continue;
     infos.push({
       socket: socket.socket,
       service: formatPrefix(socket.prefix),

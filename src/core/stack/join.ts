@@ -23,8 +23,9 @@ import { giveUpJoin } from './leave.ts';
 import { sendPacket, synBytes } from './packets.ts';
 import { tellPath } from './path-info.ts';
 import { adoptRecords } from './sent-records.ts';
-import { arm, attachTransport, makeConnection, markReady, setPeer, touch } from './sockets.ts';
+import { arm, makeConnection, markReady, nextSocketId, setPeer, touch } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
+import { attachTransport } from './transports.ts';
 
 const firstRetryUs = 300_000;
 const mostTries = 4;
@@ -70,7 +71,7 @@ export function openSubflow(
 function createFlow(stack: StackState, { first }: FlowGroup): Connection | undefined {
   const { protocol, role, service, sourceService, listener, stream, security, via, resumes } = first;
   const seed = { protocol, role, service, sourceService, listener, stream, security, via, resumes };
-  const made = makeConnection(stack, first.localFlow, randomId(stack.random), seed);
+  const made = makeConnection(nextSocketId(stack), first.localFlow, randomId(stack.random), seed);
   const connection: Connection & { localFlow: typeof made.localFlow } = made;
   const flow = allocate(stack.flows, stack.random, connection);
   if (flow === undefined) return undefined;

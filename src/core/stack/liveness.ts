@@ -23,7 +23,8 @@ import {
 } from './owed.ts';
 import { push } from './queue.ts';
 import { awaitCall, endCall } from './rendezvous.ts';
-import { arm, connectionsOf, markReady } from './sockets.ts';
+import { awakeOf } from './rest.ts';
+import { arm, markReady } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 
 /** A host, and the router about a remote, are asked no more often than this. */
@@ -169,7 +170,7 @@ export function handleUnreachable(stack: StackState, remote: Locator): void {
   const asked = getExpiring(stack.asked, `host ${key}`, nowUs) !== undefined;
   if (!asked && (known || nowUs < stack.wordsUs + wordsIntervalUs)) return;
   stack.wordsUs = nowUs;
-  for (const connection of connectionsOf(stack)) if (sameLocator(connection.peer, remote)) takeWord(stack, connection);
+  for (const connection of awakeOf(stack)) if (sameLocator(connection.peer, remote)) takeWord(stack, connection);
 }
 
 function takeWord(stack: StackState, connection: Connection): void {
@@ -190,7 +191,7 @@ export function takeRouterWord(stack: StackState, message: ControlMessage): Reas
   deleteExpiring(inquiries, message.transaction);
   if (message.peerState !== PeerState.GONE) return Reason.OK;
   const words = `the router has not heard of its instance for ${message.intervalMs} ms`;
-  for (const connection of connectionsOf(stack)) {
+  for (const connection of awakeOf(stack)) {
     const { migration } = connection;
     const silenceUs = migration === undefined || migration.settled ? routerSilenceUs : movingSilenceUs;
     if (isSilent(connection, silenceUs, nowUs) && sameLocator(connection.peer, peer))

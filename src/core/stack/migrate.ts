@@ -17,6 +17,7 @@ import { acknowledgeMove, commitMove, createMoves, isSuperseded, judgeMove, mint
 import { sendPacket, synBytes } from './packets.ts';
 import { allowFrom, amplification, ask, goBy, noteAlive, sourceTo, spend } from './path.ts';
 import { awaitCall, callOut, endCall } from './rendezvous.ts';
+import { findConnection } from './rest.ts';
 import { arm, conclude, emitEvent, markReady, releaseFlow, setPeer } from './sockets.ts';
 import type { Connection, Migration, StackState } from './state.ts';
 import { adoptEpoch } from './tags.ts';
@@ -67,8 +68,8 @@ export function isOpen({ state }: Connection): boolean {
 
 /** The application's wish; answers 1 if a move began. `migrated` or `migrate-failed` follows. */
 export function migrate(stack: StackState, input: Extract<Input, { kind: 'migrate' }>): number {
-  const connection = stack.sockets.get(input.socket);
-  if (connection?.kind !== 'connection' || !isOpen(connection)) return 0;
+  const connection = findConnection(stack, input.socket);
+  if (connection === undefined || !isOpen(connection)) return 0;
   const link = input.link ?? connection.link;
   const stranded = connection.strandedFrom !== undefined;
   if (link === 0 ? stranded : !canReach(stack, link, connection.peer)) return 0;

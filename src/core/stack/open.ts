@@ -28,13 +28,12 @@ import { createGroup } from './flow-group.ts';
 import { buildAck, buildResetFor, buildSyn, sendPacket, sendToPeer, synBytes } from './packets.ts';
 import { beginPaths } from './paths.ts';
 import { credentialOf, judgeServer, staticKeyOf } from './proof.ts';
+import { findConnection } from './rest.ts';
 import { createResuming } from './resume.ts';
 import { type Route, routeFirstPacket, suspectRouter } from './route.ts';
 import { joinSearch } from './search.ts';
 import {
   arm,
-  attachRecords,
-  attachTransport,
   conclude,
   createConnection,
   emitEvent,
@@ -46,6 +45,7 @@ import {
 } from './sockets.ts';
 import type { Connection, Exchange, StackState } from './state.ts';
 import { isAnswerTagged } from './tags.ts';
+import { attachRecords, attachTransport } from './transports.ts';
 import { type Input, type PeerProof, Protocol, type SocketId } from './types.ts';
 import { readHandshake } from './workspace.ts';
 
@@ -58,6 +58,9 @@ const triesBeforeSuspicion = 2;
 const maxCookieRequests = 4;
 /** Pairs of SYNs of which an instance to be avoided has answered one, after which there is no other. */
 const maxAvoided = 3;
+
+const nothing = new Uint8Array(0);
+const noOffer: Offer = { ephemeralKey: { scalar: nothing, publicKey: nothing }, flags: 0, message: nothing };
 
 type Request = Extract<Input, { kind: 'connect' }>;
 
@@ -99,7 +102,7 @@ export function openFlow(
 }
 
 /** `segment`: the transport's SYN, once it has said it. */
-export function createExchange(offer: Offer, segment: Uint8Array = new Uint8Array(0), avoid?: Locator): Exchange {
+export function createExchange(offer: Offer, segment: Uint8Array = nothing, avoid?: Locator): Exchange {
   const nothingYet = { pattern: 0, proof: undefined, cookie: undefined, cookieRequests: 0 };
   return { offer, segment, ...nothingYet, avoid, avoided: 0, avoidedAttempt: -1 };
 }
@@ -107,8 +110,7 @@ export function createExchange(offer: Offer, segment: Uint8Array = new Uint8Arra
 /** Where the socket to be avoided leads, or led. An offer that was found there ad hoc is forgotten. */
 function leadOf(stack: StackState, { avoid, service, protocol }: Request): Locator | undefined {
   if (avoid === undefined) return undefined;
-  const socket = stack.sockets.get(avoid);
-  const lead = socket?.kind === 'connection' ? socket.peer : getExpiring(stack.departed, avoid, stack.nowUs);
+  const lead = findConnection(stack, avoid)?.peer ?? getExpiring(stack.departed, avoid, stack.nowUs);
   if (lead !== undefined) forgetOffer(stack.discovery, service, protocol, lead);
   return lead;
 }
@@ -266,6 +268,7 @@ function open(stack: StackState, connection: Connection, proof: PeerProof): void
   connection.remoteNonce = { hi: control.nonceHi, lo: control.nonceLo };
   connection.peerProof = proof;
   connection.state = 'ESTABLISHED';
+  forgetExchange(connection);
   connection.controlDeadlineUs = Number.POSITIVE_INFINITY;
   attachRecords(stack, connection);
   setPeer(stack, connection, stack.remote);
@@ -277,6 +280,12 @@ function open(stack: StackState, connection: Connection, proof: PeerProof): void
   acknowledgeOpening(stack, connection);
   if (connection.association !== undefined) beginAssociation(stack, connection, connection.association);
   touch(stack, connection);
+}
+
+/** The secrets are not needed any more; the proof is, until it is known to have arrived. */
+function forgetExchange(connection: Connection): void {
+  const { pattern, proof } = connection.exchange ?? {};
+  connection.exchange = proof === undefined ? undefined : { ...createExchange(noOffer), pattern: pattern ?? 0, proof };
 }
 
 function isToBeAvoided({ remote }: StackState, { avoid }: Exchange): boolean {

@@ -3,6 +3,7 @@
 // left. A suspicion is not told: it comes and goes with the jitter of a path, and costs the application nothing.
 
 import { interfaceOf, isDown, ownAddress, type Subflow } from './flow-group.ts';
+import { peek } from './rest.ts';
 import { emitEvent } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import type { PathInfo, SocketId } from './types.ts';
@@ -26,7 +27,8 @@ function emit(stack: StackState, { group }: Subflow, path: PathInfo): void {
 }
 
 export function pathsOf(stack: StackState, socket: SocketId): PathInfo[] {
-  const connection = stack.sockets.get(socket);
+  const known = stack.sockets.get(socket);
+  const connection = known?.kind === 'resting' ? peek(stack, known) : known;
   if (connection?.kind !== 'connection') return [];
   const { subflow } = connection;
   if (subflow === undefined) return [infoOf(stack, connection, connection.state === 'ESTABLISHED' ? 'up' : 'opening')];

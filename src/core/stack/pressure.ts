@@ -7,7 +7,8 @@
 import { Reason } from '../base/index.ts';
 import { discardOutOfOrder, outOfOrderBytes, poolLoad, stalledSinceUs } from '../transport/index.ts';
 import { abort } from './close.ts';
-import { connectionsOf, markReady, tellWritable } from './sockets.ts';
+import { awakeOf } from './rest.ts';
+import { markReady, tellWritable } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 
 /** Writers go on, and nothing more is taken away, once this part is in use. */
@@ -33,7 +34,7 @@ export function watchMemory(stack: StackState): void {
 }
 
 function relieve(stack: StackState): void {
-  const flows = connectionsOf(stack).filter(({ tcb }) => tcb !== undefined);
+  const flows = awakeOf(stack).filter(({ tcb }) => tcb !== undefined);
   for (const { connection } of ranked(flows, outOfOrderOf)) {
     if (isCalm(stack)) return;
     if (connection.tcb !== undefined) discardOutOfOrder(connection.tcb);

@@ -49,6 +49,7 @@ import { handleRefusal, handleSynAck } from './open.ts';
 import { sendForStranger, sendPacket } from './packets.ts';
 import { handleChallenge, isElsewhere, isUnproven, noteAddress, noteAllowance } from './path.ts';
 import { mayGoInClear } from './proof.ts';
+import { wake } from './rest.ts';
 import { chooseTarget, unknownNameReason } from './route.ts';
 import { noteExpected } from './sent-records.ts';
 import { handleShed, handleShedAck } from './shed.ts';
@@ -107,7 +108,8 @@ function settleTouched(stack: StackState): void {
 function dispatch(stack: StackState, at: number, length: number): Reason {
   const { packet } = stack.work;
   if ((packet.flowHi | packet.flowLo) === 0) return receiveNamed(stack, at, length);
-  const flow = find(stack.flows, packet.flowHi, packet.flowLo);
+  const found = find(stack.flows, packet.flowHi, packet.flowLo);
+  const flow = found?.kind === 'resting' ? wake(stack, found) : found;
   if (flow === undefined) return stack.formerFlows.size === 0 ? Reason.UNKNOWN_FLOW : receivePassedOn(stack);
   if (flow.kind === 'half-open') return receiveHalfOpen(stack, flow);
   if (flow.kind === 'forwarding') return passOn(stack, flow, at, length);

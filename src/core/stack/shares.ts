@@ -5,8 +5,8 @@
 
 import { setOptions } from '../transport/index.ts';
 import { type FlowGroup, interfaceOf, ownAddress, type Subflow } from './flow-group.ts';
-import { receiveBufferBytesOf } from './sockets.ts';
 import type { StackState } from './state.ts';
+import { receiveBufferBytesOf } from './transports.ts';
 
 /** Control packets, and what comes twice. */
 const marginBytes = 65_536;

@@ -7,7 +7,8 @@ import { Reason } from '../base/index.ts';
 import { type Control, ControlFlag } from '../wire/index.ts';
 import { echoesNonce } from './close.ts';
 import { buildShed, sendToPeer } from './packets.ts';
-import { arm, emitEvent } from './sockets.ts';
+import { findConnection } from './rest.ts';
+import { arm, emitEvent, findBinding } from './sockets.ts';
 import type { Binding, Connection, StackState } from './state.ts';
 import type { SocketId } from './types.ts';
 
@@ -20,7 +21,7 @@ const secondChoiceAttempt = 2;
 
 /** Of a connection, or of a listener; answers 1 if it could be. */
 export function shed(stack: StackState, id: SocketId): number {
-  const socket = stack.sockets.get(id);
+  const socket = findBinding(stack, id) ?? findConnection(stack, id);
   if (socket === undefined) return 0;
   if (socket.kind === 'connection') return askToGo(stack, socket);
   socket.shedUntilUs = stack.nowUs + turnAwayUs;

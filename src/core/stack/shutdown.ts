@@ -6,12 +6,12 @@ import { Reason } from '../base/index.ts';
 import { unsentBytes } from '../transport/index.ts';
 import { abort } from './close.ts';
 import { closeBinding } from './names.ts';
-import { connectionsOf } from './sockets.ts';
+import { connectionsOf } from './rest.ts';
 import type { Connection, StackState } from './state.ts';
 
 export function shutDown(stack: StackState): void {
   for (const socket of [...stack.sockets.values()]) {
-    if (socket.kind === 'connection') continue;
+    if (socket.kind === 'connection' || socket.kind === 'resting') continue;
     closeBinding(stack, socket);
     // Nobody will be here to let in who is half open.
     socket.drainUntilUs = stack.nowUs;

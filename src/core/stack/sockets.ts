@@ -2,46 +2,24 @@
 // socket's last event, and a connection's comes only after everything verified was delivered.
 
 import { type FlowId, formatFlowId, type Locator, noFlow, Reason, randomId, type ServiceId } from '../base/index.ts';
-import {
-  createRecordCipher,
-  createRecordReader,
-  createRecordWriter,
-  createReplayWindow,
-  nullCipher,
-} from '../security/index.ts';
-import { allocate, cancel, flowEntries, free, schedule, setExpiring } from '../tables/index.ts';
-import {
-  consumeBytes,
-  createTcb,
-  destroyTcb,
-  endBatch,
-  type ImportOptions,
-  type KeepAlive,
-  nextDeadlineUs,
-  setOptions,
-  setPathLimit,
-  type Tcb,
-} from '../transport/index.ts';
+import { allocate, cancel, free, schedule, setExpiring } from '../tables/index.ts';
+import { consumeBytes, destroyTcb, nextDeadlineUs, setPathLimit } from '../transport/index.ts';
 import { forgetAssociation } from './association-table.ts';
 import { dropAhead, openWindows, subflowDeadlineUs } from './flow-group.ts';
-import type { Opening } from './half-open.ts';
 import { uncountPeer } from './limits.ts';
 import { createLiveness, expectPeer } from './owed.ts';
-import { synBytes, taggedHeaderBytes } from './packets.ts';
+import { synBytes } from './packets.ts';
 import { adoptPath } from './path-cache.ts';
 import { push } from './queue.ts';
+import { mayRest } from './quiet.ts';
 import { leaveRendezvous } from './rendezvous.ts';
 import type { Binding, Connection, DatagramSocket, StackState } from './state.ts';
-import { type Event, Protocol, type SecurityOptions, type SocketId, type StreamOptions } from './types.ts';
+import type { Event, SecurityOptions, SocketId, StreamOptions } from './types.ts';
 import { dropUnread, releaseUnread } from './unread.ts';
 
 export const noLocator: Locator = { address: new Uint8Array(0), port: 0 };
 /** What the SYN has shown to pass; the path MTU search goes up from there with the first data. */
-const basePacketBytes = synBytes;
-const defaultSendBufferBytes = 4 * 1024 * 1024;
-/** Two of the records that a peer makes for the smallest window, and what is not read yet. */
-const leastReceiveBytes = 16_384;
-const defaultReceiveBufferBytes = 16 * 1024 * 1024;
+export const basePacketBytes = synBytes;
 
 /** How long a forged record, or another forged packet, makes one end distrust packets without a tag. */
 export const distrustUs = 10_000_000;
@@ -71,7 +49,8 @@ export function emitDatagram(
 export function noteDispatched(stack: StackState, event: Event): void {
   if (event.kind !== 'datagram') return;
   const owner = stack.sockets.get(event.socket);
-  if (owner !== undefined && owner.kind !== 'listener') owner.waitingBytes -= event.bytes.length + datagramCostBytes;
+  if (owner?.kind === 'connection' || owner?.kind === 'datagram-socket')
+    owner.waitingBytes -= event.bytes.length + datagramCostBytes;
 }
 
 export function emitEvent(stack: StackState, event: Event): void {
@@ -107,7 +86,7 @@ export function createConnection(
   seed: ConnectionSeed,
   localNonce = randomId(stack.random),
 ): Connection | undefined {
-  const connection: Connection & { localFlow: FlowId } = makeConnection(stack, noFlow, localNonce, seed);
+  const connection: Connection & { localFlow: FlowId } = makeConnection(nextSocketId(stack), noFlow, localNonce, seed);
   const flow = allocate(stack.flows, stack.random, connection);
   if (flow === undefined) return undefined;
   connection.localFlow = flow;
@@ -118,27 +97,28 @@ export function createConnection(
 /** The listener or datagram socket of this id. */
 export function findBinding({ sockets }: StackState, id: SocketId): Binding | undefined {
   const socket = sockets.get(id);
-  return socket?.kind === 'connection' ? undefined : socket;
-}
-
-/** Flows that are more than half open. */
-export function connectionsOf({ flows }: StackState): Connection[] {
-  const found: Connection[] = [];
-  for (const flow of flowEntries(flows)) if (flow.kind === 'connection') found.push(flow);
-  return found;
+  return socket?.kind === 'listener' || socket?.kind === 'datagram-socket' ? socket : undefined;
 }
 
 /** The record alone, in no table. */
 export function makeConnection(
-  stack: StackState,
+  socket: SocketId,
   localFlow: FlowId,
   localNonce: FlowId,
   seed: ConnectionSeed,
 ): Connection {
   return {
     kind: 'connection',
-    socket: nextSocketId(stack),
-    ...seed,
+    socket,
+    protocol: seed.protocol,
+    role: seed.role,
+    service: seed.service,
+    sourceService: seed.sourceService,
+    listener: seed.listener,
+    stream: seed.stream,
+    security: seed.security,
+    via: seed.via,
+    resumes: seed.resumes,
     resuming: undefined,
     subflow: undefined,
     association: undefined,
@@ -217,80 +197,6 @@ export function makeConnection(
   };
 }
 
-/** Where a transport starts counting, if it is made a second time. */
-type Start = Pick<Opening, 'iss' | 'tsOffset'>;
-
-/** Gives a stream its transport; `setPeer` tells it what the path allows. */
-export function attachTransport(stack: StackState, connection: Connection, start: Start | undefined): Tcb {
-  const tcb = makeTransport(stack, connection.stream, start);
-  connection.tcb = tcb;
-  return tcb;
-}
-
-/** A transport in CLOSED. */
-export function makeTransport(stack: StackState, stream: StreamOptions, start: Start | undefined): Tcb {
-  const options = transportOptions(stack, stream, basePacketBytes);
-  const { iss, tsOffset } = start ?? { iss: stack.random.uint32() };
-  return createTcb({ ...options, iss, ...(tsOffset === undefined ? {} : { tsOffset }) }, stack.blocks, stack.random);
-}
-
-/** But for what is drawn for each connection anew. */
-export function transportOptions(stack: StackState, stream: StreamOptions, maxPacketBytes: number): ImportOptions {
-  const keepAlive = keepAliveOf(stream);
-  return {
-    opening: 'lower',
-    packetBytes: basePacketBytes,
-    maxPacketBytes,
-    headerBytes: taggedHeaderBytes,
-    sendBufferBytes: stream.sendBufferBytes ?? defaultSendBufferBytes,
-    receiveBufferBytes: receiveBufferBytesOf(stream),
-    stallUs: stack.limits.stallUs,
-    nagle: stream.nagle ?? false,
-    ...(stream.congestion === undefined ? {} : { congestion: stream.congestion }),
-    ...(keepAlive === undefined ? {} : { keepAlive }),
-  };
-}
-
-/** The keys are there: what goes through the transport is sealed from here on, a datagram flow counts what it receives. */
-export function attachRecords(stack: StackState, connection: Connection): void {
-  const { keys, peerProof, security } = connection;
-  if (keys === undefined) return;
-  if (connection.protocol !== Protocol.TCP) {
-    connection.replay = createReplayWindow();
-    return;
-  }
-  const { aead } = stack.options.primitives;
-  if (peerProof?.encrypted === false) {
-    connection.writer = createRecordWriter(nullCipher);
-    connection.reader = createRecordReader(nullCipher);
-    return;
-  }
-  connection.writer = createRecordWriter(createRecordCipher(aead, keys.sealKey), security.paddingBytes);
-  connection.reader = createRecordReader(createRecordCipher(aead, keys.openKey));
-  keys.sealKey = -1;
-  keys.openKey = -1;
-}
-
-export function receiveBufferBytesOf({ receiveBufferBytes = defaultReceiveBufferBytes }: StreamOptions): number {
-  return Math.max(leastReceiveBytes, receiveBufferBytes);
-}
-
-function keepAliveOf({ keepAliveUs = 0 }: StreamOptions): KeepAlive | undefined {
-  if (keepAliveUs === 0) return undefined;
-  return { idleUs: keepAliveUs, intervalUs: Math.max(1_000_000, keepAliveUs / 8), probes: 8 };
-}
-
-/** Only what `stream` names is changed; keep-alive of 0 is turned off. */
-export function changeStream(stack: StackState, connection: Connection, stream: StreamOptions): void {
-  const { tcb } = connection;
-  if (tcb === undefined) return;
-  const { nagle, keepAliveUs } = stream;
-  if (nagle !== undefined) setOptions(tcb, { nagle });
-  if (keepAliveUs !== undefined) setOptions(tcb, { keepAlive: keepAliveOf(stream) ?? null });
-  endBatch(tcb, stack.nowUs);
-  markReady(stack, connection);
-}
-
 /** Where the packets go from here on. */
 export function setPeer(stack: StackState, connection: Connection, peer: Locator): void {
   connection.peer = peer;
@@ -335,16 +241,23 @@ export function timerHandle(stack: StackState, connection: Connection): number {
   return (connection.localFlow.lo & stack.flows.indexMask) >>> 0;
 }
 
-/** One deadline per connection: the transport's, a control packet's or that of what the peer owes, whichever is first. */
+/** One deadline per connection; where nothing is urgent it may be that of its rest. */
 export function arm(stack: StackState, connection: Connection): void {
-  const transportUs = connection.tcb === undefined ? Number.POSITIVE_INFINITY : nextDeadlineUs(connection.tcb);
   expectPeer(connection, stack.nowUs);
+  const deadlineUs = connectionDeadlineUs(connection);
+  const restUs = stack.nowUs + stack.restUs;
+  const rests = deadlineUs > restUs && mayRest(connection);
+  schedule(stack.timers, timerHandle(stack, connection), rests ? restUs : deadlineUs);
+}
+
+/** The transport's, a control packet's or that of what the peer owes, whichever is first. */
+export function connectionDeadlineUs(connection: Connection): number {
+  const transportUs = connection.tcb === undefined ? Number.POSITIVE_INFINITY : nextDeadlineUs(connection.tcb);
   const { controlDeadlineUs, recordDeadlineUs, shedDeadlineUs, migration, liveness } = connection;
   const movesUs = migration === undefined ? Number.POSITIVE_INFINITY : Math.min(migration.dueUs, migration.askUs);
   const streamUs = Math.min(transportUs, recordDeadlineUs, liveness.dueUs);
   const pathsUs = subflowDeadlineUs(connection);
-  const deadlineUs = Math.min(streamUs, controlDeadlineUs, shedDeadlineUs, movesUs, pathsUs);
-  schedule(stack.timers, timerHandle(stack, connection), deadlineUs);
+  return Math.min(streamUs, controlDeadlineUs, shedDeadlineUs, movesUs, pathsUs);
 }
 
 /** Delivers verified plaintext as far as the application asked for it, then the end, then `closed`. */

@@ -30,6 +30,7 @@ import {
   createTimerQueue,
   nextDeadlineUs,
   popExpired,
+  schedule,
 } from '../tables/index.ts';
 import { createBlockPool, nextDeadlineUs as transportDeadlineUs } from '../transport/index.ts';
 import { retrySynAck } from './accept.ts';
@@ -61,14 +62,16 @@ import { createFlowLower, poll } from './poll.ts';
 import { watchMemory } from './pressure.ts';
 import { createQueue } from './queue.ts';
 import { receive } from './receive.ts';
+import { awakeOf, createRest, defaultRestUs, findConnection, putToRest, wake } from './rest.ts';
 import { resume } from './resume.ts';
 import { setDefaultRoute } from './route.ts';
 import { changeRule } from './rules.ts';
 import { retryShed, shed } from './shed.ts';
 import { shutDown } from './shutdown.ts';
-import { arm, changeStream, connectionsOf, deliver, findBinding, noLocator, releaseFlow } from './sockets.ts';
+import { arm, connectionDeadlineUs, deliver, findBinding, noLocator, releaseFlow, timerHandle } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { handleStreamTimeout, write } from './stream.ts';
+import { changeStream } from './transports.ts';
 import {
   type Input,
   type Output,
@@ -153,10 +156,13 @@ function createState(options: StackOptions): StackState {
     sockets: new Map(),
     flows: createFlowTable(limits.flows),
     timers: createTimerQueue(),
+    rest: createRest(),
+    restUs: options.restUs ?? defaultRestUs,
     services,
     controlService,
     directoryService,
     blocks: createBlockPool(limits.bufferBytes),
+    transportOptions: new Map(),
     starved: new Set(),
     pressureUs: Number.POSITIVE_INFINITY,
     registrar: createRegistrar({ instance, boot, leaseUs: options.leaseUs, primitives }),
@@ -273,8 +279,8 @@ type ConnectionInput = Extract<
 >;
 
 function handleConnectionInput(stack: StackState, input: ConnectionInput): number {
-  const connection = stack.sockets.get(input.socket);
-  if (connection?.kind !== 'connection') return 0;
+  const connection = findConnection(stack, input.socket);
+  if (connection === undefined) return 0;
   switch (input.kind) {
     case 'write':
       return write(stack, connection, input.bytes, input.offset);
@@ -325,11 +331,11 @@ function handleBound(stack: StackState, input: Extract<Input, { kind: 'bound' }>
 
 /** Connections with several flows may have other ones now. */
 function lookEverywhere(stack: StackState): void {
-  for (const { subflow } of connectionsOf(stack)) if (subflow?.pathId === 0) lookSoon(stack, subflow.group);
+  for (const { subflow } of awakeOf(stack)) if (subflow?.pathId === 0) lookSoon(stack, subflow.group);
 }
 
 function handleClose(stack: StackState, input: Extract<Input, { kind: 'close' }>): number {
-  const socket = stack.sockets.get(input.socket);
+  const socket = findBinding(stack, input.socket) ?? findConnection(stack, input.socket);
   if (socket === undefined) return 0;
   if (socket.kind !== 'connection') closeBinding(stack, socket);
   else if (socket.protocol === Protocol.UDP) abort(stack, socket, Reason.CLOSED, 'this side closed the flow');
@@ -357,12 +363,14 @@ function handleTick(stack: StackState): void {
     const flow = handle < 0 ? undefined : stack.flows.values[handle];
     if (flow?.kind === 'half-open') retrySynAck(stack, flow);
     else if (flow?.kind === 'forwarding') endForwarding(stack, flow);
-    else if (flow !== undefined) handleTimer(stack, flow);
+    else if (flow !== undefined) handleTimer(stack, flow.kind === 'resting' ? wake(stack, flow) : flow);
   }
 }
 
 /** A flow's deadline: the control packet's, the transport's, that of what its peer owes, or several. */
 function handleTimer(stack: StackState, connection: Connection): void {
+  const deadlineUs = connectionDeadlineUs(connection);
+  if (deadlineUs > stack.nowUs) return settleDown(stack, connection, deadlineUs);
   const due = isStreamDue(stack, connection);
   if (connection.controlDeadlineUs <= stack.nowUs) handleControlTimer(stack, connection);
   if (connection.liveness.dueUs <= stack.nowUs) checkLiveness(stack, connection);
@@ -373,6 +381,12 @@ function handleTimer(stack: StackState, connection: Connection): void {
   if (due && (connection.state === 'ESTABLISHED' || connection.state === 'FIN-SENT'))
     handleStreamTimeout(stack, connection);
   if (connection.state !== 'CLOSED') arm(stack, connection);
+}
+
+/** Nothing is due: it is the deadline of its rest. Its true one stays. */
+function settleDown(stack: StackState, connection: Connection, deadlineUs: number): void {
+  putToRest(stack, connection);
+  schedule(stack.timers, timerHandle(stack, connection), deadlineUs);
 }
 
 function isStreamDue({ nowUs }: StackState, { tcb, recordDeadlineUs }: Connection): boolean {

@@ -17,7 +17,7 @@ import type {
   Trust,
 } from '../security/index.ts';
 import type { ExpiringMap, FlowTable, ServiceTable, TimerQueue } from '../tables/index.ts';
-import type { BlockPool, Tcb } from '../transport/index.ts';
+import type { BlockPool, EngineOptions, Tcb } from '../transport/index.ts';
 import type { Association, Associations } from './association-table.ts';
 import type { Counters } from './counters.ts';
 import type { Subflow } from './flow-group.ts';
@@ -26,6 +26,7 @@ import type { Liveness } from './owed.ts';
 import type { KnownPath } from './path-cache.ts';
 import type { FlowLower } from './poll.ts';
 import type { Queue } from './queue.ts';
+import type { Rest, Resting } from './rest.ts';
 import type { Resuming } from './resume.ts';
 import type { Search } from './search.ts';
 import type {
@@ -334,11 +335,11 @@ export interface Forwarding {
 }
 
 /** What a flowID stands for. */
-export type Flow = Connection | HalfOpen | Forwarding;
+export type Flow = Connection | HalfOpen | Forwarding | Resting;
 
 /** What holds a name and takes SYNs for it. */
 export type Binding = Listener | DatagramSocket;
-export type Socket = Binding | Connection;
+export type Socket = Binding | Connection | Resting;
 
 /** Whether a program has the port at `remote` is to be found out by the driver. */
 export interface HostProbe {
@@ -373,11 +374,16 @@ export interface StackState {
   readonly sockets: Map<SocketId, Socket>;
   readonly flows: FlowTable<Flow>;
   readonly timers: TimerQueue;
+  readonly rest: Rest;
+  /** After so long without anything a connection is put to rest. */
+  readonly restUs: number;
   readonly services: ServiceTable;
   /** Well-known names: the control plane's and the directory's. */
   readonly controlService: ServiceId;
   readonly directoryService: ServiceId;
   readonly blocks: BlockPool;
+  /** Of transports, by what they stand for. */
+  readonly transportOptions: Map<string, EngineOptions>;
   /** Whose write found no memory; when to look at the memory again, Infinity: there is enough. */
   readonly starved: Set<Connection>;
   pressureUs: number;

@@ -328,6 +328,8 @@ export interface StackOptions {
   /** Refuse to send data in the clear, whatever an application asks for. */
   readonly forbidInsecure?: boolean;
   readonly limits?: Partial<Limits>;
+  /** Connections on which nothing happened for so long take less memory; 1 s if absent, Infinity: never. */
+  readonly restUs?: number;
   /** Controller: take no registration that no key vouches for. */
   readonly requireKeys?: boolean;
   /** Controller: so long after its start an unknown name may only not have registered again yet; `leaseUs` if absent. */

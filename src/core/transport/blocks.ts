@@ -148,6 +148,13 @@ export function releaseBlocks(pool: BlockPool, buffer: BlockBuffer, upTo: number
   if (keepFrom === Infinity && slots.length > firstSlots) buffer.slots = noSlots;
 }
 
+/** The list that an empty buffer keeps. */
+export function dropEmptyRing(buffer: BlockBuffer): void {
+  if (buffer.held > 0) return;
+  buffer.slots = noSlots;
+  buffer.head = 0;
+}
+
 /** Gives back every block that lies wholly at or above `from`. */
 export function truncateBlocks(pool: BlockPool, buffer: BlockBuffer, from: number): void {
   const { slots, head, firstBlock } = buffer;

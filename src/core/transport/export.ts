@@ -13,8 +13,8 @@ import { searchPathMtu } from './path-mtu.ts';
 import { insertInterval, maxIntervals } from './reassembly.ts';
 import { restoreRtt } from './rtt.ts';
 import { appendSent, Run } from './scoreboard.ts';
-import { applyMss, createTcb, type Tcb, tsvalAt } from './tcb.ts';
-import type { TcbOptions } from './types.ts';
+import { applyMss, startTcb, type Tcb, tsvalAt } from './tcb.ts';
+import type { EngineOptions } from './types.ts';
 import { firstWithheldAt } from './withhold.ts';
 
 /** Bytes of the stream from `start` on. */
@@ -110,13 +110,10 @@ export function exportTcb(tcb: Tcb, nowUs: number): TransportState {
   };
 }
 
-/** What an importer says: the rest of the options comes with the state, and so does the congestion controller. */
-export type ImportOptions = Omit<TcbOptions, 'iss' | 'tsOffset'>;
-
 /** Frozen: `resume` lets it go on. Undefined: no engine was ever in this state. */
 export function importTcb(
   state: TransportState,
-  options: ImportOptions,
+  options: EngineOptions,
   pool: BlockPool,
   random: Random,
   nowUs: number,
@@ -125,7 +122,7 @@ export function importTcb(
   // One tick on: what leaves here is newer than all that left there.
   const tsOffset = (state.tsval + 1 - Math.floor(nowUs / 1000)) >>> 0;
   const congestion = state.model === undefined ? 'cubic' : 'bbr';
-  const tcb = createTcb({ ...options, congestion, iss: state.iss, tsOffset }, pool, random);
+  const tcb = startTcb({ iss: state.iss, tsOffset }, { ...options, congestion }, pool, random);
   tcb.begun = true;
   tcb.state = 'ESTABLISHED';
   tcb.frozenAtUs = nowUs;

@@ -2,16 +2,17 @@ export { challenge as requestChallenge, delayedAckUs, forgetAck, requestAck } fr
 export { type BlockPool, blockBytes, createBlockPool, createPiece, type Piece, poolLoad } from './blocks.ts';
 export { abort, finish } from './closing.ts';
 export type { CongestionName, PathModel } from './congestion.ts';
+export type { TcbCounters } from './counters.ts';
 export { egress } from './egress.ts';
 export {
   exportTcb,
-  type ImportOptions,
   importTcb,
   isExportable,
   type Stretch,
   type TransportState,
 } from './export.ts';
 export { freeze, isFrozen, pathChanged, peerReturned, resume } from './freeze.ts';
+export { isIdle, shrink } from './idle.ts';
 export { endBatch, handleSegment } from './ingress.ts';
 export type { PathFindings } from './mtu-search.ts';
 export { acknowledgeOpening, connect, emitSyn, listen } from './opening.ts';
@@ -31,9 +32,10 @@ export {
 } from './receive.ts';
 export { awaitSpace, enqueue, extend, sendPiece, sendSpace, unsentBytes } from './send.ts';
 export { stalledSinceUs } from './stall.ts';
-export { createTcb, destroyTcb, finished, pipeBytes, type Tcb, type TcbCounters } from './tcb.ts';
+export { createTcb, destroyTcb, finished, pipeBytes, startTcb, type Tcb } from './tcb.ts';
 export { handleTimeout, nextDeadlineUs } from './timers.ts';
 export {
+  type EngineOptions,
   type KeepAlive,
   type Lower,
   type PacketBatch,

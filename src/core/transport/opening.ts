@@ -9,7 +9,7 @@ import { reset } from './closing.ts';
 import { searchPathMtu } from './path-mtu.ts';
 import { sampleRtt } from './rtt.ts';
 import { applyMss, clearTimers, fail, fromWire, type Tcb, tsvalAt, wireSeq } from './tcb.ts';
-import { Signal, type TcbOptions } from './types.ts';
+import { type EngineOptions, Signal } from './types.ts';
 import { advertiseUnscaled } from './window.ts';
 
 const header: Segment = createSegment();
@@ -67,7 +67,7 @@ function fillSyn(tcb: Tcb, nowUs: number, answer: boolean): void {
 }
 
 /** Above SAL any size can be received, and the path is what the search finds; on IP it is the interface's. */
-function ownMss(options: TcbOptions): number {
+function ownMss(options: EngineOptions): number {
   if (options.opening === 'lower') return maxMss;
   return Math.min(maxMss, Math.max(options.packetBytes, options.maxPacketBytes) - options.headerBytes - tcpHeaderBytes);
 }
@@ -132,7 +132,7 @@ function takeSyn(tcb: Tcb, nowUs: number, segment: Segment): void {
 }
 
 /** Above SAL a peer need not state any: the search finds what the path carries. */
-function peerMssOf(stated: number, opening: TcbOptions['opening']): number {
+function peerMssOf(stated: number, opening: EngineOptions['opening']): number {
   if (stated > 0) return Math.max(stated, leastMss[opening]);
   return opening === 'self' ? defaultMss : maxMss;
 }

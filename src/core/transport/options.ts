@@ -2,7 +2,7 @@
 // receive buffer cannot outgrow the window scale agreed in the SYN.
 
 import type { Tcb } from './tcb.ts';
-import type { KeepAlive, TcbOptions } from './types.ts';
+import type { EngineOptions, KeepAlive } from './types.ts';
 
 export interface TcbChanges {
   readonly nagle?: boolean;
@@ -16,7 +16,7 @@ export interface TcbChanges {
 /** Takes effect with the next `endBatch` or `egress`. */
 export function setOptions(tcb: Tcb, changes: TcbChanges): void {
   const { keepAlive, ...others } = changes;
-  const options: { -readonly [K in keyof TcbOptions]: TcbOptions[K] } = { ...tcb.options, ...others };
+  const options: { -readonly [K in keyof EngineOptions]: EngineOptions[K] } = { ...tcb.options, ...others };
   if (keepAlive === null) delete options.keepAlive;
   else if (keepAlive !== undefined) options.keepAlive = keepAlive;
   if (keepAlive !== undefined) tcb.timers.keepAliveUs = Infinity;

@@ -60,15 +60,14 @@ function mayBeTooBig({ mtu, mssBytes, scoreboard }: Tcb, edge: number): boolean 
 
 /** The outgoing link allows packets of `maxPacketBytes`, as when it turns out where the peer is. The search restarts. */
 export function setPathLimit(tcb: Tcb, maxPacketBytes: number): void {
-  if (maxPacketBytes === tcb.options.maxPacketBytes) return;
-  tcb.options = { ...tcb.options, maxPacketBytes };
+  if (maxPacketBytes === tcb.maxPacketBytes) return;
+  tcb.maxPacketBytes = maxPacketBytes;
   searchPathMtu(tcb, tcb.options.packetBytes);
 }
 
 /** Begins with `packetBytes`, and goes up to what the link and the peer allow. */
 export function searchPathMtu(tcb: Tcb, packetBytes: number): void {
-  const { maxPacketBytes, headerBytes } = tcb.options;
-  const limit = Math.min(maxPacketBytes, tcb.peerMss + tcpHeaderBytes + headerBytes);
+  const limit = Math.min(tcb.maxPacketBytes, tcb.peerMss + tcpHeaderBytes + tcb.options.headerBytes);
   tcb.mtu = createMtuSearch(Math.min(packetBytes, limit), limit);
   applyMss(tcb);
 }

@@ -9,6 +9,7 @@ import { tcpDataHeaderBytes, tcpHeaderBytes } from '../wire/index.ts';
 import { type BlockBuffer, type BlockPool, createBlockBuffer, dropBlocks } from './blocks.ts';
 import type { Congestion } from './congestion.ts';
 import { controlOf } from './controllers.ts';
+import { createCounters, type TcbCounters } from './counters.ts';
 import { createMtuSearch, type MtuSearch } from './mtu-search.ts';
 import { createPacer, type Pacer } from './pacing.ts';
 import { createReassembly, dropReassembly, type Reassembly } from './reassembly.ts';
@@ -21,11 +22,11 @@ import {
   firstUndelivered,
   type Scoreboard,
 } from './scoreboard.ts';
-import type { TcbOptions, TcpState } from './types.ts';
+import type { EngineOptions, TcbOptions, TcpState } from './types.ts';
 import { firstWithheldAt } from './withhold.ts';
 
 export interface Tcb {
-  options: TcbOptions;
+  options: EngineOptions;
   readonly pool: BlockPool;
   readonly random: Random;
   state: TcpState;
@@ -129,6 +130,8 @@ export interface Tcb {
   congestion: Congestion;
   pacer: Pacer;
   mtu: MtuSearch;
+  /** What the outgoing link allows. */
+  maxPacketBytes: number;
   /** Packet size of the path MTU probe that is out. */
   mtuProbeBytes: number;
   recovery: 'open' | 'fast' | 'timeout';
@@ -200,38 +203,22 @@ export interface Rack {
   dsackRoundEnd: number;
 }
 
-export interface TcbCounters {
-  segmentsIn: number;
-  segmentsOut: number;
-  /** New payload bytes sent, acknowledged, and in-order bytes received. */
-  bytesSent: number;
-  bytesAcked: number;
-  bytesReceived: number;
-  retransmits: number;
-  bytesRetransmitted: number;
-  timeouts: number;
-  tailLossProbes: number;
-  recoveries: number;
-  undos: number;
-  reneged: number;
-  /** Segments withheld to try the peer. */
-  withheld: number;
-  duplicatesIn: number;
-  outOfOrderIn: number;
-  rejectedBytes: number;
-  acksOut: number;
-  probesOut: number;
-  /** Dropped: SYN or RST above SAL, old timestamps, unacceptable otherwise. */
-  flagDrops: number;
-  pawsDrops: number;
-  drops: number;
-}
-
 const initialReceiveBytes = 256 * 1024;
 const noRandom: Random = { uint32: () => 0 };
 
 /** CLOSED, ready for `emitSyn` or a SYN (lower mode), `connect` or `listen` (self mode). */
 export function createTcb(options: TcbOptions, pool: BlockPool, random: Random = noRandom): Tcb {
+  return startTcb(options, options, pool, random);
+}
+
+/** The same, with options that are shared. */
+export function startTcb(
+  start: Pick<TcbOptions, 'iss' | 'tsOffset'>,
+  options: EngineOptions,
+  pool: BlockPool,
+  random: Random,
+): Tcb {
+  const { iss, tsOffset = random.uint32() } = start;
   const mssBytes = options.packetBytes - options.headerBytes - tcpDataHeaderBytes;
   return {
     options,
@@ -241,7 +228,7 @@ export function createTcb(options: TcbOptions, pool: BlockPool, random: Random =
     signals: 0,
     begun: false,
     frozenAtUs: -1,
-    iss: options.iss,
+    iss,
     irs: 0,
     sackPermitted: false,
     timestamps: false,
@@ -286,7 +273,7 @@ export function createTcb(options: TcbOptions, pool: BlockPool, random: Random =
     tsRecent: 0,
     tsRecentUs: -1,
     tsNewest: 0,
-    tsOffset: options.tsOffset ?? random.uint32(),
+    tsOffset,
     ackNow: false,
     rcvSinceAck: 0,
     lastAckSent: 0,
@@ -302,6 +289,7 @@ export function createTcb(options: TcbOptions, pool: BlockPool, random: Random =
     congestion: controlOf(options).create(mssBytes, random),
     pacer: createPacer(),
     mtu: createMtuSearch(options.packetBytes, options.maxPacketBytes),
+    maxPacketBytes: options.maxPacketBytes,
     mtuProbeBytes: 0,
     recovery: 'open',
     recoveryEnd: 0,
@@ -464,31 +452,5 @@ export function createRack(): Rack {
     reoWndMult: 1,
     reoWndPersist: 0,
     dsackRoundEnd: -1,
-  };
-}
-
-function createCounters(): TcbCounters {
-  return {
-    segmentsIn: 0,
-    segmentsOut: 0,
-    bytesSent: 0,
-    bytesAcked: 0,
-    bytesReceived: 0,
-    retransmits: 0,
-    bytesRetransmitted: 0,
-    timeouts: 0,
-    tailLossProbes: 0,
-    recoveries: 0,
-    undos: 0,
-    reneged: 0,
-    withheld: 0,
-    duplicatesIn: 0,
-    outOfOrderIn: 0,
-    rejectedBytes: 0,
-    acksOut: 0,
-    probesOut: 0,
-    flagDrops: 0,
-    pawsDrops: 0,
-    drops: 0,
   };
 }

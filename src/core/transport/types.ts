@@ -86,7 +86,7 @@ export interface TcbOptions {
   readonly tsOffset?: number;
   /** Whole-packet size (lower header + segment) to begin with; 1,200 unless the path is known. */
   readonly packetBytes: number;
-  /** The most that a path MTU search may reach: what the outgoing link allows. */
+  /** The most that a path MTU search may reach at first: what the outgoing link allows (`setPathLimit`). */
   readonly maxPacketBytes: number;
   /** Lower header of a trusted segment, for computing the MSS: any segment may have to be repeated as one. */
   readonly headerBytes: number;
@@ -105,6 +105,9 @@ export interface TcbOptions {
   readonly localPort?: number;
   readonly remotePort?: number;
 }
+
+/** What several connections may have in common. */
+export type EngineOptions = Omit<TcbOptions, 'iss' | 'tsOffset'>;
 
 export interface KeepAlive {
   readonly idleUs: number;

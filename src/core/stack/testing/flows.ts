@@ -7,8 +7,9 @@ import { createTimerQueue } from '../../tables/index.ts';
 import { createBlockPool, type Tcb } from '../../transport/index.ts';
 import { addSubflow, createGroup, type FlowGroup, type Role, type Subflow } from '../flow-group.ts';
 import { createQueue } from '../queue.ts';
-import { attachTransport, makeConnection } from '../sockets.ts';
+import { makeConnection, nextSocketId } from '../sockets.ts';
 import type { Connection, StackState } from '../state.ts';
+import { attachTransport } from '../transports.ts';
 import { type PathPolicy, Protocol } from '../types.ts';
 import { createWorkspace } from '../workspace.ts';
 
@@ -41,6 +42,7 @@ export function openFlows(plans: readonly FlowPlan[], policy: PathPolicy = { mod
     nowUs: 1_000_000,
     random: seededRandom(1),
     blocks: createBlockPool(),
+    transportOptions: new Map(),
     work: createWorkspace(),
     timers: createTimerQueue(),
     flows: { indexMask: 0xff, values: [] },
@@ -65,7 +67,7 @@ export function openFlows(plans: readonly FlowPlan[], policy: PathPolicy = { mod
 
 function openFlow(stack: StackState, plan: FlowPlan, index: number): Connection {
   const { srttUs = 20_000, cwndBytes = 100_000, windowBytes = 1_000_000, timeouts = 0 } = plan;
-  const connection = makeConnection(stack, { hi: 0, lo: index }, noFlow, {
+  const connection = makeConnection(nextSocketId(stack), { hi: 0, lo: index }, noFlow, {
     protocol: Protocol.TCP,
     role: 'client',
     service,
