@@ -40,7 +40,7 @@ export interface Bench {
   /** Which medians are divided by which. */
   readonly ratios: readonly (readonly [string, string])[];
   /** Why this machine has no such transport, in words; undefined: it has. The benchmark then runs without it, and says so. */
-  missing?(transport: string): string | undefined;
+  missing?(transport: string, options: Options): string | undefined;
   /** What it is measured at, for a curve of its cost; each is a result of its own. */
   readonly points?: { readonly of: string; readonly values: readonly number[] };
   /**

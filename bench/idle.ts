@@ -3,11 +3,11 @@
 // follow a garbage collection (node runs with --expose-gc).
 
 import { type Bench, connectionTransports, figureOfEach, median } from './bench.ts';
+import { openAll } from './open.ts';
 import type { Connection } from './transport.ts';
 
 const connections = 10_000;
 const first = 100;
-const inFlight = 64;
 const settleMs = 1500;
 
 export const idle: Bench = {
@@ -42,28 +42,11 @@ export const idle: Bench = {
   },
 
   async client(transport, address) {
-    const opened: Connection[] = [];
-    const open = (count: number): Promise<void> =>
-      new Promise((resolve, reject) => {
-        let established = 0;
-        let started = 0;
-        const next = (): void => {
-          if (started === count) return;
-          started++;
-          const connection = transport.connect(address, () => {
-            if (++established === count) resolve();
-            else next();
-          });
-          opened.push(connection);
-          connection.on('error', reject).resume();
-        };
-        for (let i = 0; i < inFlight; i++) next();
-      });
-    await open(first);
+    const opened = await openAll(transport, address, first);
     const last = opened.pop();
-    for (const connection of opened.splice(0)) connection.end();
+    for (const connection of opened) connection.end();
     await new Promise((resolve) => last?.once('data', resolve));
-    await open(connections);
+    await openAll(transport, address, connections);
     return undefined;
   },
 

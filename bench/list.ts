@@ -4,6 +4,7 @@ import type { Bench } from './bench.ts';
 import { connect } from './connect.ts';
 import { demux } from './demux.ts';
 import { dgram } from './dgram.ts';
+import { flows } from './flows.ts';
 import { http } from './http.ts';
 import { idle } from './idle.ts';
 import { lookup } from './lookup.ts';
@@ -11,11 +12,14 @@ import { lossy } from './lossy.ts';
 import { processes } from './processes.ts';
 import { router } from './router.ts';
 import { rtt } from './rtt.ts';
+import { size } from './size.ts';
 import { stream } from './stream.ts';
 
 const benches: Readonly<Record<string, Bench>> = {
   stream,
   dgram,
+  size,
+  flows,
   rtt,
   connect,
   http,

@@ -1,7 +1,8 @@
 // `npm run --silent bench -- [NAME] [OPTIONS]`, as `usage` says. Without a name all of them, and the goals beside what was
 // measured. With --json the result is one line on stdout (bench/README.md gives its shape); progress goes to stderr.
 
-import { resolve } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Bench, Options, PathOptions } from './bench.ts';
 import { compareWithGoals } from './goals.ts';
@@ -9,19 +10,29 @@ import { benchNames, findBench } from './list.ts';
 import { findPlace, openImpairedPlace } from './place.ts';
 import { format, type Result, runBench, titleOf } from './run.ts';
 
-const usage = `usage: npm run --silent bench -- [NAME] [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback] [--at N,N] [--profile DIR]
+const usage = `usage: npm run --silent bench -- [NAME] [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback] [--at N,N] [--out DIR] [--profile DIR]
        [--loss PERCENT,...] [--rtt MS,...] [--mbits N]
 NAME is one of ${benchNames.join(', ')}; all of them, and the goals, without`;
 
-const { names, asked, points, paths, options, json, where } = readArguments();
+const { names, asked, points, paths, options, json, where, out } = readArguments();
 try {
   const results: Result[] = [];
   for (const name of names) results.push(...(await runAll(name, findBench(name))));
   if (names.length > 1) show(results);
-  else if (json) console.log(JSON.stringify(results.length > 1 ? { bench: names[0], sweep: results } : results[0]));
+  else if (json && results[0] !== undefined) console.log(JSON.stringify(whole(results[0].bench, results)));
 } catch (error) {
   process.stderr.write(`bench: ${(error as Error).message}\n`);
   process.exitCode = 1;
+}
+
+/** What is printed and kept of one benchmark. */
+function whole(bench: string, results: readonly Result[]): object | undefined {
+  return results.length > 1 ? { bench, sweep: results } : results[0];
+}
+
+function keep(folder: string, name: string, results: readonly Result[]): void {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(whole(name, results), undefined, 1)}\n`);
 }
 
 /** At each of its points, or on each path. Among all benchmarks it is left out where it cannot run. */
@@ -34,21 +45,22 @@ async function runAll(name: string, bench: Bench): Promise<Result[]> {
   }
   try {
     const results: Result[] = [];
-    const transports = presentTransports(bench, asked);
     for (const variant of variantsOf(bench)) {
-      const result = await runBench(name, bench, transports, place, { ...options, ...variant });
+      const transports = presentTransports(bench, variant);
+      const result = await runBench(name, bench, transports, place, variant);
       results.push(result);
       if (!json) print(result);
     }
+    if (out !== undefined) keep(out, name, results);
     return results;
   } finally {
     place.remove();
   }
 }
 
-function variantsOf(bench: Bench): Pick<Options, 'at' | 'path'>[] {
-  if (bench.impaired) return paths.map((path) => ({ path }));
-  return (points ?? bench.points?.values ?? [undefined]).map((at) => ({ at }));
+function variantsOf(bench: Bench): Options[] {
+  if (bench.impaired) return paths.map((path) => ({ ...options, path }));
+  return (points ?? bench.points?.values ?? [undefined]).map((at) => ({ ...options, at }));
 }
 
 function readArguments(): {
@@ -61,6 +73,8 @@ function readArguments(): {
   options: Options;
   json: boolean;
   where: string | undefined;
+  /** Folder for the JSON of each benchmark. */
+  out: string | undefined;
 } {
   try {
     const { values, positionals } = parseArgs({
@@ -72,6 +86,7 @@ function readArguments(): {
         transports: { type: 'string' },
         where: { type: 'string' },
         at: { type: 'string' },
+        out: { type: 'string' },
         loss: { type: 'string', default: '1' },
         rtt: { type: 'string', default: '20' },
         mbits: { type: 'string', default: '100' },
@@ -92,7 +107,16 @@ function readArguments(): {
     const profile = values.profile === undefined ? undefined : resolve(values.profile);
     const options = { seconds, repeats, profile };
     const paths = readPaths(values.loss, values.rtt, Number(values.mbits));
-    return { names, asked: values.transports, points, paths, options, json: values.json, where: values.where };
+    return {
+      names,
+      asked: values.transports,
+      points,
+      paths,
+      options,
+      json: values.json,
+      where: values.where,
+      out: values.out,
+    };
   } catch (error) {
     process.stderr.write(`bench: ${(error as Error).message}\n${usage}\n`);
     process.exit(2);
@@ -130,9 +154,9 @@ function chooseTransports({ transports }: Bench, asked: string | undefined): rea
 }
 
 /** Of those chosen, what this machine has. Who asks for one by name is told what to do. */
-function presentTransports(bench: Bench, asked: string | undefined): readonly string[] {
+function presentTransports(bench: Bench, variant: Options): readonly string[] {
   return chooseTransports(bench, asked).filter((transport) => {
-    const why = bench.missing?.(transport);
+    const why = bench.missing?.(transport, variant);
     if (why !== undefined && asked !== undefined) throw new Error(`${transport} cannot be run: ${why}`);
     if (why !== undefined) process.stderr.write(`bench: without ${transport}: ${why}\n`);
     return why === undefined;

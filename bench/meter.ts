@@ -2,6 +2,7 @@
 // a short run, for as long as will be measured; what completes from then on counts. Of pure computing, and what a process
 // used meanwhile: processor time, so that who else has work is not in it.
 
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Sample } from './bench.ts';
 
@@ -43,11 +44,19 @@ export function startUsage(): () => Usage {
   };
 }
 
-/** What another process has used so far, as Linux counts it: by hundredths of a second. */
+/** What another process has used so far, as its system counts it: by hundredths of a second. */
 export function cpuNsOf(pid: number): number {
+  if (process.platform !== 'linux') return cpuNsByPs(pid);
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   const [user, system] = [fields[11], fields[12]];
   return (Number(user) + Number(system)) * 1e7;
+}
+
+/** `[DD-][HH:]MM:SS[.CC]` */
+function cpuNsByPs(pid: number): number {
+  const text = execFileSync('ps', ['-o', 'time=', '-p', String(pid)], { encoding: 'utf8' });
+  const [seconds = 0, minutes = 0, hours = 0, days = 0] = text.trim().split(/[-:]/).map(Number).reverse();
+  return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1e9;
 }
 
 const warmUpBatches = 3;
