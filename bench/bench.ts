@@ -79,9 +79,11 @@ export function figureOfEach(
   samples: Samples,
   value: (samples: readonly Sample[]) => number,
 ): Record<string, number> {
-  return Object.fromEntries(
-    [...samples].map(([transport, list]) => [`${name}${suffixes[transport] ?? ''}`, value(list)]),
-  );
+  return Object.fromEntries([...samples].map(([transport, list]) => [figureName(name, transport), value(list)]));
+}
+
+export function figureName(name: string, transport: string): string {
+  return `${name}${suffixes[transport] ?? ''}`;
 }
 
 export function medianFigure(samples: readonly Sample[], name: string): number {

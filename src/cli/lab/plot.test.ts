@@ -22,6 +22,14 @@ test('plot: small, negative and equal values have an axis, too', () => {
   for (const values of [[], [0], [0, 0]]) assert.ok(createScale(y, values, 0, 1, 5).max > 0);
 });
 
+test('plot: a logarithmic axis goes from power to power of ten, and keeps what is not above zero at its edge', () => {
+  const scale = createScale({ ...y, logarithmic: true }, [0.05, 20_000], 0, 700, 5);
+  assert.deepEqual([scale.min, scale.max], [0.01, 100_000]);
+  assert.deepEqual(scale.ticks.map(scale.text), ['0.01', '0.1', '1', '10', '100', '1k', '10k', '100k']);
+  assert.deepEqual([scale.at(0.01), scale.at(1), scale.at(100_000), scale.at(0)], [0, 200, 700, 0]);
+  for (const values of [[], [1]]) assert.ok(createScale({ ...y, logarithmic: true }, values, 0, 1, 5).max > 1);
+});
+
 test('plot: a given range is kept, and what lies outside stays at its edge', () => {
   const scale = createScale({ ...y, min: 10, max: 25 }, [0, 100], 0, 150, 5);
   assert.deepEqual([scale.min, scale.max, scale.at(5), scale.at(30)], [10, 25, 0, 150]);
