@@ -37,6 +37,8 @@ export interface Bench {
   readonly impaired?: boolean;
   /** In the order in which they run. */
   readonly transports: readonly string[];
+  /** Run only when they are asked for. */
+  readonly peers?: readonly string[];
   /** Which medians are divided by which. */
   readonly ratios: readonly (readonly [string, string])[];
   /** Why this machine has no such transport, in words; undefined: it has. The benchmark then runs without it, and says so. */
@@ -64,15 +66,6 @@ export const connectionTransports = {
   ],
 } as const;
 
-const suffixes: Readonly<Record<string, string>> = {
-  'caracal-bbr': 'Bbr',
-  'caracal-insecure': 'Insecure',
-  'caracal-dgram': 'Dgram',
-  'caracal-insecure-dgram': 'InsecureDgram',
-  tls: 'Tls',
-  net: 'Net',
-};
-
 /** One figure of each transport: `p99Us` of caracal, `p99UsTls` and so on of the others. */
 export function figureOfEach(
   name: string,
@@ -83,7 +76,8 @@ export function figureOfEach(
 }
 
 export function figureName(name: string, transport: string): string {
-  return `${name}${suffixes[transport] ?? ''}`;
+  const words = transport.replace(/^caracal-?/, '').split('-');
+  return name + words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
 }
 
 export function medianFigure(samples: readonly Sample[], name: string): number {

@@ -10,7 +10,7 @@ import { benchNames, findBench } from './list.ts';
 import { findPlace, openImpairedPlace } from './place.ts';
 import { format, type Result, runBench, titleOf } from './run.ts';
 
-const usage = `usage: npm run --silent bench -- [NAME] [--json] [--seconds N] [--repeats N] [--transports A,B] [--where loopback] [--at N,N] [--out DIR] [--profile DIR]
+const usage = `usage: npm run --silent bench -- [NAME] [--json] [--seconds N] [--repeats N] [--transports A,B] [--peers] [--where loopback] [--at N,N] [--out DIR] [--profile DIR]
        [--loss PERCENT,...] [--rtt MS,...] [--mbits N]
 NAME is one of ${benchNames.join(', ')}; all of them, and the goals, without`;
 
@@ -63,9 +63,15 @@ function variantsOf(bench: Bench): Options[] {
   return (points ?? bench.points?.values ?? [undefined]).map((at) => ({ ...options, at }));
 }
 
+/** Transports by name, instead of all; peers of other projects besides. */
+interface Asked {
+  readonly names: string | undefined;
+  readonly peers: boolean;
+}
+
 function readArguments(): {
   names: readonly string[];
-  asked: string | undefined;
+  asked: Asked;
   /** Of a benchmark with points, instead of all of its own. */
   points: readonly number[] | undefined;
   /** Of an impaired benchmark: each loss with each round trip. */
@@ -87,6 +93,7 @@ function readArguments(): {
         where: { type: 'string' },
         at: { type: 'string' },
         out: { type: 'string' },
+        peers: { type: 'boolean', default: false },
         loss: { type: 'string', default: '1' },
         rtt: { type: 'string', default: '20' },
         mbits: { type: 'string', default: '100' },
@@ -101,7 +108,8 @@ function readArguments(): {
     if (!(seconds > 0 && seconds <= 600)) throw new TypeError('--seconds is a number from 1 to 600');
     if (!(Number.isInteger(repeats) && repeats >= 1)) throw new TypeError('--repeats is a whole number from 1');
     // Of all benchmarks some have ours alone.
-    if (name !== undefined) chooseTransports(findBench(name), values.transports);
+    const asked = { names: values.transports, peers: values.peers };
+    if (name !== undefined) chooseTransports(findBench(name), asked);
     else if (values.transports !== undefined) throw new TypeError('--transports goes with the name of a benchmark');
     const points = readPoints(name, values.at);
     const profile = values.profile === undefined ? undefined : resolve(values.profile);
@@ -109,7 +117,7 @@ function readArguments(): {
     const paths = readPaths(values.loss, values.rtt, Number(values.mbits));
     return {
       names,
-      asked: values.transports,
+      asked,
       points,
       paths,
       options,
@@ -146,18 +154,22 @@ function readPaths(losses: string, roundTrips: string, mbits: number): PathOptio
 }
 
 /** In the bench's order, whatever the order asked for. */
-function chooseTransports({ transports }: Bench, asked: string | undefined): readonly string[] {
-  const names = asked?.split(',') ?? transports;
-  const unknown = names.find((name) => !transports.includes(name));
-  if (unknown !== undefined) throw new TypeError(`this benchmark knows ${transports.join(', ')}, not "${unknown}"`);
-  return transports.filter((transport) => names.includes(transport));
+function chooseTransports(
+  { transports, peers = [] }: Bench,
+  { names: text, peers: withPeers }: Asked,
+): readonly string[] {
+  const all = [...transports, ...peers];
+  const names = text?.split(',') ?? (withPeers ? all : transports);
+  const unknown = names.find((name) => !all.includes(name));
+  if (unknown !== undefined) throw new TypeError(`this benchmark knows ${all.join(', ')}, not "${unknown}"`);
+  return all.filter((transport) => names.includes(transport));
 }
 
 /** Of those chosen, what this machine has. Who asks for one by name is told what to do. */
 function presentTransports(bench: Bench, variant: Options): readonly string[] {
   return chooseTransports(bench, asked).filter((transport) => {
     const why = bench.missing?.(transport, variant);
-    if (why !== undefined && asked !== undefined) throw new Error(`${transport} cannot be run: ${why}`);
+    if (why !== undefined && asked.names !== undefined) throw new Error(`${transport} cannot be run: ${why}`);
     if (why !== undefined) process.stderr.write(`bench: without ${transport}: ${why}\n`);
     return why === undefined;
   });

@@ -5,6 +5,7 @@
 
 import { type Bench, connectionTransports, figureOfEach, medianFigure } from './bench.ts';
 import { startUsage, type Usage } from './meter.ts';
+import { missingPeer, peerNames } from './peers.ts';
 import type { Connection } from './transport.ts';
 
 const chunkBytes = 256 * 1024;
@@ -23,6 +24,12 @@ interface Count extends Usage {
 export const stream: Bench = {
   unit: 'Gbit/s',
   ...connectionTransports,
+  peers: peerNames,
+  ratios: [
+    ...connectionTransports.ratios,
+    ...peerNames.flatMap((peer) => [['caracal-insecure', peer] as const, [peer, 'net'] as const]),
+  ],
+  missing: missingPeer,
 
   server(transport, { path, at = chunkBytes }, report) {
     const chunk = Buffer.alloc(at, 'caracal');

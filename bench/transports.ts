@@ -4,6 +4,7 @@ import { createServer as createHttpServer, Agent as HttpAgent } from 'node:http'
 import { createServer as createNetServer, connect as netConnect } from 'node:net';
 import * as caracal from '../src/index.ts';
 import { identify } from './identify.ts';
+import { findPeer, unsupported } from './peers.ts';
 import { tls } from './tls.ts';
 import { listenOnTcp, parseHostPort, type Transport } from './transport.ts';
 
@@ -75,12 +76,5 @@ const transports: readonly Transport[] = [
 
 /** One of another name is a benchmark's own affair: nothing can be carried over it. */
 export function findTransport(name: string): Transport {
-  return transports.find((transport) => transport.name === name) ?? unusable(name);
-}
-
-function unusable(name: string): Transport {
-  const refuse = (): never => {
-    throw new TypeError(`no transport is called ${name}`);
-  };
-  return { name, listen: refuse, connect: refuse, listenHttp: refuse, http: refuse };
+  return transports.find((transport) => transport.name === name) ?? findPeer(name) ?? unsupported(name);
 }

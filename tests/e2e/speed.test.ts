@@ -3,7 +3,9 @@
 // measured on an idle machine (`npm run bench`), so that one that is busy with something else does not fail the code.
 
 import { strict as assert } from 'node:assert';
-import { existsSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
@@ -116,6 +118,20 @@ test('speed: a service of two processes is measured, and both take part', { time
   assert.equal(at, 2);
   assert.ok(Number(figures['leastShare']) > 0, JSON.stringify(figures));
   assert.ok(Number(figures['cpuUsPerRequest']) > 0, JSON.stringify(figures));
+});
+
+test('speed: messages of a size and many open flows are measured, kept and drawn', { timeout: 120_000 }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'caracal-bench-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const short = ['--seconds', '0.2', '--repeats', '1', '--transports', 'caracal-insecure,net', '--out', folder];
+  const { figures } = await bench(t, 'size', ...short, '--at', '1000');
+  assert.ok(Number(figures['messagesPerSecondInsecure']) > 0, JSON.stringify(figures));
+  const { rows } = await bench(t, 'flows', ...short, '--at', '100');
+  assert.equal(rows.length, 2);
+  const { status } = spawnSync(process.execPath, [join(root, 'dist/bench/plots.js'), folder]);
+  assert.equal(status, 0);
+  assert.deepEqual(readdirSync(folder).sort(), ['flows.json', 'flows.svg', 'size.json', 'size.svg']);
+  assert.match(readFileSync(join(folder, 'flows.svg'), 'utf8'), /class="curve c1"/);
 });
 
 test('speed: lookups and demultiplexing are measured at a point each', { timeout: 120_000 }, async (t) => {
