@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Chart, type Panel, renderChart } from '../src/cli/lab/plot.ts';
+import { type Chart, type Panel, renderChart } from '../src/cli/index.ts';
 import { root } from '../tests/e2e/harness.ts';
 import { figureName } from './bench.ts';
 import type { Result } from './run.ts';
