@@ -98,7 +98,7 @@ test('speed: the fallback link is measured beside node:net', { timeout: 120_000 
 
 const needsTun = cleanPath === 'netns' && existsSync('/dev/net/tun') ? false : 'needs root and a TUN device';
 
-test('speed: on a path that loses 1% in 20 ms a stream keeps half of what the kernel does with CUBIC, and more with BBR', {
+test('[P7] on a path that loses 1% in 20 ms a stream keeps half of what the kernel does with CUBIC, and more with BBR', {
   skip: needsTun,
   timeout: 300_000,
 }, async (t) => {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Reason } from '../../src/core/base/index.ts';
-import { type Event, Protocol, type SocketId, type Stack } from '../../src/core/stack/index.ts';
+import { type Event, Protocol, type SocketId, type Stack, type StreamOptions } from '../../src/core/stack/index.ts';
 import type { LinkOptions, SimHost } from '../../src/sim/index.ts';
 import { type Connection, flatten, flowOf } from './live-flow.ts';
 import { createWorld, runFor, service, type World } from './world.ts';
@@ -26,10 +26,10 @@ interface Pair {
 }
 
 /** Connections that both ends leave open and read from. */
-function open(link: Partial<LinkOptions> = {}, count = 1, keepAliveUs = 0): Pair {
+function open(link: Partial<LinkOptions> = {}, count = 1, options: StreamOptions = {}): Pair {
   const world = createWorld(link, 1, undefined, false);
   const pair: Pair = { world, clients: [], servers: [] };
-  const stream = { keepAliveUs };
+  const stream = { keepAliveUs: 0, ...options };
   const { driver } = world.server;
   const listener = driver.handle({ kind: 'listen', service, bits: 256, protocol: Protocol.TCP, stream });
   let listening = false;
@@ -71,6 +71,17 @@ function allRest({ world, clients }: Pair): boolean {
   return restingOf(world.client) === clients.length && restingOf(world.server) === clients.length;
 }
 
+/** What BBR keeps, as far as it matters here. */
+interface Model {
+  readonly bw: number;
+  readonly phase: string;
+  readonly rate: { readonly flights: { readonly entries: Float64Array } };
+}
+
+function modelOf(connection: Connection | undefined): Model {
+  return connection?.tcb?.congestion as unknown as Model;
+}
+
 /** Whatever concerns it wakes it; this does nothing else. */
 function wake({ host, socket }: End): Connection {
   host.driver.handle({ kind: 'options', socket, stream: {} });
@@ -110,6 +121,20 @@ test('rest: a connection on which nothing happens rests after a second, and is w
     );
 });
 
+test('rest: what BBR knows of the path is kept, what it remembers of batches under way is not', () => {
+  const pair = open({ delayUs: 10_000, bitsPerSecond: 20e6, queueBytes: 50_000 }, 1, { congestion: 'bbr' });
+  const { world, clients, servers } = pair;
+  send(world, servers[0] as End, 3_000_000);
+  const known = modelOf(flowOf(world.server));
+  assert.ok(known.rate.flights.entries.length > 0);
+  assert.ok(runFor(world, 90 * second, () => allRest(pair)));
+  const woken = modelOf(wake(servers[0] as End));
+  assert.equal(woken.rate.flights.entries.length, 0);
+  assert.ok(woken.bw > 2 && woken.bw === known.bw && woken.phase === known.phase, `${woken.bw} of ${known.bw}`);
+  send(world, servers[0] as End, 3_000_000);
+  assert.ok(runFor(world, 3 * second, () => clients[0]?.receivedBytes === 6_000_000));
+});
+
 test('rest: it goes on with data from either side, and ends in order', () => {
   const pair = open({ delayUs: 5_000, loss: 0.02 });
   const { world, clients, servers } = pair;
@@ -136,7 +161,7 @@ test('rest: it goes on with data from either side, and ends in order', () => {
 });
 
 test('rest: keep-alive finds out that the peer of a resting connection is gone', () => {
-  const pair = open({}, 1, 5 * second);
+  const pair = open({}, 1, { keepAliveUs: 5 * second });
   const { world, clients, servers } = pair;
   assert.ok(runFor(world, 4 * second, () => allRest(pair)));
   runFor(world, 60 * second);

@@ -31,7 +31,7 @@ import {
   setPacing,
 } from './bbr-model.ts';
 import type { AckSample, CongestionControl, SendSample } from './congestion.ts';
-import { forgetFlights, limitByApplication, noteFlight, noteLost, sampleRate } from './delivery-rate.ts';
+import { forgetAll, forgetFlights, limitByApplication, noteFlight, noteLost, sampleRate } from './delivery-rate.ts';
 
 /** Half of the rounds over which the most is remembered; in startup one. */
 const extraAckedRounds = 5;
@@ -52,6 +52,7 @@ export const bbr: CongestionControl = {
   onUndo,
   onIdle,
   setMss,
+  shrink: ({ rate }: Bbr) => forgetAll(rate),
 };
 
 /** It sends at the rate of the path, and what it does not send it takes for what the path does not carry. */

@@ -102,6 +102,8 @@ export interface CongestionControl {
   /** Called before sending after `idleUs` without anything in flight. */
   onIdle(c: Congestion, nowUs: number, idleUs: number, rtoUs: number): void;
   setMss(c: Congestion, mssBytes: number): void;
+  /** Nothing is in flight, perhaps for hours: gives back what only batches under way need. */
+  shrink?(c: Congestion): void;
 }
 
 export function createAckSample(): AckSample {

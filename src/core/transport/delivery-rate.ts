@@ -142,6 +142,13 @@ export function forgetFlights({ flights }: DeliveryRate, nowUs: number, srttUs: 
   while (flights.count > 0 && flights.entries[placeOf(flights, 0) + Entry.SENT_AT]! < beforeUs) dropOldest(flights);
 }
 
+/** Nothing is under way: the log is given back. */
+export function forgetAll({ flights }: DeliveryRate): void {
+  flights.entries = noEntries;
+  flights.first = 0;
+  flights.count = 0;
+}
+
 function readFlight({ flights: { entries }, sample, lostBytes }: DeliveryRate, at: number): void {
   sample.priorDeliveredBytes = entries[at + Entry.DELIVERED]!;
   sample.flightBytes = entries[at + Entry.IN_FLIGHT]!;

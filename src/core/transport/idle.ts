@@ -3,6 +3,7 @@
 
 import { dropEmptyRing } from './blocks.ts';
 import { noColumns } from './columns.ts';
+import { controlOf } from './controllers.ts';
 import type { Tcb } from './tcb.ts';
 
 /** Open, everything said is acknowledged, nothing waits for anybody, and no timer runs but that of keep-alive. */
@@ -15,6 +16,7 @@ export function isIdle(tcb: Tcb): boolean {
 export function shrink(tcb: Tcb): void {
   dropEmptyRing(tcb.sendBuffer);
   dropEmptyRing(tcb.receiveBuffer);
+  controlOf(tcb.options).shrink?.(tcb.congestion);
 }
 
 function isSaid({ sndUna, sndEnd, scoreboard, sendBuffer, finQueued, ackPending, probeDue, tlpDue }: Tcb): boolean {
