@@ -82,8 +82,11 @@ export function createDriver<Stack extends DrivenStack>(options: IoDriverOptions
   return new IoDriver(options);
 }
 
-/** Below this a timer of 1 ms would be too coarse: the loop turns until the deadline instead. */
-const shortWaitUs = 1_000;
+/**
+ * Below this a timer of 1 ms would be too coarse: the loop turns until the deadline instead. Pacing waits for a millisecond or
+ * a little less, and repays what a timer is late by, so turning for that would only take a processor.
+ */
+const shortWaitUs = 250;
 /** Batches sent before received ones get their turn. */
 const transmitsPerPump = 64;
 /** Batches and events after which a process that ends is not kept up any longer. */
