@@ -2,6 +2,7 @@
 // in the measured time. Chunks of 256 KiB: at that size `net` is at its best here, so the comparison is with that.
 // Throughput of two processes on two cores is also a matter of who gets them; what a gigabyte costs both ends in
 // processor time is not. The client therefore says when it begins and what it counted, and the server adds its own cost.
+// What is left on the heap of each end by a gigabyte, once collected, shows that nothing is kept per packet.
 
 import { type Bench, connectionTransports, figureOfEach, medianFigure } from './bench.ts';
 import { startUsage, type Usage } from './meter.ts';
@@ -17,7 +18,7 @@ const warmUpRoundTrips = 20;
 /** Such a path is measured in Mbit/s. */
 const mega = 1000;
 
-interface Count extends Usage {
+interface Count extends EndUsage {
   readonly bytes: number;
 }
 
@@ -37,11 +38,11 @@ export const stream: Bench = {
       connection.on('error', () => {});
       fill(connection, chunk);
       connection.on('drain', () => fill(connection, chunk));
-      let measured = startUsage();
+      let measured = startMeasure();
       let said = '';
       connection.on('data', (text: Buffer) => {
         said += text.toString();
-        if (said === 'begin\n') measured = startUsage();
+        if (said === 'begin\n') measured = startMeasure();
         const count = /^begin\n(.*)\n/.exec(said)?.[1];
         if (count !== undefined) report(compose(JSON.parse(count) as Count, measured(), path === undefined ? 1 : mega));
       });
@@ -58,7 +59,7 @@ export const stream: Bench = {
     await sleep(Math.min(settledMs, seconds * 1000), connection);
     connection.write('begin\n');
     const from = bytes;
-    const measured = startUsage();
+    const measured = startMeasure();
     await sleep(seconds * 1000, connection);
     const count: Count = { bytes: bytes - from, ...measured() };
     connection.write(`${JSON.stringify(count)}\n`);
@@ -69,22 +70,41 @@ export const stream: Bench = {
     chunkBytes: at,
     ...Object.assign(
       {},
-      ...['receiverCpu', 'senderCpu', 'cpuSecondsPerGB'].map((name) =>
+      ...['receiverCpu', 'senderCpu', 'cpuSecondsPerGB', 'receiverHeapPerGB', 'senderHeapPerGB'].map((name) =>
         figureOfEach(name, samples, (list) => medianFigure(list, name)),
       ),
     ),
   }),
 };
 
-function compose(client: Count, server: Usage, scale: number): { value: number; figures: Record<string, number> } {
+function compose(client: Count, server: EndUsage, scale: number): { value: number; figures: Record<string, number> } {
   return {
     value: (scale * client.bytes * 8) / client.elapsedNs,
     figures: {
       receiverCpu: client.cpuNs / client.elapsedNs,
       senderCpu: server.cpuNs / server.elapsedNs,
       cpuSecondsPerGB: (client.cpuNs + server.cpuNs) / client.bytes,
+      receiverHeapPerGB: (client.heapBytes * 1e9) / client.bytes,
+      senderHeapPerGB: (server.heapBytes * 1e9) / client.bytes,
     },
   };
+}
+
+interface EndUsage extends Usage {
+  /** Of V8's heap, after a collection each. */
+  readonly heapBytes: number;
+}
+
+function startMeasure(): () => EndUsage {
+  const heap = liveHeapBytes();
+  const used = startUsage();
+  return () => ({ ...used(), heapBytes: liveHeapBytes() - heap });
+}
+
+/** `run.ts` lets the collector be called. */
+function liveHeapBytes(): number {
+  globalThis.gc?.();
+  return process.memoryUsage().heapUsed;
 }
 
 /** Until it is full. Small writes may never fill a transport that hands them to the kernel one by one: others get a turn. */

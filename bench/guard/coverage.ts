@@ -15,7 +15,7 @@ export const coverageFlags = ['--no-opt', '--no-maglev', '--no-sparkplug'] as co
 /** Functions of the product that are costs of their own. */
 const named: readonly { readonly cost: string; readonly file: string; readonly functions: readonly string[] }[] = [
   { cost: 'flow look-ups', file: 'tables/flow-table.js', functions: ['find'] },
-  { cost: 'service look-ups', file: 'tables/service-table.js', functions: ['lookup', 'lookupLocalRule'] },
+  { cost: 'service look-ups', file: 'tables/prefix-index.js', functions: ['longestMatch'] },
   { cost: 'timer operations', file: 'tables/timer-queue.js', functions: ['schedule', 'cancel', 'popExpired'] },
 ];
 

@@ -1,42 +1,56 @@
-// `npm run bench:guard -- [SCENARIO...] [--update] [--json] [--node PATH]`: what the data path costs in things that can be
-// counted, beside the committed baseline. Exit code 1: a cost rose by more than a tenth. Speed is not judged here: it
+// `npm run bench:guard -- [SCENARIO...] [--update] [--sites] [--json] [--node PATH]`: what the data path costs in things that can be
+// counted, beside the committed baseline. Exit code 1: a cost rose by more than a tenth. `--sites`: which functions allocate
+// on V8's heap, instead. Speed is not judged here: it
 // depends on who else has the processor, and what is counted does not (bench/README.md, "The guard").
 
 import { parseArgs } from 'node:util';
 import { type Change, compare, readBaseline, writeBaseline } from './baseline.ts';
-import { measure } from './run.ts';
+import { findSites, measure } from './run.ts';
 import { scenarios } from './scenarios.ts';
 
-const usage = `usage: npm run --silent bench:guard -- [SCENARIO...] [--update] [--json] [--node PATH]
+const usage = `usage: npm run --silent bench:guard -- [SCENARIO...] [--update] [--sites] [--json] [--node PATH]
 SCENARIO is one of ${Object.keys(scenarios).join(', ')}; all of them without`;
 
 /** The baseline has six digits. */
 const unseen = 0.0005;
 
-const { names, node, update, json } = readArguments();
+const mostSites = 20;
+
+const { names, node, update, sites, json } = readArguments();
 try {
-  const measured = await measure(node, names);
-  const changes = compare(readBaseline(), measured);
-  const rose = changes.filter(({ verdict }) => verdict === 'rose');
-  if (update) writeBaseline(measured);
-  else if (rose.length > 0) process.exitCode = 1;
-  if (json) console.log(JSON.stringify({ ok: rose.length === 0, changes }));
-  else {
-    print(changes);
-    if (update) console.log('\nbench/guard/baseline.json has these figures now');
-    else report(changes, rose);
-  }
+  if (sites) for (const name of names) await showSites(name);
+  else await guard();
 } catch (error) {
   process.stderr.write(`bench:guard: ${(error as Error).message}\n`);
   process.exitCode = 1;
 }
 
-function readArguments(): { names: readonly string[]; node: string; update: boolean; json: boolean } {
+async function guard(): Promise<void> {
+  const measured = await measure(node, names);
+  const changes = compare(readBaseline(), measured);
+  const rose = changes.filter(({ verdict }) => verdict === 'rose');
+  if (update) writeBaseline(measured);
+  else if (rose.length > 0) process.exitCode = 1;
+  if (json) return console.log(JSON.stringify({ ok: rose.length === 0, changes }));
+  print(changes);
+  if (update) console.log('\nbench/guard/baseline.json has these figures now');
+  else report(changes, rose);
+}
+
+async function showSites(scenario: string): Promise<void> {
+  const found = await findSites(node, scenario);
+  console.log(`${scenario}, bytes per ${scenarios[scenario]?.unit}`);
+  for (const [site, bytes] of Object.entries(found).slice(0, mostSites))
+    console.log(`  ${format(bytes).padStart(8)}  ${site}`);
+}
+
+function readArguments(): { names: readonly string[]; node: string; update: boolean; sites: boolean; json: boolean } {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
       options: {
         update: { type: 'boolean', default: false },
+        sites: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         node: { type: 'string', default: process.execPath },
       },

@@ -1,5 +1,5 @@
-// One process of the guard: `measure.js SCENARIO counts|heap|laps [LAPS]`. Prints one line of JSON: what a unit costs; or, for
-// `laps`, how many units the laps behind the warm-up were, for whoever counts instructions from outside.
+// One process of the guard: `measure.js SCENARIO counts|heap|sites|laps [LAPS]`. Prints one line of JSON: what a unit costs; which
+// functions allocate it; or, for `laps`, how many units those behind the warm-up were, for whoever counts instructions.
 
 import { createCrypto } from '../../src/io/index.ts';
 import { median } from '../bench.ts';
@@ -8,6 +8,7 @@ import { startCoverage } from './coverage.ts';
 import { ownBytes, usedBytes } from './heap.ts';
 import type { End, Pair } from './pair.ts';
 import { type Scenario, scenarios, type World } from './scenarios.ts';
+import { startSites } from './sites.ts';
 
 /** As many as a warm-up needs where nothing depends on V8's compiler. */
 const fewLaps = 2;
@@ -23,8 +24,9 @@ const primitives = {
 };
 if (pass === 'counts') countLap(scenario);
 else if (pass === 'heap') measureHeap(scenario);
+else if (pass === 'sites') findSites(scenario);
 else if (pass === 'laps') repeatLaps(scenario, Number(laps));
-else throw new TypeError(`a pass is counts, heap or laps, not "${pass}"`);
+else throw new TypeError(`a pass is counts, heap, sites or laps, not "${pass}"`);
 
 function countLap(scenario: Scenario): void {
   const { counts, crypto } = installCounters(primitives);
@@ -65,6 +67,17 @@ function measureHeap(scenario: Scenario): void {
     });
   };
   runLaps(world, scenario.warmUpLaps, next);
+}
+
+function findSites(scenario: Scenario): void {
+  const world = scenario.open(primitives);
+  runLaps(world, scenario.warmUpLaps, () => {
+    const stop = startSites();
+    world.lap((units) => {
+      const sites = stop().map(({ site, bytes }) => [site, bytes / units] as const);
+      print(Object.fromEntries(sites));
+    });
+  });
 }
 
 function repeatLaps(scenario: Scenario, laps: number): void {

@@ -28,6 +28,11 @@ export async function measure(node: string, scenarios: readonly string[]): Promi
   return measured;
 }
 
+/** Bytes allocated per unit by function. */
+export function findSites(node: string, scenario: string): Promise<Counts> {
+  return runPass(node, heapFlags, scenario, 'sites');
+}
+
 async function runPass(node: string, flags: readonly string[], scenario: string, pass: string): Promise<Counts> {
   const { stdout } = await run(node, ['--no-warnings', ...flags, program, scenario, pass]);
   return JSON.parse(stdout) as Counts;

@@ -1,12 +1,19 @@
 // The guard of costs: what the data path costs in things that can be counted is at most a tenth above the committed
 // baseline (bench/guard/baseline.json), and something that costs more is found. No figure is a time, so a busy machine
-// changes nothing.
+// changes nothing. The drivers and their links are not in the guard; that they make no promise is shown here.
 
 import { strict as assert } from 'node:assert';
+import { createHook } from 'node:async_hooks';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Change, compare } from '../../bench/guard/baseline.ts';
+import { connect, createServer } from '../../src/sockets/index.ts';
+import { freeName, lonelyDriver } from '../conformance/caracal.ts';
 import { root, Stage } from './harness.ts';
+
+/** Of the test, and of the stack's own life; packets were more than 40,000, batches 1,000. */
+const fewPromises = 20;
 
 interface Answer {
   readonly ok: boolean;
@@ -61,4 +68,40 @@ test('guard: what was not there is a rise, less is none, and the heap of another
     promises: 'rose',
     'heap bytes, Node 99': 'new',
   });
+});
+
+test('guard: a bulk transfer over real sockets makes no promise', { timeout: 60_000 }, async (t) => {
+  const [serverDriver, clientDriver] = [lonelyDriver(), lonelyDriver()];
+  t.after(() => Promise.all([serverDriver.close(), clientDriver.close()]));
+  const chunk = Buffer.alloc(256 * 1024);
+  const server = createServer({ driver: serverDriver }, (socket) => {
+    const fill = (): void => {
+      while (socket.write(chunk));
+    };
+    socket.on('drain', fill).on('error', () => {});
+    fill();
+  });
+  const service = freeName();
+  server.listen(service);
+  await once(server, 'listening');
+  const socket = connect({ service, driver: clientDriver });
+  await once(socket, 'data');
+  let promises = 0;
+  const hook = createHook({
+    init(_id, type) {
+      if (type === 'PROMISE') promises++;
+    },
+  });
+  const bytes = await new Promise<number>((resolve) => {
+    hook.enable();
+    socket.on('data', () => {
+      if (socket.bytesRead < 64 << 20) return;
+      hook.disable();
+      resolve(socket.bytesRead);
+    });
+  });
+  socket.destroy();
+  server.close();
+  assert.ok(bytes >= 64 << 20);
+  assert.ok(promises < fewPromises, `${promises} promises`);
 });
