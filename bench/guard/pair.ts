@@ -7,12 +7,13 @@ import type { Locator } from '../../src/core/base/index.ts';
 import {
   createStack,
   type Driver,
-  type Event,
+  type EventListener,
   type Input,
   type Output,
   type SocketId,
   type Stack,
   type StackOptions,
+  tellListener,
 } from '../../src/core/stack/index.ts';
 import { maxBatchBytes } from '../../src/io/index.ts';
 import { makeLocator } from '../../src/sim/index.ts';
@@ -47,7 +48,7 @@ export interface Pair {
 
 interface Side extends End {
   readonly at: Locator;
-  readonly listeners: Map<SocketId, (event: Event) => void>;
+  readonly listeners: Map<SocketId, EventListener>;
   readonly outputs: readonly Output[];
   readonly packets: Extract<Input, { kind: 'packets' }>;
   deadlineUs: number;
@@ -79,7 +80,7 @@ function createSide({ primitives }: PairOptions, at: Locator, clock: { nowUs: nu
     leaseUs: 5_000_000,
     maxPacketBytes: () => packetBytes,
   });
-  const listeners = new Map<SocketId, (event: Event) => void>();
+  const listeners = new Map<SocketId, EventListener>();
   return {
     stack,
     traffic: { packets: 0, batches: 0, bytes: 0, polls: 0, ticks: 0 },
@@ -120,7 +121,10 @@ function carry(from: Side, to: Side, clock: { nowUs: number }): number {
       from.deadlineUs = output.deadlineUs;
       break;
     }
-    if (kind === 'event') from.listeners.get(output.event.socket)?.(output.event);
+    if (kind === 'event') {
+      const listener = from.listeners.get(output.event.socket);
+      if (listener !== undefined) tellListener(listener, output.event);
+    }
     if (kind === 'transmit') sent++;
   }
   if (sent === 0) return 0;

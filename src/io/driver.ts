@@ -5,15 +5,17 @@
 
 import type { Locator } from '../core/base/index.ts';
 import { multicastLocator, sameLocator } from '../core/base/index.ts';
-import type {
-  Driver,
-  Event,
-  Input,
-  Output,
-  OutputKind,
-  PathInfo,
-  SocketId,
-  StackOptions,
+import {
+  type Driver,
+  type Event,
+  type EventListener,
+  type Input,
+  type Output,
+  type OutputKind,
+  type PathInfo,
+  type SocketId,
+  type StackOptions,
+  tellListener,
 } from '../core/stack/index.ts';
 import { AddressWatch, type AddressWatchReport } from './address-watch.ts';
 import { nowUs } from './clock.ts';
@@ -24,6 +26,7 @@ import { Links, type OpenLinkReport } from './links.ts';
 import { Multicast, type MulticastReport } from './multicast.ts';
 import { PeerProbe } from './peer-probe.ts';
 import { createPrimitives } from './primitives.ts';
+import { References } from './references.ts';
 import { type Operate, serveStatus } from './status.ts';
 import { type LinkCounters, type LinkOptions, type LinkReport, safePacketBytes, type UdpLink } from './udp-link.ts';
 
@@ -99,7 +102,6 @@ const receivedPerPump = 8;
 const searchMs = 50;
 const longestTimerMs = 2 ** 31 - 1;
 
-type Listener = (event: Event) => void;
 type PacketsInput = Extract<Input, { kind: 'packets' }>;
 
 export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver, Ending {
@@ -120,8 +122,8 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     remote: nowhere,
     link: 0,
   };
-  readonly #listeners = new Map<SocketId, Listener>();
-  readonly #referenced = new Set<SocketId>();
+  readonly #listeners = new Map<SocketId, EventListener>();
+  readonly #references = new References((held) => this.#hold(held));
   readonly #multicast: Multicast | undefined;
   readonly #peerProbe = new PeerProbe((remote) => this.#onUnreachable(remote));
   readonly #addresses: AddressWatch;
@@ -187,20 +189,23 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     return answer;
   }
 
-  attach(socket: SocketId, listener: Listener): void {
+  attach(socket: SocketId, listener: EventListener): void {
+    if (this.#listeners.has(socket)) this.ref(socket);
+    else this.#references.add();
     this.#listeners.set(socket, listener);
-    this.ref(socket);
   }
 
   ref(socket: SocketId): void {
-    if (!this.#listeners.has(socket)) return;
-    this.#referenced.add(socket);
-    if (this.#referenced.size === 1) this.#links.main.ref();
+    this.#references.ref(socket);
   }
 
   unref(socket: SocketId): void {
-    if (!this.#referenced.delete(socket) || this.#referenced.size > 0) return;
-    if (!this.#options.keepAlive) this.#links.main.unref();
+    if (this.#listeners.has(socket)) this.#references.unref(socket);
+  }
+
+  #hold(held: boolean): void {
+    if (held) this.#links.main.ref();
+    else if (!this.#options.keepAlive) this.#links.main.unref();
   }
 
   hasDirectory(): boolean {
@@ -279,7 +284,6 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     this.endNow();
     this.#closed = true;
     unfollowExit(this);
-    this.#referenced.clear();
     clearTimeout(this.#timer);
     clearTimeout(this.#searchTimer);
     clearImmediate(this.#immediate);
@@ -440,11 +444,10 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     const { socket } = event;
     const listener = this.#listeners.get(socket);
     if (event.kind === 'closed' || event.kind === 'listen-failed') {
-      this.unref(socket);
-      this.#listeners.delete(socket);
+      if (this.#listeners.delete(socket)) this.#references.remove(socket);
     }
     if (listener === undefined) this.counters.unheard++;
-    else listener(event);
+    else tellListener(listener, event);
   }
 
   /** An earlier wake-up that is already set stays: it finds nothing to do and arms again, which is cheaper. */
@@ -465,7 +468,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
 
   /** The handle of the link is what keeps the process alive; timers never do. */
   #isReferenced(): boolean {
-    return this.#referenced.size > 0 || this.#options.keepAlive === true;
+    return this.#references.held || this.#options.keepAlive === true;
   }
 
   readonly #onTimer = (): void => {

@@ -5,7 +5,16 @@
 // A stack that never answers `idle`, or asks for the same instant for ever, is a bug: the driver throws instead of hanging.
 
 import { type Locator, sameLocator } from '../core/base/index.ts';
-import type { Driver, Event, Input, Output, OutputKind, SocketId } from '../core/stack/index.ts';
+import {
+  type Driver,
+  type Event,
+  type EventListener,
+  type Input,
+  type Output,
+  type OutputKind,
+  type SocketId,
+  tellListener,
+} from '../core/stack/index.ts';
 import { cancel, schedule, type Timer } from './clock.ts';
 import type { Packet } from './link.ts';
 import { detachStation, type Network, probePort, type Station, send } from './network.ts';
@@ -20,7 +29,7 @@ export interface DrivenStack {
 export interface SimDriver extends Driver {
   readonly stack: DrivenStack;
   /** Sockets that still have a listener attached. */
-  readonly listeners: ReadonlyMap<SocketId, (event: Event) => void>;
+  readonly listeners: ReadonlyMap<SocketId, EventListener>;
   readonly counters: DriverCounters;
   /** To be called by the station. */
   receive(packet: Packet): void;
@@ -48,7 +57,7 @@ interface State {
   readonly station: Station;
   readonly stack: DrivenStack;
   readonly options: DriverOptions;
-  readonly listeners: Map<SocketId, (event: Event) => void>;
+  readonly listeners: Map<SocketId, EventListener>;
   readonly counters: DriverCounters;
   readonly output: Output;
   readonly joined: Joined;
@@ -193,7 +202,7 @@ function dispatch(state: State, event: Event): void {
   const listener = state.listeners.get(event.socket);
   if (event.kind === 'closed' || event.kind === 'listen-failed') state.listeners.delete(event.socket);
   if (listener === undefined) state.counters.unheard++;
-  else listener(event);
+  else tellListener(listener, event);
 }
 
 function setTick(state: State, deadlineUs: number): void {

@@ -38,6 +38,14 @@ export interface Carrier {
 /** A carrier may also fail for a reason that the stack has no word for. */
 export type CarrierEvent = Event | { readonly kind: 'failed'; readonly error: Error };
 
+/** Whose a flow is. */
+export interface FlowOwner {
+  /** Until `release` or `abort`. */
+  hear(event: Event): void;
+  /** The stack has let go of it, which may be long after. */
+  letGo?(): void;
+}
+
 /** A connection of the stack, which may be one on behalf of another. */
 export interface Resumable extends Carrier {
   /** Says where it goes on, if it does. */
@@ -45,11 +53,11 @@ export interface Resumable extends Carrier {
 }
 
 /**
- * Opens a connection to the service that a Socket leads to, `avoid`: at another instance than that one's; `resuming`: on
+ * Opens a connection to the service that a Socket leads to; without a listener the Socket hears of it itself. `avoid`: at another instance than that one's; `resuming`: on
  * behalf of a lost one. Throws as the driver does.
  */
 export type Dial<C extends Carrier = Carrier> = (
-  listener: (event: Event) => void,
+  listener?: (event: Event) => void,
   avoid?: SocketId,
   resuming?: boolean,
 ) => C;
@@ -63,24 +71,22 @@ export class Flow implements Resumable {
   readonly driver: Driver;
   readonly id: SocketId;
   open: boolean;
-  /** Undefined once the Socket has let go. `end` always comes before an orderly `closed`. */
-  #listener: ((event: Event) => void) | undefined;
+  readonly #owner: FlowOwner;
+  /** The owner wants to hear no more. `end` always comes before an orderly `closed`. */
+  #released = false;
   #grantedBytes = 0;
   #sentEnd = false;
   #peerEnded = false;
   #closed = false;
   #resetOnData = false;
   #timer: NodeJS.Timeout | undefined;
-  readonly #onGone: (() => void) | undefined;
 
-  /** `onGone`: the stack has let go of it, which may be long after `release`. */
-  constructor(driver: Driver, id: SocketId, open: boolean, listener: (event: Event) => void, onGone?: () => void) {
+  constructor(driver: Driver, id: SocketId, open: boolean, owner: FlowOwner) {
     this.driver = driver;
     this.id = id;
     this.open = open;
-    this.#listener = listener;
-    this.#onGone = onGone;
-    driver.attach(id, (event) => this.#onEvent(event));
+    this.#owner = owner;
+    driver.attach(id, this);
   }
 
   write(bytes: Uint8Array, offset: number): number {
@@ -124,13 +130,13 @@ export class Flow implements Resumable {
   }
 
   abort(reason: Reason = Reason.ABORTED): void {
-    this.#listener = undefined;
+    this.#released = true;
     clearTimeout(this.#timer);
     if (!this.#closed) this.driver.handle({ kind: 'abort', socket: this.id, reason });
   }
 
   release(flushed: boolean): void {
-    this.#listener = undefined;
+    this.#released = true;
     if (this.#closed) return;
     if (!this.open || !flushed) {
       this.abort();
@@ -152,14 +158,15 @@ export class Flow implements Resumable {
     this.driver.handle({ kind: 'read', socket: this.id, bytes: lingerBytes });
   }
 
-  #onEvent(event: Event): void {
+  /** @internal The driver's. */
+  handleEvent(event: Event): void {
     switch (event.kind) {
       case 'connected':
         this.open = true;
         break;
       case 'data':
         this.#grantedBytes -= event.bytes.length;
-        if (!this.#listener && (this.#resetOnData || this.#grantedBytes <= 0)) this.abort();
+        if (this.#released && (this.#resetOnData || this.#grantedBytes <= 0)) this.abort();
         break;
       case 'end':
         this.#peerEnded = true;
@@ -167,10 +174,14 @@ export class Flow implements Resumable {
       case 'closed':
         this.#closed = true;
         clearTimeout(this.#timer);
-        if (event.reason === Reason.OK && !this.#peerEnded) this.#listener?.({ kind: 'end', socket: this.id });
+        if (event.reason === Reason.OK && !this.#peerEnded) this.#tell({ kind: 'end', socket: this.id });
         break;
     }
-    this.#listener?.(event);
-    if (event.kind === 'closed') this.#onGone?.();
+    this.#tell(event);
+    if (event.kind === 'closed') this.#owner.letGo?.();
+  }
+
+  #tell(event: Event): void {
+    if (!this.#released) this.#owner.hear(event);
   }
 }

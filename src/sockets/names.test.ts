@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
 import { formatPrefix, formatServiceId, makePrefix, type ServiceId } from '../core/base/index.ts';
 import { createControlMessage, emitControl, MessageType, parseControl } from '../core/control/index.ts';
-import type { Driver, Event } from '../core/stack/index.ts';
+import { type Driver, type Event, type EventListener, tellListener } from '../core/stack/index.ts';
 import { aliasPath, parseAliases } from './aliases.ts';
 import { labelId } from './labels.ts';
 import { parseTarget, resolveService } from './names.ts';
@@ -89,7 +89,7 @@ test('aliases: where the file is', () => {
 /** A driver whose router has a directory that knows `known` and hears every question. */
 function directoryDriver(known: Map<string, ServiceId>, asked: string[]): Driver {
   const driver = createMemoryDriver();
-  const listeners = new Map<number, (event: Event) => void>();
+  const listeners = new Map<number, EventListener>();
   return {
     ...driver,
     hasDirectory: () => true,
@@ -112,7 +112,8 @@ function directoryDriver(known: Map<string, ServiceId>, asked: string[]): Driver
         bytes: bytes.subarray(0, length),
         from: input.to,
       };
-      setImmediate(() => listeners.get(input.socket)?.(event));
+      const listener = listeners.get(input.socket);
+      if (listener !== undefined) setImmediate(() => tellListener(listener, event));
       return 1;
     },
   };

@@ -71,8 +71,15 @@ export interface Accepted {
   readonly carried?: Arrival | undefined;
   /** The client has said where its lost connection stands. */
   readonly onResumed?: ((point: ResumePoint) => void) | undefined;
-  /** Nothing more of it is delivered, or waits for the other end; 'close' may have been long before. */
-  onGone(socket: Socket): void;
+  readonly home: Home;
+}
+
+/** What an accepted Socket belongs to: one for all of a server. */
+export interface Home {
+  /** Just before its 'close'. */
+  closed(socket: Socket): void;
+  /** Nothing more of it is delivered, or waits for the other end; its 'close' may have been long before. */
+  gone(socket: Socket): void;
 }
 
 const defaultHighWaterMark = 64 * 1024;

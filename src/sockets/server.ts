@@ -22,7 +22,14 @@ import {
 } from './handoff/index.ts';
 import { narrow, parseTarget, resolveTarget, type ServiceName } from './names.ts';
 import { noteServer } from './operate.ts';
-import { type Accepted, checkCongestion, keepAliveUs, type SocketOptions, streamOptions } from './options.ts';
+import {
+  type Accepted,
+  checkCongestion,
+  type Home,
+  keepAliveUs,
+  type SocketOptions,
+  streamOptions,
+} from './options.ts';
 import { checkGranted, followIdentity, readSecurity } from './security.ts';
 import { Socket } from './socket.ts';
 import { Claim, type TakeOver } from './takeover.ts';
@@ -85,6 +92,13 @@ export class Server extends EventEmitter {
     isClosed: () => this.#state === 'idle' && !this.#closePending,
     closeRest: () => this.closeAllConnections(),
   });
+  readonly #home: Home = {
+    closed: (socket) => {
+      this.#connections.delete(socket);
+      this.#emitCloseIfDrained();
+    },
+    gone: (socket) => this.#departures.gone(socket),
+  };
   #driver: Driver | undefined;
   #id: SocketId | undefined;
   #service = '';
@@ -387,16 +401,12 @@ export class Server extends EventEmitter {
       remoteService: who.remoteService && formatServiceId(who.remoteService),
       peer,
       resumes,
-      onGone: (gone) => this.#departures.gone(gone),
+      home: this.#home,
       ...more,
     };
     const socket = Socket.accept(accepted, this.#options);
     this.#connections.add(socket);
     this.#departures.arrived(socket);
-    socket.once('close', () => {
-      this.#connections.delete(socket);
-      this.#emitCloseIfDrained();
-    });
     return socket;
   }
 

@@ -1,9 +1,9 @@
 // A connection to a service, shaped like net.Socket so that code and libraries written for it work unchanged (A6).
 // Differences, all wanted: `connect` takes a service, never an address, and there are no addresses to read (N3):
 // `remoteAddress` is undefined and `remoteService` says who. Nagle is off unless `setNoDelay(false)`: writes of one
-// turn travel together anyway. `_handle` is null: libraries that look into it find a socket without one, and cope.
+// turn travel together anyway.
 
-import { addAbortSignal, Duplex } from 'node:stream';
+import { addAbortSignal } from 'node:stream';
 import { type Locator, type Prefix, Reason } from '../core/base/index.ts';
 import {
   type Driver,
@@ -17,13 +17,14 @@ import {
 import { defaultDriver } from './default-driver.ts';
 import { misuse, serviceError } from './errors.ts';
 import { carryOn, readFailover } from './failover.ts';
-import { asBuffer, type Carrier, type CarrierEvent, type Dial, Flow } from './flow.ts';
+import { asBuffer, type Carrier, type CarrierEvent, type Dial, Flow, type FlowOwner } from './flow.ts';
 import { onReadableEnd } from './half-close.ts';
 import type { Leaving } from './handoff/leaving.ts';
 import type { Luggage } from './handoff/luggage.ts';
 import { Passage } from './handoff/passage.ts';
 import { type MigrateOptions, Moves } from './migrate.ts';
 import { parseTarget, resolveTarget, type ServiceName, type Target } from './names.ts';
+import { NetShape } from './net-shape.ts';
 import {
   type Accepted,
   type ConnectOptions,
@@ -32,6 +33,7 @@ import {
   type DialOptions,
   dialOptions,
   duplexOptions,
+  type Home,
   keepAliveUs,
   type SocketOptions,
   streamOptions,
@@ -47,15 +49,7 @@ export function connect(service: ServiceName | ConnectOptions, listener?: () => 
   return new Socket(options).connect(options, listener);
 }
 
-export class Socket extends Duplex {
-  /** Libraries probe it; see above. */
-  readonly _handle = null;
-  readonly remoteAddress = undefined;
-  readonly remotePort = undefined;
-  readonly remoteFamily = undefined;
-  readonly localAddress = undefined;
-  readonly localPort = undefined;
-  readonly localFamily = undefined;
+export class Socket extends NetShape implements FlowOwner {
   connecting = false;
   bytesRead = 0;
   /** Milliseconds given to `setTimeout`. */
@@ -79,10 +73,12 @@ export class Socket extends Duplex {
   #flow: Carrier | undefined;
   /** The last flow, also when it is gone. */
   #led: Flow | undefined;
-  readonly #outgoing = new Outgoing();
+  /** Of an accepted one. */
+  #home: Home | undefined;
+  #outgoing: Outgoing | undefined;
   #finalCallback: (() => void) | undefined;
   #moves: Moves | undefined;
-  readonly #passage = new Passage(this, this.#outgoing);
+  #passage: Passage | undefined;
   #paths: PathPolicy | undefined;
   /** `_read` was called before there was anything to read from. */
   #readWanted = false;
@@ -106,29 +102,30 @@ export class Socket extends Duplex {
 
   /** @internal The socket of a connection that the stack has already opened. */
   static accept(accepted: Accepted, options: SocketOptions): Socket {
-    const socket = new Socket({ ...options, driver: accepted.driver });
+    const socket = new Socket(options);
+    socket.#driver = accepted.driver;
+    socket.#home = accepted.home;
     socket.localService = accepted.localService;
     socket.remoteService = accepted.remoteService;
     socket.peer = accepted.peer;
     socket.resumes = accepted.resumes;
     socket.#onResumed = accepted.onResumed;
     const { driver, id, carried } = accepted;
-    const onGone = (): void => accepted.onGone(socket);
-    socket.#led = new Flow(driver, id, true, (event) => socket.#onEvent(event), onGone);
+    socket.#led = new Flow(driver, id, true, socket);
     socket.#flow = socket.#led;
-    if (carried) socket.#passage.unpack(carried);
+    if (carried) socket.#travel().unpack(carried);
     return socket;
   }
 
   /** @internal Stops it for another process, `to`. Undefined: it cannot leave now. */
   depart(to: Locator): Leaving | undefined {
     const led = this.#led;
-    return led !== undefined && led === this.#flow && led.open ? this.#passage.depart(led, to) : undefined;
+    return led !== undefined && led === this.#flow && led.open ? this.#travel().depart(led, to) : undefined;
   }
 
   /** @internal What travels along with what the stack has. Undefined: it cannot leave any more. */
   pack(): Luggage | undefined {
-    return this.#passage.pack();
+    return this.#passage?.pack();
   }
 
   get pending(): boolean {
@@ -143,11 +140,7 @@ export class Socket extends Duplex {
   }
 
   get bytesWritten(): number {
-    return this.#outgoing.sentBytes + this.writableLength;
-  }
-
-  get bufferSize(): number {
-    return this.writableLength;
+    return (this.#outgoing?.sentBytes ?? 0) + this.writableLength;
   }
 
   /** `{ service }` on the serving side, otherwise `{}`. Never an address. */
@@ -250,13 +243,6 @@ export class Socket extends Duplex {
     return this;
   }
 
-  /** Ends, and destroys once everything is handed over. */
-  destroySoon(): void {
-    if (this.writable) this.end();
-    if (this.writableFinished) this.destroy();
-    else this.once('finish', this.destroy);
-  }
-
   /** RST: the peer sees ECONNRESET. */
   resetAndDestroy(): this {
     if (!this.#flow && !this.connecting) return this.destroy(misuse('ERR_SOCKET_CLOSED', 'Socket is closed', 'state'));
@@ -273,7 +259,7 @@ export class Socket extends Duplex {
   goOn({ token, receivedBytes: sentBytes }: ResumePoint, bytesRead: number): void {
     this.resumed = { token: asBuffer(token), bytesRead, bytesWritten: sentBytes };
     this.bytesRead = bytesRead;
-    this.#outgoing.sentBytes = sentBytes;
+    this.#written().sentBytes = sentBytes;
     this.#led?.resume({ token, sentBytes, receivedBytes: bytesRead, keptFrom: sentBytes });
   }
 
@@ -281,14 +267,6 @@ export class Socket extends Duplex {
   cutOff(reason?: Reason): void {
     this.#led?.abort(reason);
     this.destroy();
-  }
-
-  /** What was written is delivered, both sides end, 'close' is waited for. */
-  override async [Symbol.asyncDispose](): Promise<void> {
-    if (this.closed) return;
-    const closed = new Promise<void>((resolve) => this.once('close', () => resolve()));
-    if (!this.destroyed) this.destroySoon();
-    await closed;
   }
 
   override _read(): void {
@@ -301,10 +279,8 @@ export class Socket extends Duplex {
   }
 
   override _writev(chunks: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {
-    this.#send(
-      chunks.map(({ chunk }) => chunk),
-      callback,
-    );
+    const all = chunks.map(({ chunk }) => chunk);
+    this.#send(all, callback);
   }
 
   override _final(callback: (error?: Error | null) => void): void {
@@ -320,15 +296,18 @@ export class Socket extends Duplex {
     this.connecting = false;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#flow?.release(!this.#outgoing.waiting && this.writableLength === 0);
+    this.#flow?.release(!this.#outgoing?.waiting && this.writableLength === 0);
     this.#flow = undefined;
-    const tell = this.#outgoing.drop(error);
+    const tell = this.#outgoing?.drop(error);
     this.#moves?.settle(error ?? misuse('ERR_SOCKET_CLOSED', 'Socket is closed', 'state'));
-    this.#passage.end();
+    this.#passage?.end();
     callback(error);
     tell?.();
     // A turn later, as net's: whoever awaits 'error' can still wait for 'close'.
-    setImmediate(() => this.emit('close', error !== null));
+    setImmediate(() => {
+      this.#home?.closed(this);
+      this.emit('close', error !== null);
+    });
   }
 
   #openSafely(driver: Driver, target: Target, prefix: Prefix, options: ConnectOptions): void {
@@ -354,7 +333,7 @@ export class Socket extends Duplex {
 
   /** @internal What this socket stands on: one connection. A subclass may dial again and put another in its place. */
   protected carry(dial: Dial<Flow>, listener: (event: CarrierEvent) => void): Carrier {
-    if (this.#failover === undefined) return dial(listener);
+    if (this.#failover === undefined) return dial();
     return carryOn(this, this.#failover, dial, listener);
   }
 
@@ -363,7 +342,7 @@ export class Socket extends Duplex {
     target: Target,
     prefix: Prefix,
     options: { timeoutUs?: number; avoid?: SocketId; resuming: boolean },
-    listener: (event: Event) => void,
+    listener: ((event: Event) => void) | undefined,
   ): Flow {
     const security = clientSecurity(this.#dialing, target, prefix.id);
     const stream = streamOptions(this.#dialing.congestion, this.#noDelay, this.#keepAliveUs);
@@ -377,12 +356,33 @@ export class Socket extends Duplex {
       ...(this.#paths === undefined ? {} : { paths: this.#paths }),
       ...options,
     } as const;
-    const flow = new Flow(driver, driver.handle(input), false, (event) => {
-      if (event.kind !== 'connected' || this.#meet(event.peer)) listener(event);
-    });
+    const hear = (event: Event): void => {
+      if (event.kind !== 'connected' || this.#meet(event.peer)) listener?.(event);
+    };
+    const flow = new Flow(driver, driver.handle(input), false, listener === undefined ? this : { hear });
     this.#led = flow;
     if (this.#unrefd) flow.unref();
     return flow;
+  }
+
+  /** @internal Of its flow. */
+  hear(event: Event): void {
+    if (event.kind !== 'connected' || this.#meet(event.peer)) this.#onEvent(event);
+  }
+
+  /** @internal As it. */
+  letGo(): void {
+    this.#home?.gone(this);
+  }
+
+  #travel(): Passage {
+    this.#passage ??= new Passage(this, this.#written());
+    return this.#passage;
+  }
+
+  #written(): Outgoing {
+    this.#outgoing ??= new Outgoing();
+    return this.#outgoing;
   }
 
   /** False: the other end is not who it has to be; the socket is destroyed. */
@@ -398,7 +398,7 @@ export class Socket extends Duplex {
   }
 
   #onEvent(event: CarrierEvent): void {
-    if (event.kind !== 'failed') this.#passage.follow(event);
+    if (event.kind !== 'failed') this.#passage?.follow(event);
     switch (event.kind) {
       case 'connected':
         this.#onConnected();
@@ -457,35 +457,34 @@ export class Socket extends Duplex {
     this.push(asBuffer(bytes));
   }
 
-  /** For people. */
   #serviceName(): string {
     return this.remoteService ?? this.localService ?? 'unknown';
   }
 
   #onClosed(reason: Reason, detail: string): void {
     const service = this.#serviceName();
-    const left = this.#passage.left();
+    const left = this.#passage?.left();
     if (left !== undefined) {
       this.handedOver = true;
       this.destroy(left.late ? serviceError('write', Reason.HANDED_OVER, service) : undefined);
       return;
     }
-    const { waiting } = this.#outgoing;
+    const waiting = this.#outgoing?.waiting ?? false;
     const syscall = this.connecting ? 'connect' : waiting ? 'write' : 'read';
     if (reason !== Reason.OK || waiting)
       this.destroy(serviceError(syscall, reason === Reason.OK ? Reason.CLOSED : reason, service, detail));
   }
 
   #send(chunks: readonly Uint8Array[], callback: (error?: Error | null) => void): void {
-    this.#outgoing.begin(chunks, callback);
+    this.#written().begin(chunks, callback);
     if (!this.connecting) this.#flush();
   }
 
   /** Hands on what the stack takes; the rest waits for `writable`. */
   #flush(): void {
     const flow = this.#flow;
-    if (!flow) this.#outgoing.finish(misuse('ERR_SOCKET_CLOSED', 'Socket is closed', 'state'));
-    else if (this.#outgoing.flush((chunk, offset) => flow.write(chunk, offset))) this.#timer?.refresh();
+    if (!flow) this.#outgoing?.finish(misuse('ERR_SOCKET_CLOSED', 'Socket is closed', 'state'));
+    else if (this.#outgoing?.flush((chunk, offset) => flow.write(chunk, offset))) this.#timer?.refresh();
   }
 
   /** Back to a fresh socket, as net's connect does with a destroyed one. */
@@ -493,7 +492,8 @@ export class Socket extends Duplex {
     (this as unknown as { _undestroy(): void })._undestroy();
     if (Object.hasOwn(this, 'write')) delete (this as { write?: unknown }).write;
     this.bytesRead = 0;
-    this.#outgoing.sentBytes = 0;
+    this.#outgoing = undefined;
+    this.#passage = undefined;
     this.#finalCallback = undefined;
     this.#readWanted = false;
   }

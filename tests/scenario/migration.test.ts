@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatLocator } from '../../src/core/base/index.ts';
-import { type Event, Protocol, type Stack } from '../../src/core/stack/index.ts';
+import { type Event, Protocol, type Stack, tellListener } from '../../src/core/stack/index.ts';
 import type { Tcb } from '../../src/core/transport/index.ts';
 import {
   addLink,
@@ -282,7 +282,7 @@ function second(session: Session, options: Partial<LinkOptions>): { move(): numb
   const listener = driver.listeners.get(client.socket);
   driver.attach(client.socket, (event: Event) => {
     if (event.kind === 'migrated' || event.kind === 'migrate-failed') outcome = event.kind;
-    listener?.(event);
+    if (listener !== undefined) tellListener(listener, event);
   });
   return {
     move: () => driver.handle({ kind: 'migrate', socket: client.socket, link: 1 }),

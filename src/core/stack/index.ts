@@ -6,6 +6,7 @@ export { createStack, type Stack } from './stack.ts';
 export {
   type Driver,
   type Event,
+  type EventListener,
   type FlowInfo,
   type Input,
   type InterfaceAddress,
@@ -24,4 +25,5 @@ export {
   type SocketId,
   type StackOptions,
   type StreamOptions,
+  tellListener,
 } from './types.ts';

@@ -343,13 +343,21 @@ export interface StackOptions {
   sourceOf?(remote: Locator): Uint8Array | undefined;
 }
 
+/** An object costs a connection no closure of its own. */
+export type EventListener = ((event: Event) => void) | { handleEvent(event: Event): void };
+
+export function tellListener(listener: EventListener, event: Event): void {
+  if (typeof listener === 'function') listener(event);
+  else listener.handleEvent(event);
+}
+
 /** What the sockets layer needs of a driver; `io` and `sim` both give it. */
 export interface Driver {
   nowUs(): number;
   /** Passes the input on and sees to it that outputs are polled soon (coalesced within one turn). */
   handle(input: Input): number;
   /** Where the events of a socket go. `connection` events go to the listener's. Removed by `closed`. */
-  attach(socket: SocketId, listener: (event: Event) => void): void;
+  attach(socket: SocketId, listener: EventListener): void;
   /** Whether a socket keeps the process alive; ref'd on attach. */
   ref(socket: SocketId): void;
   unref(socket: SocketId): void;

@@ -2,7 +2,15 @@
 // with small windows, so that back-pressure happens early. Events come one turn later, in order, as a real driver's do.
 
 import { formatServiceId, type Prefix, prefixContains, Reason, type ServiceId } from '../../core/base/index.ts';
-import { type Driver, type Event, type Input, Protocol, type SocketId } from '../../core/stack/index.ts';
+import {
+  type Driver,
+  type Event,
+  type EventListener,
+  type Input,
+  Protocol,
+  type SocketId,
+  tellListener,
+} from '../../core/stack/index.ts';
 
 /** Where links can be opened: 1, whose peer answers there; 2, where nobody answers; 3, of the wrong IP version; 4, silence. */
 export const linkAddresses = ['192.0.2.1', '192.0.2.2', '2001:db8::3', '192.0.2.4'];
@@ -38,7 +46,7 @@ export interface MemoryDriver extends Driver {
 
 export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
   const endpoints = new Map<SocketId, Endpoint>();
-  const listeners = new Map<SocketId, (event: Event) => void>();
+  const listeners = new Map<SocketId, EventListener>();
   const refs = new Set<SocketId>();
   const inputs: Input[] = [];
   const queue: Event[] = [];
@@ -57,7 +65,8 @@ export function createMemoryDriver(windowBytes = 32 * 1024): MemoryDriver {
     setImmediate(() => {
       scheduled = false;
       for (const each of queue.splice(0)) {
-        listeners.get(each.socket)?.(each);
+        const listener = listeners.get(each.socket);
+        if (listener !== undefined) tellListener(listener, each);
         if (each.kind !== 'closed') continue;
         listeners.delete(each.socket);
         refs.delete(each.socket);

@@ -7,7 +7,7 @@ import { createDriver, labelId, type ServiceError } from '../../../src/index.ts'
 import { serviceError } from '../../../src/sockets/index.ts';
 
 type Input = Parameters<typeof driver.handle>[0];
-type StackEvent = Parameters<Parameters<typeof driver.attach>[1]>[0];
+type StackEvent = Parameters<Extract<Parameters<typeof driver.attach>[1], (...args: never[]) => void>>[0];
 
 const [service = 'copied', at = '127.0.0.1'] = process.argv.slice(2);
 const driver = createDriver({ address: at });

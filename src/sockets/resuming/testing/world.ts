@@ -184,7 +184,7 @@ export class World {
     this.instances = instances;
     this.fates = fates;
     this.carrier = new ResumingCarrier({
-      dial: (listener, avoid) => this.#dial(listener, avoid),
+      dial: (listener = () => {}, avoid) => this.#dial(listener, avoid),
       listener: (event) => this.#onEvent(event),
       onResumed: (resumed) => this.resumed.push(resumed),
       changed: (why) => Object.assign(new Error(why), { code: 'ERR_CARACAL_ENTITY_CHANGED' }),
