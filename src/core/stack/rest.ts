@@ -43,7 +43,7 @@ export interface Resting {
 /** What is kept of connections at rest. */
 export interface Rest {
   readonly rows: RowStore;
-  /** By what makes the shape of a connection: whether its records are sealed, and its congestion controller. */
+  /** By what makes the shape of a connection, and by what most of its values follow from. */
   readonly templates: Map<string, Template<Connection>>;
 }
 
@@ -111,11 +111,11 @@ export function awakeOf({ flows }: StackState): Connection[] {
   return found;
 }
 
-function templateOf(stack: StackState, { peerProof }: Connection, { options }: Tcb): Template<Connection> {
+function templateOf(stack: StackState, { role, peerProof }: Connection, { options }: Tcb): Template<Connection> {
   const { templates } = stack.rest;
   const sealed = peerProof?.encrypted !== false;
   const { congestion = 'cubic' } = options;
-  const key = `${sealed} ${congestion}`;
+  const key = `${role} ${sealed} ${congestion}`;
   const known = templates.get(key);
   if (known !== undefined) return known;
   const template = createTemplate(() => blank(stack, sealed, congestion));

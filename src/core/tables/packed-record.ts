@@ -38,8 +38,8 @@ const Tag = {
   U16: 2,
   U32: 3,
   F64: 4,
-  /** The number written before. */
-  SAME: 5,
+  /** One of the numbers written before, length 1: which of those that took more room. Times and round trips repeat. */
+  AGAIN: 5,
   FALSE: 6,
   TRUE: 7,
   UNDEFINED: 8,
@@ -60,6 +60,8 @@ const packedView = new DataView(packed.buffer);
 /** The longest entry, its skips and the end. */
 const slackBytes = 300;
 const objects: Fields[] = [];
+/** Numbers of the row at hand that took four bytes or more, the first 256. */
+const long: number[] = [];
 
 /** `make` answers a new record at each call, all of one shape. */
 export function createTemplate<T extends object>(make: () => T): Template<T> {
@@ -94,9 +96,9 @@ export function packRecord<T extends object>(template: Template<T>, record: T): 
   template.typical ??= leaves.map(({ node, key }) => (objects[node] as Fields)[key]);
   const { typical } = template;
   const others: unknown[] = [];
+  long.length = 0;
   let at = 0;
   let skipped = 0;
-  let before: number | undefined;
   for (let i = 0; i < leaves.length; i++) {
     const { node, key, list } = leaves[i] as Leaf;
     const value = (objects[node] as Fields)[key];
@@ -107,13 +109,12 @@ export function packRecord<T extends object>(template: Template<T>, record: T): 
     if (at > packed.length - slackBytes) return undefined;
     for (; skipped > mostSkipped; skipped -= mostSkipped) packed[at++] = (mostSkipped << 4) | Tag.SKIP;
     const head = at++;
-    const tag = tagOf(value, before);
+    const tag = tagOf(value);
     packed[head] = (skipped << 4) | tag;
     skipped = 0;
     if (tag === Tag.OTHER) others.push(value);
     else if (tag === Tag.BYTES) at = writeBytes(value as Uint8Array, at);
-    else if (tag <= Tag.F64) at = writeNumber(tag, value as number, at);
-    if (typeof value === 'number') before = value;
+    else if (tag <= Tag.AGAIN) at = writeNumber(tag, value as number, at);
   }
   packed[at++] = Tag.END;
   return { bytes: packed, length: at, others: others.length === 0 ? noOthers : others };
@@ -133,7 +134,7 @@ export function unpackRecord<T extends object>(
   let at = offset;
   let taken = 0;
   let leaf = 0;
-  let before = 0;
+  long.length = 0;
   for (;;) {
     const head = bytes[at++] as number;
     const tag = head & 0x0f;
@@ -142,9 +143,8 @@ export function unpackRecord<T extends object>(
     if (tag === Tag.END) return record;
     if (tag === Tag.SKIP) continue;
     let value: unknown;
-    if (tag <= Tag.SAME) {
-      if (tag !== Tag.SAME) before = readNumber(tag, view, at);
-      value = before;
+    if (tag <= Tag.AGAIN) {
+      value = readNumber(tag, view, at);
       at += numberBytes(tag);
     } else if (tag === Tag.BYTES) {
       value = bytes.slice(at + 1, at + 1 + (bytes[at] as number));
@@ -180,10 +180,10 @@ function isSame(value: unknown, typical: unknown): boolean {
   return value instanceof Uint8Array && typical instanceof Uint8Array && sameBytes(value, typical);
 }
 
-function tagOf(value: unknown, before: number | undefined): number {
+function tagOf(value: unknown): number {
   switch (typeof value) {
     case 'number':
-      return tagOfNumber(value, before);
+      return tagOfNumber(value);
     case 'boolean':
       return value ? Tag.TRUE : Tag.FALSE;
     case 'undefined':
@@ -195,8 +195,8 @@ function tagOf(value: unknown, before: number | undefined): number {
   }
 }
 
-function tagOfNumber(value: number, before: number | undefined): number {
-  if (Object.is(value, before)) return Tag.SAME;
+function tagOfNumber(value: number): number {
+  if (positionOf(value) >= 0) return Tag.AGAIN;
   if (value >>> 0 !== value || Object.is(value, -0)) return Tag.F64;
   return value < 2 ** 8 ? Tag.U8 : value < 2 ** 16 ? Tag.U16 : Tag.U32;
 }
@@ -204,6 +204,7 @@ function tagOfNumber(value: number, before: number | undefined): number {
 function numberBytes(tag: number): number {
   switch (tag) {
     case Tag.U8:
+    case Tag.AGAIN:
       return 1;
     case Tag.U16:
       return 2;
@@ -218,16 +219,31 @@ function numberBytes(tag: number): number {
 
 function writeNumber(tag: number, value: number, at: number): number {
   if (tag === Tag.U8) packedView.setUint8(at, value);
+  else if (tag === Tag.AGAIN) packedView.setUint8(at, positionOf(value));
   else if (tag === Tag.U16) packedView.setUint16(at, value);
   else if (tag === Tag.U32) packedView.setUint32(at, value);
   else packedView.setFloat64(at, value);
+  if (isLong(tag)) long.push(value);
   return at + numberBytes(tag);
+}
+
+function isLong(tag: number): boolean {
+  return (tag === Tag.U32 || tag === Tag.F64) && long.length < 256;
+}
+
+/** Among the long numbers written before; -1: it is none. */
+function positionOf(value: number): number {
+  for (let i = 0; i < long.length; i++) if (Object.is(long[i], value)) return i;
+  return -1;
 }
 
 function readNumber(tag: number, view: DataView, at: number): number {
   if (tag === Tag.U8) return view.getUint8(at);
   if (tag === Tag.U16) return view.getUint16(at);
-  return tag === Tag.U32 ? view.getUint32(at) : view.getFloat64(at);
+  if (tag === Tag.AGAIN) return long[view.getUint8(at)] as number;
+  const value = tag === Tag.U32 ? view.getUint32(at) : view.getFloat64(at);
+  if (isLong(tag)) long.push(value);
+  return value;
 }
 
 function writeBytes(value: Uint8Array, at: number): number {
