@@ -4,24 +4,33 @@
 
 import type { Connection, StackState } from './state.ts';
 
-/** With fewer pieces than this nothing is joined: an application that keeps up gets the pieces as they came. */
+/** With fewer pieces than this nothing is joined: an application that keeps up gets the pieces as they came. So many become one. */
 const loosePieces = 64;
-/** Two neighbours that make no more than this are one piece. */
+/** Pieces that make no more than this together become one. */
 const joinedBytes = 4096;
 
 export function keepUnread(stack: StackState, connection: Connection, bytes: Uint8Array): void {
   const { unread } = connection;
   connection.unreadBytes += bytes.length;
   stack.blocks.elsewhereBytes += bytes.length;
-  const last = unread.at(-1);
-  if (last === undefined || unread.length < loosePieces || last.length + bytes.length > joinedBytes) {
-    unread.push(bytes);
-    return;
+  unread.push(bytes);
+  if (unread.length > loosePieces && unread.length % loosePieces === 0) joinLast(stack, unread);
+}
+
+/** Many at a time: to join each with those before it, up to the bound, would copy kilobytes for every byte. */
+function joinLast(stack: StackState, unread: Uint8Array[]): void {
+  let from = unread.length;
+  let bytes = 0;
+  while (from > unread.length - loosePieces && bytes + unread[from - 1]!.length <= joinedBytes)
+    bytes += unread[--from]!.length;
+  if (unread.length - from < 2) return;
+  const joined = stack.options.primitives.allocate(bytes);
+  let at = 0;
+  for (const piece of unread.splice(from)) {
+    joined.set(piece, at);
+    at += piece.length;
   }
-  const joined = stack.options.primitives.allocate(last.length + bytes.length);
-  joined.set(last);
-  joined.set(bytes, last.length);
-  unread[unread.length - 1] = joined;
+  unread.push(joined);
 }
 
 /** The first pieces, `bytes` in all, were delivered. */
