@@ -17,6 +17,7 @@ import { countDropped, countResolved, find, lookup, lookupLocal, resolveTarget }
 import { acknowledgeOpening, handleSegment, requestChallenge, requestProbe, type Tcb } from '../transport/index.ts';
 import {
   appendSource,
+  baseHeaderBytes,
   ControlFlag,
   ControlOption,
   entryOffset,
@@ -57,6 +58,7 @@ import { confirm, distrustUs, markReady, touch } from './sockets.ts';
 import type { Connection, Forwarding, HalfOpen, StackState } from './state.ts';
 import { settle } from './stream.ts';
 import { isTagged, isTaggedBehindSource } from './tags.ts';
+import { receiveTwins } from './twins.ts';
 import { Protocol } from './types.ts';
 import { openDatagram } from './workspace.ts';
 
@@ -85,6 +87,10 @@ export function receive(stack: StackState, bytes: Uint8Array, length: number, re
     if (reason !== Reason.OK) countDrop(counters, reason);
     if (packet.totalBytes === 0) break;
     at = end;
+    if (reason !== Reason.OK || packet.headerBytes !== baseHeaderBytes) continue;
+    const twins = receiveTwins(stack, length, maxPackets - count - 1);
+    at += twins * packet.totalBytes;
+    count += twins;
   }
   settleTouched(stack);
 }

@@ -13,7 +13,7 @@ export {
 } from './export.ts';
 export { freeze, isFrozen, pathChanged, peerReturned, resume } from './freeze.ts';
 export { isIdle, shrink } from './idle.ts';
-export { endBatch, handleSegment } from './ingress.ts';
+export { endBatch, handleSegment, handleTwins } from './ingress.ts';
 export type { PathFindings } from './mtu-search.ts';
 export { acknowledgeOpening, connect, emitSyn, listen } from './opening.ts';
 export { setOptions, type TcbChanges } from './options.ts';

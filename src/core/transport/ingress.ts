@@ -50,6 +50,29 @@ export function handleSegment(
   return reason;
 }
 
+/**
+ * `count` segments like the one handled last (untrusted, its payload of `length` at `payload` was the next in order), each
+ * `stride` bytes behind the one before. False: nothing was done, and they are to be handled one by one.
+ */
+export function handleTwins(
+  tcb: Tcb,
+  bytes: Uint8Array,
+  payload: number,
+  length: number,
+  stride: number,
+  count: number,
+): boolean {
+  const { pool, receiveBuffer, rcvNxt: from } = tcb;
+  const to = from + count * length;
+  if (fromWire(tcb.irs, segment.seq, from) + length !== from || to > tcb.rcvAdv || tcb.rcvFinAt >= 0) return false;
+  if (tcb.reassembly.intervals.count > 0 || !mayBorrow(tcb, from, to, orderedLoad)) return false;
+  for (let i = 1; i <= count; i++)
+    writeBlocks(pool, receiveBuffer, from + (i - 1) * length, bytes, payload + i * stride, length);
+  tcb.counters.segmentsIn += count;
+  advance(tcb, to);
+  return true;
+}
+
 /** After the segments of a batch, and after anything else that may have changed this connection. */
 export function endBatch(tcb: Tcb, nowUs: number): void {
   if (tcb.ackPending) {
@@ -230,16 +253,22 @@ function store(tcb: Tcb, bytes: Uint8Array, at: number, from: number, to: number
   if (from !== tcb.rcvNxt) return storeOutOfOrder(tcb, bytes, at, from, to);
   if (!mayBorrow(tcb, from, to, orderedLoad)) return Reason.LIMIT;
   writeBlocks(pool, receiveBuffer, from, bytes, at, to - from);
-  tcb.rcvNxt = to;
-  tcb.rcvSinceAck += to - from;
-  tcb.counters.bytesReceived += to - from;
-  tcb.signals |= Signal.READABLE;
+  advance(tcb, to);
   if (reassembly.intervals.count === 0) return Reason.OK;
   tcb.contiguousMark = ++reassembly.changes;
   tcb.rcvNxt = advanceThrough(reassembly, pool.columns, to);
   tcb.counters.bytesReceived += tcb.rcvNxt - to;
   tcb.ackNow = true;
   return Reason.OK;
+}
+
+/** What is next in order stands in the buffer up to `to`. */
+function advance(tcb: Tcb, to: number): void {
+  const bytes = to - tcb.rcvNxt;
+  tcb.rcvNxt = to;
+  tcb.rcvSinceAck += bytes;
+  tcb.counters.bytesReceived += bytes;
+  tcb.signals |= Signal.READABLE;
 }
 
 function storeOutOfOrder(tcb: Tcb, bytes: Uint8Array, at: number, from: number, to: number): Reason {

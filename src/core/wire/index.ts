@@ -133,7 +133,9 @@ export {
   parseSegment,
   type Segment,
   segmentHeaderBytes,
+  segmentHeaderBytesAt,
   TcpFlag,
   tcpDataHeaderBytes,
   tcpHeaderBytes,
 } from './tcp.ts';
+export { countTwins } from './twins.ts';

@@ -89,6 +89,11 @@ export function parseSegment(view: DataView, offset: number, length: number, out
   return parseOptions(view, offset + tcpHeaderBytes, offset + dataOffsetBytes, out);
 }
 
+/** Of a segment that `parseSegment` has found good. */
+export function segmentHeaderBytesAt(view: DataView, offset: number): number {
+  return (view.getUint8(offset + 12) >>> 4) * 4;
+}
+
 /** What `emitSegment` will write for this record. */
 export function segmentHeaderBytes(segment: Readonly<Segment>): number {
   let bytes = tcpHeaderBytes;
