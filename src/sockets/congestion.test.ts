@@ -14,6 +14,17 @@ import { createMemoryDriver } from './testing/memory-driver.ts';
 
 type Congestion = SocketOptions['congestion'];
 
+/** What the stack is told of each stream that is opened or listened for; the list grows. */
+function watchAsked(driver: ReturnType<typeof createMemoryDriver>): unknown[] {
+  const asked: unknown[] = [];
+  const handle = driver.handle.bind(driver);
+  driver.handle = (input: Input) => {
+    if (input.kind === 'connect' || input.kind === 'listen') asked.push(input.stream?.congestion);
+    return handle(input);
+  };
+  return asked;
+}
+
 test('congestion: a mistake is told at once, and says what there is', () => {
   const driver = createMemoryDriver();
   for (const wrong of ['reno', '', 7, null, {}]) {
@@ -30,12 +41,7 @@ test('congestion: a mistake is told at once, and says what there is', () => {
 
 test('congestion: each way of opening a stream tells the stack, and none does without being asked', async () => {
   const driver = createMemoryDriver();
-  const asked: unknown[] = [];
-  const handle = driver.handle.bind(driver);
-  driver.handle = (input: Input) => {
-    if (input.kind === 'connect' || input.kind === 'listen') asked.push(input.stream?.congestion);
-    return handle(input);
-  };
+  const asked = watchAsked(driver);
   const server = createServer({ driver, congestion: 'bbr' }).listen('echo');
   await once(server, 'listening');
   const opened = [
@@ -52,12 +58,7 @@ test('congestion: each way of opening a stream tells the stack, and none does wi
 
 test('congestion: HTTP clients and servers pass it on', async () => {
   const driver = createMemoryDriver();
-  const asked: unknown[] = [];
-  const handle = driver.handle.bind(driver);
-  driver.handle = (input: Input) => {
-    if (input.kind === 'connect' || input.kind === 'listen') asked.push(input.stream?.congestion);
-    return handle(input);
-  };
+  const asked = watchAsked(driver);
   const serving = serve(createHttpServer(), 'web', { driver, congestion: 'bbr' });
   await serving.ready;
   new Agent({ driver, congestion: 'bbr' }).createConnection({ host: 'web.svc' }).destroy();
