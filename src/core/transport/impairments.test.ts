@@ -1,5 +1,5 @@
 // Five hundred networks, each bad in its own way: loss up to 25%, duplication, reordering, narrow links, small MTUs;
-// both modes, records of any size, refused records, sequence numbers about to wrap. The content must arrive whole,
+// both modes, both congestion controllers, records of any size, refused records, sequence numbers about to wrap. The content must arrive whole,
 // both directions must end, and all memory must come back. The seed in a failure's text replays it.
 
 import { strict as assert } from 'node:assert';
@@ -53,7 +53,8 @@ function demandRecords(random: Random, world: World, sizes: readonly [number, nu
 function runCase(seed: number): void {
   const random = seededRandom(seed);
   const mode = oneIn(random, 3) ? 'self' : 'lower';
-  const world = makeWorld(seed, randomLink(random, mode), randomOptions(random, mode));
+  const congestion = seed % 3 === 0 ? 'bbr' : 'cubic';
+  const world = makeWorld(seed, randomLink(random, mode), { ...randomOptions(random, mode), congestion });
   const sizes = [randomBelow(random, 300_000), oneIn(random, 2) ? randomBelow(random, 150_000) : 0] as const;
   if (mode === 'lower' && !oneIn(random, 4)) demandRecords(random, world, sizes);
   open(world);

@@ -137,6 +137,8 @@ function createWorld(): World {
     nagle: (choice & 32) !== 0,
     ...(choice & 64 ? { keepAlive: { idleUs: 5_000_000, intervalUs: 1_000_000, probes: 3 } } : {}),
     ...(choice & 128 ? { timeoutUs: 20_000_000 } : {}),
+    // No bit is left for it.
+    ...((choice & 96) === 96 ? { congestion: 'bbr' as const } : {}),
   } as const;
   return { tcb: createTcb(options, pool, seededRandom(choice)), pool, nowUs: 1_000_000 };
 }
