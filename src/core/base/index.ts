@@ -24,3 +24,4 @@ export {
   serviceIdBytes,
   ssIdBytes,
 } from './service-id.ts';
+export { widen } from './wide.ts';

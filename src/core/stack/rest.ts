@@ -118,7 +118,7 @@ function templateOf(stack: StackState, { role, peerProof }: Connection, { option
   const key = `${role} ${sealed} ${congestion}`;
   const known = templates.get(key);
   if (known !== undefined) return known;
-  const template = createTemplate(() => blank(stack, sealed, congestion));
+  const template = createTemplate(() => blankConnection(stack, sealed, congestion));
   templates.set(key, template);
   return template;
 }
@@ -130,7 +130,7 @@ const start = { iss: 0, tsOffset: 0 };
 const noRandom = { uint32: () => 0 };
 
 /** An open connection of nobody, with all that is part of one. */
-function blank(stack: StackState, sealed: boolean, congestion: CongestionName): Connection {
+export function blankConnection(stack: StackState, sealed: boolean, congestion: CongestionName): Connection {
   const noId = () => ({ hi: 0, lo: 0 });
   const { aead } = stack.options.primitives;
   const cipher = () => (sealed ? createRecordCipher(aead, -1) : nullCipher);

@@ -81,6 +81,7 @@ import {
   type SocketId,
   type StackOptions,
 } from './types.ts';
+import { widenConnections } from './wide.ts';
 import { createWorkspace } from './workspace.ts';
 
 const defaultHeartbeatUs = 1_000_000;
@@ -105,6 +106,7 @@ export interface Stack {
 
 export function createStack(options: StackOptions): Stack {
   const state = createState(options);
+  widenConnections(state);
   return {
     handle(nowUs, input) {
       state.nowUs = nowUs;

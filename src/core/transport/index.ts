@@ -43,3 +43,4 @@ export {
   type TcbOptions,
   type TcpState,
 } from './types.ts';
+export { widenTransport } from './wide.ts';

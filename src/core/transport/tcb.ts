@@ -1,7 +1,7 @@
 // The transmission control block (RFC 9293 section 3.3.1): one plain record per connection, no closures, no timers.
 // Sequence numbers count from the first data byte of a stream and never wrap: our SYN stands at -1, data begins at
-// 0, a FIN takes the number after the last byte. So they are addresses in the buffers, and small integers for the first
-// 2 GiB; only `wireSeq` and `fromWire` know the initial sequence numbers and 32 bits.
+// 0, a FIN takes the number after the last byte. So they are addresses in the buffers, exact up to 2^53;
+// only `wireSeq` and `fromWire` know the initial sequence numbers and 32 bits.
 // An idle connection holds no block and no columns: buffers, scoreboard and reassembly list borrow from the pool.
 
 import type { Random } from '../base/index.ts';
