@@ -179,14 +179,14 @@ test('rest: while it lasts a host has no deadline', () => {
     assert.deepEqual([...stack.state.timers.deadlines].filter(Number.isFinite), []);
 });
 
-test('rest: connections that rest are rows of 256 bytes and less, and have nothing else', () => {
+test('rest: connections that rest are rows of 192 bytes and less, and have nothing else', () => {
   const count = 2_000;
   const pair = open({ delayUs: 1_000 }, count);
   assert.ok(runFor(pair.world, 20 * second, () => allRest(pair)));
   for (const { stack } of [pair.world.client, pair.world.server]) {
     const { flows, rest } = stack.state;
     const bytes = rest.rows.pages.reduce((sum, page) => sum + (page?.bytes.length ?? 0), 0);
-    assert.ok(bytes / count <= 300, `${bytes / count} bytes a row`);
+    assert.ok(bytes / count <= 230, `${bytes / count} bytes a row`);
     const others = flows.values.reduce((sum, flow) => sum + (flow?.kind === 'resting' ? flow.others.length : 0), 0);
     assert.ok(others / count <= 2.1, `${others / count} objects a connection`);
   }
