@@ -1,14 +1,25 @@
 // Resident memory per idle connection, of the accepting process, at 10,000 connections. The baseline is taken after
 // all but one of a first hundred connections went, so that code and pools that are paid once do not count; both readings
-// follow a garbage collection (node runs with --expose-gc).
+// follow a garbage collection (node runs with --expose-gc). Then it is
+// watched for a while how much of a core the idle connections cost.
 
-import { type Bench, connectionTransports, figureOfEach, median } from './bench.ts';
+import { type Bench, connectionTransports, figureOfEach, median, medianFigure } from './bench.ts';
 import { openAll } from './open.ts';
 import type { Connection } from './transport.ts';
 
 const connections = 10_000;
 const first = 100;
-const settleMs = 1500;
+const settleMs = 3000;
+const quietMs = 3000;
+
+/** Of one core. */
+async function cpuPercentOver(ms: number): Promise<number> {
+  const before = process.cpuUsage();
+  const startedMs = performance.now();
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 10 / (performance.now() - startedMs);
+}
 
 export const idle: Bench = {
   unit: 'bytes/connection',
@@ -35,9 +46,11 @@ export const idle: Bench = {
         baseline = await settle();
         for (const last of held) last.write('go');
       });
-      if (seen === first + connections) {
-        settle().then((resident) => report({ value: (resident - baseline) / connections, figures: { baseline } }));
-      }
+      if (seen !== first + connections) return;
+      settle().then(async (resident) => {
+        const cpuPercent = await cpuPercentOver(quietMs);
+        report({ value: (resident - baseline) / connections, figures: { baseline, cpuPercent } });
+      });
     });
   },
 
@@ -52,6 +65,7 @@ export const idle: Bench = {
 
   figures: (samples) => ({
     connections,
+    ...figureOfEach('cpuPercent', samples, (list) => medianFigure(list, 'cpuPercent')),
     ...figureOfEach('bytesPerConnection', samples, (list) => Math.round(median(list.map(({ value }) => value)))),
   }),
 };
