@@ -19,13 +19,17 @@ const net: Transport = {
   }),
 };
 
+/** All clients are at one address. */
+const flowsPerPeer = 2 ** 18;
+
 /** `options` go with every call of the API, the identification's with those of the server. */
 function createCaracal(name: string, options: object): Transport {
   return {
     name,
     listen(onConnection) {
       const { service, identity } = identify();
-      const server = caracal.createServer({ ...options, identity }, onConnection);
+      const driver = caracal.createDriver({ limits: { flowsPerPeer } });
+      const server = caracal.createServer({ ...options, identity, driver }, onConnection);
       return new Promise((resolve, reject) => {
         server.on('error', reject).listen(service, () => resolve(service));
       });
