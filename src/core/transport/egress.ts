@@ -23,6 +23,7 @@ import { noteRetransmission } from './delivery.ts';
 import { isUntried, nextProbe } from './mtu-search.ts';
 import { emitSyn } from './opening.ts';
 import { leastCatchUpUs, nextSendUs, onPaced, pacingBudget } from './pacing.ts';
+import { noteRepeat } from './path-mtu.ts';
 import { appendSent, firstLost, markRetransmitted, Run, runEnd } from './scoreboard.ts';
 import { maySendSmall, unsentBytes, usableWindow } from './send.ts';
 import { dataBytes, dataHeaderBytes, isDrained, isSynchronized, pipeBytes, type Tcb, undeliveredBytes } from './tcb.ts';
@@ -133,6 +134,7 @@ function repeat(
 ): void {
   if (tcb.scoreboard.runs.marks[at]! & Run.WITHHELD) noteReleased(tcb);
   else noteRetransmission(tcb, nowUs, start, end - start);
+  noteRepeat(tcb, nowUs, start);
   markRetransmitted(tcb.scoreboard, at, start, end, nowUs);
   appendStretch(tcb, lower, batch, start, end);
   tcb.lastSentUs = nowUs;

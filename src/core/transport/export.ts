@@ -152,6 +152,7 @@ function restoreSending(tcb: Tcb, state: TransportState, nowUs: number): void {
   tcb.recoveryEnd = sndNxt;
   tcb.roundEnd = sndNxt;
   tcb.lastEdge = sndUna;
+  tcb.farEdge = sndUna;
   tcb.lastSentUs = nowUs;
   tcb.lastProgressUs = nowUs;
   tcb.withholdAt = sndNxt + firstWithheldAt(tcb.random);

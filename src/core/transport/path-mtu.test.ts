@@ -2,8 +2,8 @@
 
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
-import { setPathLimit, tooBig } from './index.ts';
-import { deliver, makeWorld, open, pass, run, type World } from './two-ends.test.ts';
+import { readableBytes, rejectBytes, setPathLimit, tooBig } from './index.ts';
+import { deliver, makeWorld, open, pass, run, settle, type World } from './two-ends.test.ts';
 
 function openWorld(...args: Parameters<typeof makeWorld>): World {
   const world = makeWorld(...args);
@@ -88,6 +88,30 @@ test('black hole: the last segment of a stream falls into it, too large for the 
     deliver(world, 0, bytes, 20_000_000);
     assert.ok(world.nowUs - startUs < 5_000_000, `${world.nowUs - startUs}`);
   }
+});
+
+test('black hole: what comes before it arrives, and is thrown away and sent again before timeouts can add up', () => {
+  const world = openWorld(1, {}, { maxPacketBytes: 1472 });
+  const [a, b] = world.ends;
+  deliver(world, 0, 200_000);
+  assert.equal(a.tcb.mtu.currentBytes, 1472);
+  pass(world, 100_000);
+  for (const link of world.links) link.mtu = 1300;
+  b.accepting = false;
+  a.toSend += 40;
+  pass(world, 100_000);
+  a.toSend += 2_800;
+  // A record that does not get longer is refused.
+  for (let i = 0; i < 40 && readableBytes(b.tcb) < 2_840; i++) {
+    pass(world, 200_000);
+    const readable = readableBytes(b.tcb);
+    if (readable === 40) {
+      rejectBytes(b.tcb, world.nowUs, readable);
+      settle(world, 1);
+    }
+  }
+  assert.equal(readableBytes(b.tcb), 2_840);
+  assert.ok(a.tcb.mtu.currentBytes <= 1300, `${a.tcb.mtu.currentBytes}`);
 });
 
 test('black hole: a path below the base is survived too', () => {

@@ -19,6 +19,8 @@ import { Signal } from './types.ts';
 /** Consecutive timeouts of large segments that make a black hole likely; and much later the base is doubted too. */
 const blackHoleTimeouts = 2;
 const baseDoubtTimeouts = 6;
+/** So often what comes first has been sent again without arriving: timeouts do not add up while smaller segments do arrive. */
+const blackHoleRepeats = 4;
 
 export function probeArrived(tcb: Tcb, nowUs: number): void {
   onProbeAcked(tcb.mtu, tcb.mtuProbeBytes, nowUs);
@@ -47,6 +49,15 @@ export function suspectBlackHole(tcb: Tcb, nowUs: number): void {
   if (!mayBeTooBig(tcb, deliveredEdge(tcb)) || (timeouts !== blackHoleTimeouts && timeouts !== baseDoubtTimeouts))
     return;
   if (timeouts === blackHoleTimeouts && mtu.currentBytes <= mtu.baseBytes) return;
+  onBlackHole(mtu, nowUs);
+  noteFindings(tcb);
+}
+
+/** What begins at `start` is sent again. */
+export function noteRepeat(tcb: Tcb, nowUs: number, start: number): void {
+  const { mtu } = tcb;
+  if (start !== tcb.farEdge || ++tcb.farRepeats !== blackHoleRepeats) return;
+  if (mtu.currentBytes <= mtu.baseBytes || !mayBeTooBig(tcb, start)) return;
   onBlackHole(mtu, nowUs);
   noteFindings(tcb);
 }

@@ -31,6 +31,10 @@ export function digestAcks(tcb: Tcb, nowUs: number): void {
   sample.recoveryStart = before === 'open' && tcb.recovery === 'fast';
   if (delivery.bytes > 0) tellCongestion(tcb, nowUs, rttUs, edge);
   if (edge > tcb.lastEdge) noteProgress(tcb, nowUs, edge);
+  if (edge > tcb.farEdge) {
+    tcb.farEdge = edge;
+    tcb.farRepeats = 0;
+  }
   if (delivery.sentAtUs >= 0) tcb.timers.tlpUs = Infinity;
   if (tcb.recovery !== 'open' && edge >= tcb.recoveryEnd) leaveRecovery(tcb, nowUs);
   repace(tcb);

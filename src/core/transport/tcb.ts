@@ -138,6 +138,9 @@ export interface Tcb {
   recoveryEnd: number;
   /** The first undelivered byte when ACKs were digested last. */
   lastEdge: number;
+  /** The farthest that it ever was, and how often what begins there has been repeated since. */
+  farEdge: number;
+  farRepeats: number;
   roundEnd: number;
   /** Consecutive retransmission timeouts. */
   timeouts: number;
@@ -294,6 +297,8 @@ export function startTcb(
     recovery: 'open',
     recoveryEnd: 0,
     lastEdge: 0,
+    farEdge: 0,
+    farRepeats: 0,
     roundEnd: 0,
     timeouts: 0,
     lastProgressUs: 0,

@@ -37,6 +37,7 @@ const offsets = [
   'tuneStart',
   'recoveryEnd',
   'lastEdge',
+  'farEdge',
   'roundEnd',
   'stallMark',
   'undoStart',
