@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { sameLocator } from '../../src/core/base/index.ts';
 import { MessageType } from '../../src/core/control/index.ts';
 import { type Event, Protocol, type SocketId } from '../../src/core/stack/index.ts';
-import { rebind, schedule } from '../../src/sim/index.ts';
+import { makeLocator, rebind, schedule } from '../../src/sim/index.ts';
 import { kindOf, messageTypeOf } from './packets.ts';
 import { addMember, createWorld, reasonOf, runFor, service, type World } from './world.ts';
 
@@ -142,6 +142,30 @@ test('liveness: a host that says unasked, six times and no more, that its proces
     const allowedUs = 2 * delayUs + 5_000 + Math.max(2 * delayUs + 8_000, 20_000) + 2_000;
     assert.ok(tookUs <= allowedUs, `${tookUs} us of ${allowedUs} at ${delayUs} us`);
   }
+});
+
+test('liveness: a client whose address changes is not ended by what its old host says, before it can miss something', () => {
+  const pair = open(createWorld({ delayUs: 5_000 }));
+  const { world, client, server } = pair;
+  const { clock, network } = world.simulation;
+  const write = (): void =>
+    void world.client.driver.handle({ kind: 'write', socket: client.socket, bytes: piece.subarray(0, 500), offset: 0 });
+  for (let i = 0; i < 20; i++) {
+    write();
+    runFor(world, 40_000);
+  }
+  const [old] = world.client.station.seenAs;
+  // The last thing that it says from there; what acknowledges it comes to nobody.
+  write();
+  runFor(world, 1_000);
+  rebind(network, world.client.station, [makeLocator('10.0.0.77', 1_000)]);
+  for (const afterUs of [6_000, 10_000, 20_000, 40_000])
+    schedule(clock, clock.nowUs + afterUs, () => world.server.driver.handle({ kind: 'unreachable', remote: old! }));
+  runFor(world, 500_000);
+  write();
+  runFor(world, 500_000);
+  assert.deepEqual([client.reason, server.reason], [undefined, undefined], server.detail);
+  assert.equal(server.receivedBytes, 22 * 500);
 });
 
 test('liveness: at large round trips the time goes with them, and stays below ten', () => {

@@ -141,11 +141,16 @@ function keepForResets(stack: StackState, connection: Connection, reason: Reason
   arm(stack, connection);
 }
 
-/** Data for a flow that this side aborted: the RST was lost. Bounded, and never for a flow that ended in order. */
+/** Data for a flow that this side aborted: the RST was lost, or went where the peer is no more. Bounded, and never for a flow that ended in order. */
 export function repeatReset(stack: StackState, connection: Connection): Reason {
   if (connection.over === Reason.OK || connection.controlTries >= maxResets) return Reason.CLOSED;
   connection.controlTries++;
-  sendToPeer(stack, buildConnectionReset(stack, connection, connection.over ?? Reason.ABORTED), connection);
+  sendPacket(
+    stack,
+    buildConnectionReset(stack, connection, connection.over ?? Reason.ABORTED),
+    stack.remote,
+    stack.link,
+  );
   return Reason.CLOSED;
 }
 

@@ -50,7 +50,8 @@ const longestInsistUs = 30_000_000;
 /** Once the peer is said to be gone it is asked so often, for so long: one loss in a row of five must not end a flow. */
 const lastQuestionsUs = 2_000;
 const lastQuestioningUs = 8_000;
-const leastLastWordUs = 20_000;
+/** A client may have another address without knowing: it speaks when it misses something itself. */
+const leastLastWordUs = { client: 20_000, server: 80_000 } as const;
 const unknownRttUs = 200_000;
 
 export function createLiveness(): Liveness {
@@ -123,7 +124,7 @@ export function quietSinceUs({ tcb, liveness }: Connection): number {
 
 /** Until when the peer, said to be gone, has the last word: after its last question, whose answer would come in time. */
 export function lastWordUs(connection: Connection): number {
-  return connection.liveness.hintUs + Math.max(lastQuestioningUs + rttUs(connection), leastLastWordUs);
+  return connection.liveness.hintUs + Math.max(lastQuestioningUs + rttUs(connection), leastLastWordUs[connection.role]);
 }
 
 /** When the next one of these questions is due; Infinity: none is. */

@@ -17,7 +17,7 @@ import { releaseWithheld } from './withhold.ts';
 const retransmissionLimit = 15;
 const synLimit = 6;
 const tlpMarginUs = 2_000;
-/** How long the peer may sit on the ACK of less than two full segments: ours 25 ms, other stacks up to 200. */
+/** How long the peer may sit on the ACK of a single segment: ours 25 ms, other stacks up to 200. */
 const worstAckDelayUs = { lower: 50_000, self: 200_000 } as const;
 
 /** When `handleTimeout` is due; Infinity: nothing to wait for. */
@@ -75,8 +75,9 @@ function mayProbeTail(tcb: Tcb): boolean {
 }
 
 function probeAfterUs(tcb: Tcb): number {
-  const few = undeliveredBytes(tcb) < 2 * tcb.mssBytes;
-  return 2 * tcb.rtt.srttUs + tlpMarginUs + (few ? worstAckDelayUs[tcb.options.opening] : 0);
+  const { mtu, mssBytes, mtuProbeBytes } = tcb;
+  const single = undeliveredBytes(tcb) <= (mtu.inFlight ? mtuProbeBytes : mssBytes);
+  return 2 * tcb.rtt.srttUs + tlpMarginUs + (single ? worstAckDelayUs[tcb.options.opening] : 0);
 }
 
 function tailLossTimedOut(tcb: Tcb, nowUs: number): void {
