@@ -5,6 +5,7 @@
 
 import type { Locator } from '../../src/core/base/index.ts';
 import {
+  createOutput,
   createStack,
   type Driver,
   type EventListener,
@@ -86,7 +87,7 @@ function createSide({ primitives }: PairOptions, at: Locator, clock: { nowUs: nu
     traffic: { packets: 0, batches: 0, bytes: 0, polls: 0, ticks: 0 },
     at,
     listeners,
-    outputs: Array.from({ length: batchesPerTurn }, createOutput),
+    outputs: Array.from({ length: batchesPerTurn }, () => createOutput(new Uint8Array(maxBatchBytes))),
     packets: { kind: 'packets', buffer: new Uint8Array(0), bytes: 0, remote: at },
     deadlineUs: 0,
     nowUs: () => clock.nowUs,
@@ -95,17 +96,6 @@ function createSide({ primitives }: PairOptions, at: Locator, clock: { nowUs: nu
     ref() {},
     unref() {},
     close: () => Promise.resolve(),
-  };
-}
-
-function createOutput(): Output {
-  const buffer = new Uint8Array(maxBatchBytes);
-  return {
-    batch: { buffer, view: new DataView(buffer.buffer), bytes: 0, packetBytes: 0, packets: 0, probe: false },
-    remote: makeLocator('0.0.0.0', 0),
-    link: 0,
-    event: { kind: 'writable', socket: 0 },
-    deadlineUs: Infinity,
   };
 }
 

@@ -3,7 +3,7 @@
 // size, only the last one shorter. The order of packets is kept. A batch that nothing joins is sent from where it stands.
 // Rejected: several flows in one batch of the stack, whose engine would then have to undo what does not fit.
 
-import { type Locator, sameLocator } from '../core/base/index.ts';
+import { sameLocator } from '../core/base/index.ts';
 import type { Output } from '../core/stack/index.ts';
 import { maxSegments } from './udp-link.ts';
 
@@ -11,19 +11,6 @@ type Batch = Output['batch'];
 
 /** From here on a copy costs more than it spares. */
 const largestCopyBytes = 8_192;
-export const nowhere: Locator = { address: new Uint8Array(0), port: 0 };
-
-/** For a stack to poll into. */
-export function createOutput(buffer: Uint8Array): Output {
-  const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
-  return {
-    batch: { buffer, view, bytes: 0, packetBytes: 0, packets: 0, probe: false },
-    remote: nowhere,
-    link: 0,
-    event: { kind: 'writable', socket: 0 },
-    deadlineUs: Infinity,
-  };
-}
 
 /** Whether something may join it, or it something else. */
 export function isJoinable({ probe, bytes }: Readonly<Batch>): boolean {

@@ -3,9 +3,9 @@
 // the only place that polls, and never runs inside itself: a listener may call `handle` and the loop goes on with what
 // that brought. A process lives as long as a referenced socket does.
 
-import type { Locator } from '../core/base/index.ts';
-import { multicastLocator, sameLocator } from '../core/base/index.ts';
+import { type Locator, multicastLocator, noLocator, sameLocator } from '../core/base/index.ts';
 import {
+  createOutput,
   type Driver,
   type Event,
   type EventListener,
@@ -19,7 +19,7 @@ import {
 } from '../core/stack/index.ts';
 import { AddressWatch, type AddressWatchReport } from './address-watch.ts';
 import { nowUs } from './clock.ts';
-import { coalesce, createOutput, isJoinable, nowhere } from './coalesce.ts';
+import { coalesce, isJoinable } from './coalesce.ts';
 import { type Ending, followExit, unfollowExit } from './exit.ts';
 import { isUsable, type UsableAddress, usableAddresses } from './interfaces.ts';
 import { Links, type OpenLinkReport } from './links.ts';
@@ -119,7 +119,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     kind: 'packets',
     buffer: new Uint8Array(0),
     bytes: 0,
-    remote: nowhere,
+    remote: noLocator,
     link: 0,
   };
   readonly #listeners = new Map<SocketId, EventListener>();

@@ -4,8 +4,9 @@
 // size but for the last, as the kernel's GRO does.
 // A stack that never answers `idle`, or asks for the same instant for ever, is a bug: the driver throws instead of hanging.
 
-import { type Locator, sameLocator } from '../core/base/index.ts';
+import { type Locator, noLocator, sameLocator } from '../core/base/index.ts';
 import {
+  createOutput,
   type Driver,
   type Event,
   type EventListener,
@@ -80,7 +81,6 @@ interface Joined {
 }
 
 const batchBytes = 65_536;
-const nowhere: Locator = { address: new Uint8Array(0), port: 0 };
 const outputsPerPoll = 1_000_000;
 const ticksPerInstant = 1_000;
 
@@ -98,13 +98,13 @@ export function createDriver(
     options,
     listeners: new Map(),
     counters: { packetsSent: 0, packetsReceived: 0, batchesReceived: 0, polls: 0, unheard: 0 },
-    output: createOutput(),
+    output: createOutput(new Uint8Array(batchBytes)),
     joined: {
       buffer: new Uint8Array(batchBytes),
       bytes: 0,
       packetBytes: 0,
       ended: false,
-      remote: nowhere,
+      remote: noLocator,
       link: 0,
       flush: undefined,
     },
@@ -140,17 +140,6 @@ function expose(state: State): SimDriver {
       kill(state, false);
       return Promise.resolve();
     },
-  };
-}
-
-function createOutput(): Output {
-  const buffer = new Uint8Array(batchBytes);
-  return {
-    batch: { buffer, view: new DataView(buffer.buffer), bytes: 0, packetBytes: 0, packets: 0, probe: false },
-    remote: nowhere,
-    link: 0,
-    event: { kind: 'writable', socket: 0 },
-    deadlineUs: Infinity,
   };
 }
 

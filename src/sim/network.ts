@@ -9,6 +9,7 @@ import {
   formatLocator,
   type Locator,
   multicastLocator,
+  noLocator,
   type Random,
   sameLocator,
   seededRandom,
@@ -282,5 +283,3 @@ function forget(network: Network, station: Station): void {
     if (network.seen.get(text) === station) network.seen.delete(text);
   }
 }
-
-const noLocator: Locator = { address: new Uint8Array(0), port: 0 };

@@ -6,9 +6,9 @@ import { strict as assert } from 'node:assert';
 import { type Locator, type Primitives, Reason, sameLocator, seededRandom } from '../../src/core/base/index.ts';
 import { labelServiceId, memberServiceId } from '../../src/core/security/index.ts';
 import {
+  createOutput,
   createStack,
   type Event,
-  type Output,
   Protocol,
   type SocketId,
   type Stack,
@@ -86,21 +86,10 @@ export const locators: readonly Locator[] = [1, 2, 254, 7].map((last) => ({
 
 const label = 'fuzz';
 const service = labelServiceId(createToyCrypto(), label);
-const output = createOutput();
+const output = createOutput(new Uint8Array(65_536));
 const piece = new Uint8Array(4096);
 /** Handed on from one world to the next: memory is what a stack costs most. */
 const spareBlocks: Uint8Array[] = [];
-
-function createOutput(): Output {
-  const buffer = new Uint8Array(65_536);
-  return {
-    batch: { buffer, view: new DataView(buffer.buffer), bytes: 0, packetBytes: 0, packets: 0, probe: false },
-    remote: locators[0]!,
-    link: 0,
-    event: { kind: 'writable', socket: 0 },
-    deadlineUs: Infinity,
-  };
-}
 
 export function createStacks({ seed, routed, insecure }: StacksOptions): Stacks {
   const stacks: Stacks = {

@@ -7,10 +7,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Random, Reason, reasonName, seededRandom } from '../../src/core/base/index.ts';
 import {
+  createOutput,
   createStack,
   type Event,
   type Input,
-  type Output,
   type Stack,
   type StackOptions,
 } from '../../src/core/stack/index.ts';
@@ -62,7 +62,7 @@ class Recorder {
     let drawn = 0;
     const random: Random = { uint32: () => this.#words[drawn++] ?? own.uint32() };
     const stack = createStack({ ...options, primitives: { ...options.primitives, random } });
-    const output = createOutput();
+    const output = createOutput(new Uint8Array(65_536));
     for (const { nowUs, input } of this.#log) {
       if (input === undefined) stack.poll(nowUs, output);
       else stack.handle(nowUs, input);
@@ -75,17 +75,6 @@ class Recorder {
 function copyOf(input: Input): Input {
   if (input.kind === 'packets') return { ...input, buffer: input.buffer.slice(0, input.bytes) };
   return input.kind === 'write' ? { ...input, bytes: input.bytes.slice() } : input;
-}
-
-function createOutput(): Output {
-  const buffer = new Uint8Array(65_536);
-  return {
-    batch: { buffer, view: new DataView(buffer.buffer), bytes: 0, packetBytes: 0, packets: 0, probe: false },
-    remote: { address: new Uint8Array(4), port: 0 },
-    link: 0,
-    event: { kind: 'writable', socket: 0 },
-    deadlineUs: Infinity,
-  };
 }
 
 interface Scene {

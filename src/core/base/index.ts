@@ -2,7 +2,15 @@ export { asciiBytes, lowerCase } from './ascii.ts';
 export { sameBytes } from './bytes.ts';
 export { type Aead, aeadKeyBytes, aeadTagBytes, type Crypto, type KeyIndex, type Mac } from './crypto.ts';
 export { type FlowId, formatFlowId, noFlow, randomId, sameFlow } from './flow-id.ts';
-export { formatLocator, isLoopback, isPrivate, type Locator, multicastLocator, sameLocator } from './locator.ts';
+export {
+  formatLocator,
+  isLoopback,
+  isPrivate,
+  type Locator,
+  multicastLocator,
+  noLocator,
+  sameLocator,
+} from './locator.ts';
 export type { Primitives } from './primitives.ts';
 export { type Random, randomBelow, randomBytes, randomFraction, seededRandom } from './random.ts';
 export { Reason, reasonName } from './reason.ts';

@@ -11,6 +11,9 @@ export interface Locator {
 /** Ad hoc discovery: a packet to it goes out on every multicast-capable interface (docs/protocol.md, "Discovery"). */
 export const multicastLocator: Locator = { address: Uint8Array.of(239, 255, 67, 67), port: 54325 };
 
+/** Of what has none yet. */
+export const noLocator: Locator = { address: new Uint8Array(0), port: 0 };
+
 export function sameLocator(a: Locator, b: Locator): boolean {
   if (a === b) return true;
   if (a.port !== b.port || a.address.length !== b.address.length) return false;

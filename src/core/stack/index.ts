@@ -2,6 +2,7 @@ export type { CongestionName } from '../transport/index.ts';
 export type { CountersInfo } from './counters.ts';
 export { encodeHandoff, type HandoffState, parseHandoff } from './handoff-state.ts';
 export type { ListenerInfo, StackInfo } from './inspect.ts';
+export { createOutput } from './poll.ts';
 export { createStack, type Stack } from './stack.ts';
 export {
   type Driver,

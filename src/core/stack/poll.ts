@@ -4,7 +4,7 @@
 // to be trusted get a tag; all do until the peer knows that the opening is complete, with the ACK of the opening, and while
 // somebody forges data for the peer.
 
-import type { FlowId } from '../base/index.ts';
+import { type FlowId, noLocator } from '../base/index.ts';
 import { nextDeadlineUs } from '../tables/index.ts';
 import { egress, type Lower, type PacketBatch, type Tcb } from '../transport/index.ts';
 import { baseHeaderBytes, type DataSeq, dataSeqBytes, emitBase, emitDataSeq, emitMac, MacFlag } from '../wire/index.ts';
@@ -51,6 +51,18 @@ export function createFlowLower(): FlowLower {
 function dataSeqOf({ work }: StackState, { group }: Subflow): DataSeq {
   work.dataSeq.recordNumber = group.first.reader?.expected ?? 0;
   return work.dataSeq;
+}
+
+/** For a stack to poll into; a batch is at most as long as `buffer`. */
+export function createOutput(buffer: Uint8Array): Output {
+  const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
+  return {
+    batch: { buffer, view, bytes: 0, packetBytes: 0, packets: 0, probe: false },
+    remote: noLocator,
+    link: 0,
+    event: { kind: 'writable', socket: 0 },
+    deadlineUs: Infinity,
+  };
 }
 
 export function poll(stack: StackState, output: Output, events: boolean): OutputKind {

@@ -1,7 +1,16 @@
 // Socket records: creation, look-up, events owed to the application, and the end of each. `closed` is always a
 // socket's last event, and a connection's comes only after everything verified was delivered.
 
-import { type FlowId, formatFlowId, type Locator, noFlow, Reason, randomId, type ServiceId } from '../base/index.ts';
+import {
+  type FlowId,
+  formatFlowId,
+  type Locator,
+  noFlow,
+  noLocator,
+  Reason,
+  randomId,
+  type ServiceId,
+} from '../base/index.ts';
 import { allocate, cancel, free, schedule, setExpiring } from '../tables/index.ts';
 import { consumeBytes, destroyTcb, nextDeadlineUs, setPathLimit } from '../transport/index.ts';
 import { forgetAssociation } from './association-table.ts';
@@ -17,7 +26,6 @@ import type { Binding, Connection, DatagramSocket, StackState } from './state.ts
 import type { Event, SecurityOptions, SocketId, StreamOptions } from './types.ts';
 import { dropUnread, releaseUnread } from './unread.ts';
 
-export const noLocator: Locator = { address: new Uint8Array(0), port: 0 };
 /** What the SYN has shown to pass; the path MTU search goes up from there with the first data. */
 export const basePacketBytes = synBytes;
 

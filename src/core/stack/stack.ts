@@ -1,7 +1,7 @@
 // One host: what a driver drives. `handle` takes an input, `poll` gives the outputs (types.ts has the contract); all
 // state is in one record. The dispatcher names a handler per input and holds no logic of its own.
 
-import { Reason, randomId } from '../base/index.ts';
+import { noLocator, Reason, randomId } from '../base/index.ts';
 import {
   bootNow,
   createDiscovery,
@@ -68,7 +68,7 @@ import { setDefaultRoute } from './route.ts';
 import { changeRule } from './rules.ts';
 import { retryShed, shed } from './shed.ts';
 import { shutDown } from './shutdown.ts';
-import { arm, connectionDeadlineUs, deliver, findBinding, noLocator, releaseFlow, timerHandle } from './sockets.ts';
+import { arm, connectionDeadlineUs, deliver, findBinding, releaseFlow, timerHandle } from './sockets.ts';
 import type { Connection, StackState } from './state.ts';
 import { handleStreamTimeout, write } from './stream.ts';
 import { changeStream } from './transports.ts';

@@ -5,9 +5,9 @@
 import { strict as assert } from 'node:assert';
 import { seededRandom } from '../../../src/core/base/index.ts';
 import {
+  createOutput,
   createStack,
   encodeHandoff,
-  type Output,
   Protocol,
   parseHandoff,
   type Stack,
@@ -43,7 +43,7 @@ interface World {
 
 const local = { address: Uint8Array.of(10, 0, 0, 1), port: 40_000 };
 const service = new Uint8Array(32).fill(1) as NonNullable<NonNullable<ReturnType<typeof parseHandoff>>['service']>;
-const output = createOutput();
+const output = createOutput(new Uint8Array(65_536));
 
 function createWorld(): World {
   const crypto = createToyCrypto();
@@ -83,15 +83,4 @@ function live(stack: Stack, socket: number): void {
 
 function poll(stack: Stack, nowUs: number): void {
   while (stack.poll(nowUs, output) !== 'idle');
-}
-
-function createOutput(): Output {
-  const buffer = new Uint8Array(65_536);
-  return {
-    batch: { buffer, view: new DataView(buffer.buffer), bytes: 0, packetBytes: 0, packets: 0, probe: false },
-    remote: local,
-    link: 0,
-    event: { kind: 'writable', socket: 0 },
-    deadlineUs: Infinity,
-  };
 }
