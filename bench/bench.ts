@@ -84,6 +84,12 @@ export function medianFigure(samples: readonly Sample[], name: string): number {
   return median(samples.map(({ figures }) => figures?.[name] ?? Number.NaN));
 }
 
+/** Of each transport the medians of what its samples have beside their value. */
+export function medianFigures(names: readonly string[], samples: Samples): Record<string, number> {
+  const each = names.map((name) => figureOfEach(name, samples, (list) => medianFigure(list, name)));
+  return Object.assign({}, ...each) as Record<string, number>;
+}
+
 /** 0 <= fraction <= 1; the smallest value that has at least that share at or below it. */
 export function quantile(values: readonly number[], fraction: number): number {
   const sorted = [...values].sort((a, b) => a - b);

@@ -2,23 +2,20 @@
 // 16 of which echo a KiB after another. Processor time of both ends, of all threads: what grows with the flows that only
 // stay open (lists that are walked, timers that run, caches that are lost) shows, whoever else has work.
 
-import { type Bench, connectionTransports, figureOfEach, medianFigure, type Sample } from './bench.ts';
+import { type Bench, connectionTransports, medianFigures, type Sample } from './bench.ts';
 import { cpuNsOf, createMeter, startUsage } from './meter.ts';
-import { openAll } from './open.ts';
+import { missingPorts, openAll } from './open.ts';
 import type { Connection } from './transport.ts';
 
 const active = 16;
 const messageBytes = 1024;
 const warmUpMessages = 2000;
-/** A client has no more ports to one address; ours has one for all its flows. */
-const mostPorts = 60_000;
 
 export const flows: Bench = {
   unit: 'us CPU/message',
   ...connectionTransports,
   points: { of: 'flows', values: [16, 1000, 10_000, 100_000] },
-  missing: (transport, { at = 1 }) =>
-    transport.startsWith('caracal') || at <= mostPorts ? undefined : `${at} connections need as many ports`,
+  missing: (transport, { at = 1 }) => missingPorts(transport, at),
 
   /** Answers where, and its process. */
   async server(transport) {
@@ -41,7 +38,7 @@ export const flows: Bench = {
   figures: (samples) => ({
     active,
     messageBytes,
-    ...figureOfEach('messagesPerSecond', samples, (list) => medianFigure(list, 'messagesPerSecond')),
+    ...medianFigures(['messagesPerSecond'], samples),
   }),
 };
 

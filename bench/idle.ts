@@ -2,12 +2,10 @@
 // hundred connections went, so that code and pools that are paid once do not count; both readings follow a garbage collection
 // (node runs with --expose-gc). Then it is watched for a while how much of a core the idle connections cost.
 
-import { type Bench, connectionTransports, figureOfEach, median, medianFigure } from './bench.ts';
-import { openAll } from './open.ts';
+import { type Bench, connectionTransports, figureOfEach, median, medianFigures } from './bench.ts';
+import { missingPorts, openAll } from './open.ts';
 import type { Connection } from './transport.ts';
 
-/** A client has no more ports to one address; ours has one for all its flows. */
-const mostPorts = 25_000;
 const first = 100;
 const settleMs = 3000;
 const quietMs = 3000;
@@ -25,8 +23,7 @@ export const idle: Bench = {
   unit: 'bytes/connection',
   ...connectionTransports,
   points: { of: 'connections', values: [10_000] },
-  missing: (transport, { at = 1 }) =>
-    transport.startsWith('caracal') || at <= mostPorts ? undefined : `${at} connections need as many ports`,
+  missing: (transport, { at = 1 }) => missingPorts(transport, at),
 
   async server(transport, { at: connections = 1 }, report) {
     const held = new Set<Connection>();
@@ -67,7 +64,7 @@ export const idle: Bench = {
   },
 
   figures: (samples) => ({
-    ...figureOfEach('cpuPercent', samples, (list) => medianFigure(list, 'cpuPercent')),
+    ...medianFigures(['cpuPercent'], samples),
     ...figureOfEach('bytesPerConnection', samples, (list) => Math.round(median(list.map(({ value }) => value)))),
   }),
 };

@@ -3,6 +3,13 @@
 import type { Connection, Transport } from './transport.ts';
 
 const inFlight = 64;
+/** A client has no more ports to one address (place.ts); ours has one for all its flows. */
+const mostPorts = 60_000;
+
+/** Why a transport cannot have so many connections; undefined: it can. */
+export function missingPorts(transport: string, count: number): string | undefined {
+  return transport.startsWith('caracal') || count <= mostPorts ? undefined : `${count} connections need as many ports`;
+}
 
 /** Rejects when one fails. */
 export function openAll(transport: Transport, address: string, count: number): Promise<Connection[]> {

@@ -6,7 +6,7 @@
 
 import cluster from 'node:cluster';
 import { once } from 'node:events';
-import { type Bench, figureOfEach, medianFigure } from './bench.ts';
+import { type Bench, medianFigures } from './bench.ts';
 import { bodyBytes, requestAll } from './http.ts';
 import { makeSeed, seedVariable } from './identify.ts';
 import { cpuNsOf, startUsage } from './meter.ts';
@@ -57,13 +57,7 @@ export const processes: Bench = {
     };
   },
 
-  figures: (samples) =>
-    Object.assign(
-      {},
-      ...['cpuUsPerRequest', 'leastShare', 'clientCpu'].map((name) =>
-        figureOfEach(name, samples, (list) => medianFigure(list, name)),
-      ),
-    ),
+  figures: (samples) => medianFigures(['cpuUsPerRequest', 'leastShare', 'clientCpu'], samples),
 };
 
 /** Tells the first process where it can be reached. */

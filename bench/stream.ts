@@ -4,7 +4,7 @@
 // processor time is not. The client therefore says when it begins and what it counted, and the server adds its own cost.
 // What is left on the heap of each end by a gigabyte, once collected, shows that nothing is kept per packet.
 
-import { type Bench, connectionTransports, figureOfEach, medianFigure } from './bench.ts';
+import { type Bench, connectionTransports, medianFigures } from './bench.ts';
 import { startUsage, type Usage } from './meter.ts';
 import { missingPeer, peerNames } from './peers.ts';
 import type { Connection } from './transport.ts';
@@ -68,12 +68,7 @@ export const stream: Bench = {
 
   figures: (samples, { at = chunkBytes }) => ({
     chunkBytes: at,
-    ...Object.assign(
-      {},
-      ...['receiverCpu', 'senderCpu', 'cpuSecondsPerGB', 'receiverHeapPerGB', 'senderHeapPerGB'].map((name) =>
-        figureOfEach(name, samples, (list) => medianFigure(list, name)),
-      ),
-    ),
+    ...medianFigures(['receiverCpu', 'senderCpu', 'cpuSecondsPerGB', 'receiverHeapPerGB', 'senderHeapPerGB'], samples),
   }),
 };
 
