@@ -15,9 +15,10 @@ const sums = [
   'bytesOut',
 ] as const satisfies (keyof Connection)[];
 
+/** Before the first connection of a process. */
 export function widenConnections(stack: StackState): void {
-  widenTransport();
   const connection = blankConnection(stack, true, 'cubic');
+  if (connection.tcb !== undefined) widenTransport(connection.tcb);
   widen(connection, sums);
   widen(connection.liveness, ['movedBytes']);
   widen(createCounters(), ['bytesIn', 'bytesOut']);

@@ -1,22 +1,7 @@
 // The fields of the engine's records that count the bytes of a stream, made wide before any is in use (base/wide.ts).
 
 import { widen } from '../base/index.ts';
-import { createBlockBuffer, createBlockPool } from './blocks.ts';
-import { createCounters } from './counters.ts';
-import { createDelivery, createScoreboard } from './scoreboard.ts';
-import { createTcb, type Tcb } from './tcb.ts';
-import type { TcbOptions } from './types.ts';
-
-const options: TcbOptions = {
-  opening: 'lower',
-  iss: 0,
-  packetBytes: 1_200,
-  maxPacketBytes: 1_200,
-  headerBytes: 16,
-  sendBufferBytes: 0,
-  receiveBufferBytes: 0,
-  nagle: false,
-};
+import type { Tcb } from './tcb.ts';
 
 const offsets = [
   'sndUna',
@@ -45,11 +30,11 @@ const offsets = [
   'withholdAt',
 ] as const satisfies (keyof Tcb)[];
 
-/** Before the first connection of a process. */
-export function widenTransport(): void {
-  widen(createTcb(options, createBlockPool()), offsets);
-  widen(createScoreboard(0), ['end', 'highest']);
-  widen(createDelivery(), ['end']);
-  widen(createBlockBuffer(), ['start', 'end']);
-  widen(createCounters(), ['bytesSent', 'bytesAcked', 'bytesReceived']);
+/** `tcb` is of nobody, and thrown away. */
+export function widenTransport(tcb: Tcb): void {
+  widen(tcb, offsets);
+  widen(tcb.scoreboard, ['end', 'highest']);
+  widen(tcb.delivery, ['end']);
+  widen(tcb.sendBuffer, ['start', 'end']);
+  widen(tcb.counters, ['bytesSent', 'bytesAcked', 'bytesReceived']);
 }
