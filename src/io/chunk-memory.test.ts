@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createAllocator } from './chunk-memory.ts';
+import { createAllocator, findCollector } from './chunk-memory.ts';
 
 const chunkBytes = 64 * 1024;
 const mebibyte = 1 << 20;
@@ -58,4 +58,17 @@ test('the real collector frees what nobody holds', () => {
   for (let given = 0; given < 256 * mebibyte; given += chunkBytes) allocate(chunkBytes).fill(1);
   assert.ok(process.memoryUsage().arrayBuffers < 48 * mebibyte);
   assert.equal(globalThis.gc, undefined);
+});
+
+test('it has freed all of it when it returns', () => {
+  const collect = findCollector();
+  assert.ok(collect !== undefined);
+  const used = (): number => process.memoryUsage().arrayBuffers;
+  for (let round = 0; round < 10; round++) {
+    collect();
+    const beforeBytes = used();
+    for (let given = 0; given < 6 * mebibyte; given += chunkBytes) Buffer.allocUnsafeSlow(chunkBytes).fill(1);
+    collect();
+    assert.ok(used() < beforeBytes + 2 * chunkBytes, `${used()} bytes of ArrayBuffers after ${beforeBytes}`);
+  }
 });

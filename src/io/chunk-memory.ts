@@ -3,7 +3,8 @@
 // stand there, which in a process with a small heap is past the limit of its old generation: every such look then ends
 // in a full collection, and a bulk transfer spends a third of its time there. So while chunks are given out fast we ask
 // for a young collection ourselves, earlier: it finds next to nothing alive, and the memory comes back while caches
-// still hold it. Rejected: a ring of our own (chunks have no end that we hear of; weak references are looked at by
+// still hold it; and it frees before it returns, since memory that another thread has yet to free still counts towards
+// that limit. Rejected: a ring of our own (chunks have no end that we hear of; weak references are looked at by
 // full collections only), V8 flags for the semi-space (they belong to whoever starts the process).
 
 import { setFlagsFromString } from 'node:v8';
@@ -80,15 +81,30 @@ function createPace(find: () => (() => void) | undefined, now: () => number): (b
 function nothing(): void {}
 
 /** V8's own function, as `node --expose-gc` gives it to everyone; here it is seen by nobody else, and the flag is put back. */
-function findCollector(): (() => void) | undefined {
+export function findCollector(): (() => void) | undefined {
   const exposed = globalThis.gc;
   if (exposed === undefined) setFlagsFromString('--expose-gc');
   try {
     const gc = exposed ?? (runInNewContext('gc') as NodeJS.GCFunction);
-    return () => void gc({ type: 'minor' });
+    const collect = (): void => void gc({ type: 'minor' });
+    return hasChosenSweeping() ? collect : () => sweepingHere(collect);
   } catch {
     return undefined;
   } finally {
     if (exposed === undefined) setFlagsFromString('--no-expose-gc');
   }
+}
+
+/** Dead ArrayBuffers are freed by this thread meanwhile, not by another one later. */
+function sweepingHere(collect: () => void): void {
+  setFlagsFromString('--no-concurrent-array-buffer-sweeping');
+  collect();
+  setFlagsFromString('--concurrent-array-buffer-sweeping');
+}
+
+/** Whoever started the process has said who frees: that stays. */
+function hasChosenSweeping(): boolean {
+  return /array[-_]buffer[-_]sweeping|single[-_]threaded/.test(
+    [process.env['NODE_OPTIONS'], ...process.execArgv].join(' '),
+  );
 }
