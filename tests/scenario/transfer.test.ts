@@ -3,15 +3,18 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { makeLocator, moveHost, rebind } from '../../src/sim/index.ts';
+import { createStack } from '../../src/core/stack/index.ts';
+import { addHost, createSimulation, joinHosts, makeLocator, moveHost, rebind } from '../../src/sim/index.ts';
 import { forgeSegment, tapAll } from './attackers.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Script } from './plan.ts';
 import {
+  addRouter,
   allClosed,
   assertIntact,
   assertNoFlows,
   createWorld,
+  crypto,
   dialFrom,
   listenOn,
   runFor,
@@ -53,6 +56,36 @@ test('transfer: a clean path is filled', () => {
   const ideal = (16 * mebibyte * 8) / 100e6;
   assert.ok(seconds < 1.5 * ideal, `${seconds} s, ideally ${ideal}`);
   assertNoFlows(world);
+});
+
+test('transfer: where a link takes packets as long as a batch, a small part of the bytes is tagged', () => {
+  let taggedBytes = 0;
+  const { mac } = crypto;
+  const counting: typeof mac = {
+    importKey: (key) => mac.importKey(key),
+    releaseKey: (key) => mac.releaseKey(key),
+    exportKey: (key) => mac.exportKey(key),
+    tag(key, bytes, offset, length, tag, tagOffset) {
+      taggedBytes += length;
+      mac.tag(key, bytes, offset, length, tag, tagOffset);
+    },
+  };
+  const simulation = createSimulation({ seed: 1, keepTrace: false, crypto: { ...crypto, mac: counting } });
+  const router = addRouter(simulation);
+  const [client, server] = (['client', 'server'] as const).map((name, i) =>
+    addHost(simulation, {
+      name,
+      address: `10.0.0.${i + 1}`,
+      linkBytes: 65_487,
+      coalesceUs: 0,
+      options: { router: makeLocator('10.0.0.254', 54_324), adHoc: false },
+      createStack,
+    }),
+  );
+  assert.ok(client !== undefined && server !== undefined);
+  const [up, down] = joinHosts(simulation, client, server, { delayUs: 20, mtuBytes: 65_487 });
+  complete(open({ simulation, client, server, router, up, down }, scriptsFor(16 * mebibyte, 0)), 60_000_000);
+  assert.ok(taggedBytes < (16 * mebibyte) / 4, `${taggedBytes} bytes tagged`);
 });
 
 test('transfer: 5% loss, 5% reordering and 2% duplication on 20 ms, both ways at once', () => {
