@@ -4,15 +4,7 @@
 
 import { createRequire } from 'node:module';
 import { getSystemErrorName } from 'node:util';
-
-/** A libuv poll handle, made by koffi. Its callbacks run outside Node's tick machinery: only schedule from them. */
-export interface PollHandle {
-  /** `status` below 0: the socket has an error waiting, and nothing is polled any more until `start` is called again. */
-  start(events: { readable: boolean; writable: boolean }, callback: (status: number) => void): void;
-  ref(): void;
-  unref(): void;
-  close(): void;
-}
+import { type CreatePoll, findUvPoll, type PollEvents } from './uv-poll.ts';
 
 /** Each call answers as in C: -1 for an error, whose number `errno` tells until the next call. */
 export interface Libc {
@@ -28,7 +20,7 @@ export interface Libc {
   close(fd: number): number;
   errno(): number;
   addressOf(memory: Uint8Array): bigint;
-  poll(fd: number, callback: (status: number) => void): PollHandle;
+  readonly poll: CreatePoll;
   readonly koffiVersion: string;
 }
 
@@ -155,8 +147,29 @@ function declare(koffi: Koffi): Libc {
     close: library.func('int close(int)'),
     errno: () => koffi.errno(),
     addressOf: (memory) => koffi.address(memory),
-    // Its types leave the status out.
-    poll: (fd, callback) => koffi.node.poll(fd, callback as () => void) as unknown as PollHandle,
+    poll: findUvPoll(koffi, library) ?? ((fd, callback) => pollByKoffi(koffi, fd, callback)),
     koffiVersion: koffi.version,
   };
 }
+
+/** Its callbacks run outside Node's tick machinery: work done there would delay ticks and lose exceptions. */
+const pollByKoffi = (koffi: Koffi, ...[fd, callback]: Parameters<CreatePoll>): ReturnType<CreatePoll> => {
+  let woken: number | undefined;
+  const wake = (): void => {
+    const status = woken ?? 0;
+    woken = undefined;
+    callback(status);
+  };
+  const onReady = (status: number): void => {
+    if (woken === undefined) setImmediate(wake);
+    woken = Math.min(woken ?? 0, status);
+  };
+  // Its types leave the status out.
+  const handle = koffi.node.poll(fd, onReady as () => void);
+  return {
+    start: (events: PollEvents) => handle.start(events, onReady as () => void),
+    ref: () => handle.ref(),
+    unref: () => handle.unref(),
+    close: () => handle.close(),
+  };
+};

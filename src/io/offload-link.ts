@@ -1,6 +1,6 @@
 // The fast link: a UDP socket made by FFI. UDP_SEGMENT sends up to 64 packets per system call, UDP_GRO receives as many,
-// "don't fragment" is set for both IP versions, so that path MTU probes tell the truth. libuv (through koffi's poll
-// handle) says when to read or write; all reading and writing is by FFI, without blocking. Rejected: letting
+// "don't fragment" is set for both IP versions, so that path MTU probes tell the truth. libuv (uv-poll.ts)
+// says when to read or write; all reading and writing is by FFI, without blocking. Rejected: letting
 // node:dgram adopt the socket; it allocates 64 KB per wake-up, cannot wait for room to send, and sets SO_REUSEADDR.
 // IP_RECVERR is on: libuv stops polling at an error, which is read (error-queue.ts) before polling begins again; and an
 // error of a packet before is what the next call answers, once, so a call that fails is made again.
@@ -8,17 +8,7 @@
 import { getSystemErrorName } from 'node:util';
 import type { Locator } from '../core/base/index.ts';
 import { ErrorQueue } from './error-queue.ts';
-import {
-  bindToDevice,
-  bytesOf,
-  intOption,
-  type Libc,
-  Linux,
-  openSockets,
-  type PollHandle,
-  setIntOption,
-  systemError,
-} from './libc.ts';
+import { bindToDevice, bytesOf, intOption, type Libc, Linux, openSockets, setIntOption, systemError } from './libc.ts';
 import { NativeMessage, nameOffset } from './native-message.ts';
 import { Routes } from './routes.ts';
 import { emitSocketAddress, LocatorCache, parseAddress, socketAddressBytes } from './socket-address.ts';
@@ -35,6 +25,7 @@ import {
   type SendResult,
   type UdpLink,
 } from './udp-link.ts';
+import type { PollHandle } from './uv-poll.ts';
 
 const receiveBytes = 65_536;
 const defaultReceiveBufferBytes = 8 << 20;
@@ -92,10 +83,7 @@ class OffloadLink implements UdpLink {
   #fd = -1;
   #segmentsPerCall = maxSegments;
   #lastRemote: Locator | undefined;
-  #woken = false;
   readonly #errors: ErrorQueue;
-  /** libuv polls no more: errors wait to be read. */
-  #stopped = false;
   /** The last wake-up brought one datagram: the next one is answered before the call that finds that there is no second. */
   #alone = false;
   /** Bytes of the batch under way that the kernel has taken. */
@@ -230,26 +218,17 @@ class OffloadLink implements UdpLink {
     };
   }
 
-  /** From libuv, outside Node's ticks: work done here would delay ticks and lose exceptions. The check phase is next. */
   readonly #onReady = (status: number): void => {
-    if (status < 0) this.#stopped = true;
-    if (this.#woken) return;
-    this.#woken = true;
-    setImmediate(this.#wake);
-  };
-
-  readonly #wake = (): void => {
-    this.#woken = false;
-    if (this.#stopped) this.#readErrors();
+    if (status < 0) this.#readErrors();
     if (this.#pending.length > 0) this.#flush();
     this.drain();
   };
 
+  /** libuv polls no more until they are read. */
   #readErrors(): void {
-    this.#stopped = false;
     if (this.#fd < 0) return;
     this.#errors.drain(this.#fd, this.#locators, this.#callbacks.unreachable);
-    this.#poll?.start({ readable: true, writable: this.#pending.length > 0 }, this.#onReady);
+    this.#poll?.start({ readable: true, writable: this.#pending.length > 0 });
   }
 
   /** Sends from `address`; `#taken` tells how far it came. Answers 0 or the error number. */
@@ -318,7 +297,7 @@ class OffloadLink implements UdpLink {
     const address = Number(this.#libc.addressOf(memory));
     this.#pending.push({ memory, address, packetBytes, remote, offset: 0 });
     this.counters.blocked++;
-    if (this.#pending.length === 1) this.#poll?.start({ readable: true, writable: true }, this.#onReady);
+    if (this.#pending.length === 1) this.#poll?.start({ readable: true, writable: true });
     return 'blocked';
   }
 
@@ -337,7 +316,7 @@ class OffloadLink implements UdpLink {
         this.counters.packetsSent += Math.ceil(first.memory.length / first.packetBytes);
       } else this.#refused(errno, first.packetBytes, first.memory.length, first.remote);
     }
-    this.#poll?.start({ readable: true, writable: false }, this.#onReady);
+    this.#poll?.start({ readable: true, writable: false });
     this.#callbacks.writable();
   }
 }

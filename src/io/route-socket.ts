@@ -2,8 +2,9 @@
 // by libuv. What the messages say is not read: whoever is told looks at the whole anew, which is right also when the
 // socket has overflowed (ENOBUFS) or a change is told in several messages or in none, as routes that go with their interface.
 
-import { type Libc, Linux, openSockets, type PollHandle, systemError } from './libc.ts';
+import { type Libc, Linux, openSockets, systemError } from './libc.ts';
 import { NativeMessage } from './native-message.ts';
+import type { PollHandle } from './uv-poll.ts';
 
 const sockaddrNetlinkBytes = 12;
 const receiveBytes = 8_192;
@@ -41,7 +42,6 @@ class RouteSocket {
   readonly #message: NativeMessage;
   readonly #poll: PollHandle;
   #fd: number;
-  #woken = false;
 
   constructor(libc: Libc, fd: number, noticed: () => void) {
     this.#libc = libc;
@@ -62,15 +62,7 @@ class RouteSocket {
     openSockets.delete(this);
   }
 
-  /** Outside Node's ticks, as the offload link's. */
   readonly #onReady = (): void => {
-    if (this.#woken) return;
-    this.#woken = true;
-    setImmediate(this.#wake);
-  };
-
-  readonly #wake = (): void => {
-    this.#woken = false;
     let reads = 0;
     while (reads < mostReads && this.#fd >= 0 && this.#read()) reads++;
     if (reads > 0 && this.#fd >= 0) this.#noticed();

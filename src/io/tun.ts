@@ -3,7 +3,7 @@
 // segmentation offload had joined and packets are what a wire would carry.
 
 import { createRequire } from 'node:module';
-import { loadLibc, openSockets, type PollHandle, systemError } from './libc.ts';
+import { loadLibc, openSockets, systemError } from './libc.ts';
 
 export interface Tun {
   /** For who waits by other means than the event loop. */
@@ -43,7 +43,7 @@ export function openTun(name: string, readable: () => void): Tun {
     libc.close(fd);
     throw error;
   }
-  const poll: PollHandle = libc.poll(fd, () => setImmediate(readable));
+  const poll = libc.poll(fd, readable);
   const tun: Tun = {
     fd,
     read: (buffer) => Math.max(0, Number(read(fd, buffer, buffer.length))),
