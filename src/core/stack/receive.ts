@@ -50,6 +50,7 @@ import { handleRefusal, handleSynAck } from './open.ts';
 import { sendForStranger, sendPacket } from './packets.ts';
 import { handleChallenge, isElsewhere, isUnproven, noteAddress, noteAllowance } from './path.ts';
 import { mayGoInClear } from './proof.ts';
+import { shift } from './queue.ts';
 import { wake } from './rest.ts';
 import { chooseTarget, unknownNameReason } from './route.ts';
 import { noteExpected } from './sent-records.ts';
@@ -104,11 +105,10 @@ function skipZeros(bytes: Uint8Array, from: number, length: number): number {
 /** What a batch changed is worked out once per flow. */
 function settleTouched(stack: StackState): void {
   const { touched } = stack;
-  for (const connection of touched) {
+  for (let connection = shift(touched); connection !== undefined; connection = shift(touched)) {
     connection.touched = false;
     settle(stack, connection);
   }
-  touched.length = 0;
 }
 
 function dispatch(stack: StackState, at: number, length: number): Reason {

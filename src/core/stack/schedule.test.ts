@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPiece, sendPiece } from '../transport/index.ts';
 import { isDown, isSuspect, type Subflow } from './flow-group.ts';
+import { queued } from './queue.ts';
 import { rescue, resumeSending, writeToGroup } from './schedule.ts';
 import { lowestOutstanding, noteAcknowledged, noteExpected, spreadBytes, unacknowledged } from './sent-records.ts';
 import { type FlowPlan, openFlows, type TestFlows } from './testing/flows.ts';
@@ -89,12 +90,12 @@ test('schedule: what no window takes waits unmade, and the application is told w
   for (const bytes of by) assert.ok(bytes >= 100_000 && bytes < 130_000, `${bytes}`);
   assert.ok(taken < 260_000);
   assert.equal(flows.group.first.writeBlocked, true);
-  assert.equal(flows.stack.events.items.length, 0);
+  assert.equal(flows.stack.events.count, 0);
   acknowledge(flows.subflows[1], by[1] ?? 0);
   resumeSending(flows.stack, flows.group);
   assert.equal(flows.group.first.writeBlocked, false);
   assert.deepEqual(
-    flows.stack.events.items.map((event) => event?.kind),
+    [...queued(flows.stack.events)].map((event) => event.kind),
     ['writable'],
   );
 });

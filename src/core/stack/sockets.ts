@@ -240,7 +240,7 @@ export function confirm(connection: Connection): void {
 export function touch(stack: StackState, connection: Connection): void {
   if (connection.touched) return;
   connection.touched = true;
-  stack.touched.push(connection);
+  push(stack.touched, connection);
 }
 
 /** Puts the connection in line for sending. */

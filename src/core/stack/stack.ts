@@ -219,7 +219,7 @@ function createState(options: StackOptions): StackState {
     knownPaths: createExpiringMap(1024, 'evict'),
     wordsUs: Number.NEGATIVE_INFINITY,
     ready: createQueue(),
-    touched: [],
+    touched: createQueue(),
     counters: createCounters(),
   };
   if (router !== undefined) setDefaultRoute(state, router);

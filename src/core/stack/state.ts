@@ -447,6 +447,6 @@ export interface StackState {
   /** When the flows were last looked through for such a word. */
   wordsUs: number;
   readonly ready: Queue<Connection>;
-  readonly touched: Connection[];
+  readonly touched: Queue<Connection>;
   readonly counters: Counters;
 }

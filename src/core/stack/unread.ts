@@ -35,7 +35,10 @@ function joinLast(stack: StackState, unread: Uint8Array[]): void {
 
 /** The first pieces, `bytes` in all, were delivered. */
 export function releaseUnread(stack: StackState, connection: Connection, pieces: number, bytes: number): void {
-  connection.unread.splice(0, pieces);
+  const { unread } = connection;
+  // Mostly all of them: `splice` would make an array of what it takes out.
+  if (pieces < unread.length) unread.splice(0, pieces);
+  else while (unread.length > 0) unread.pop();
   connection.unreadBytes -= bytes;
   stack.blocks.elsewhereBytes -= bytes;
 }
