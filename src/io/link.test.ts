@@ -215,6 +215,33 @@ test('offload link: a wake-up takes no more than its budget, and the rest follow
   }),
 );
 
+test('offload link: in a dialogue a datagram costs one call, and a burst ends that', { skip: noOffload }, () => {
+  assert.ok(typeof libc !== 'string');
+  let calls = 0;
+  const counting: Libc = {
+    ...libc,
+    recvmsg(fd, message, flags) {
+      calls++;
+      return libc.recvmsg(fd, message, flags);
+    },
+  };
+  return pair({ kind: 'offload', libc: counting }, '127.0.0.1', async (a, b, toB) => {
+    const say = async (count: number): Promise<void> => {
+      const before = b.arrivals.length;
+      for (let i = 0; i < count; i++) assert.equal(sendOwn(a.link, 100 + i, 100 + i, toB), 'ok');
+      await b.until(() => b.arrivals.length === before + count);
+    };
+    for (let i = 0; i < 4; i++) await say(1);
+    calls = 0;
+    for (let i = 0; i < 64; i++) await say(1);
+    assert.ok(calls <= 64 + 8, `${calls} calls for 64 datagrams`);
+    await say(40);
+    const { drains } = b;
+    await say(40);
+    assert.ok(b.drains - drains <= 4, `${b.drains - drains} wake-ups for 40 datagrams`);
+  });
+});
+
 interface Failure {
   errno: number;
   times: number;

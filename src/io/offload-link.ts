@@ -32,6 +32,8 @@ const defaultReceiveBufferBytes = 8 << 20;
 const defaultSendBufferBytes = 4 << 20;
 const defaultDrainBudget = 32;
 const mostPending = 64;
+/** Of a dialogue every eighth wake-up asks for a second datagram. */
+const mostUnasked = 8;
 
 interface Choice {
   readonly why: string;
@@ -63,12 +65,13 @@ export function createOffloadLink(options: LinkOptions, libc: Libc, choice: Choi
 
 class OffloadLink implements UdpLink {
   readonly kind = 'offload';
-  readonly sendBuffer = Buffer.allocUnsafeSlow(maxBatchBytes);
+  // Of one kind, as all that the stack copies from and to, else V8 asks at each copy which one it is.
+  readonly sendBuffer = new Uint8Array(maxBatchBytes);
   readonly counters = newCounters();
   readonly ready: Promise<void>;
   /** Of large buffers, which do not move; small ones may. */
   readonly #addresses = new WeakMap<Uint8Array, number>();
-  readonly #receiveBuffer = Buffer.allocUnsafeSlow(receiveBytes);
+  readonly #receiveBuffer = new Uint8Array(receiveBytes);
   readonly #outgoing: NativeMessage;
   readonly #incoming: NativeMessage;
   readonly #libc: Libc;
@@ -84,8 +87,10 @@ class OffloadLink implements UdpLink {
   #segmentsPerCall = maxSegments;
   #lastRemote: Locator | undefined;
   readonly #errors: ErrorQueue;
-  /** The last wake-up brought one datagram: the next one is answered before the call that finds that there is no second. */
+  /** Datagrams come one by one, as in a dialogue. Each is answered before the call that finds that there is no second. */
   #alone = false;
+  /** Wake-ups since that call was made: if there is a second datagram, it only wakes the loop again. */
+  #unasked = 0;
   /** Bytes of the batch under way that the kernel has taken. */
   #taken = 0;
 
@@ -144,8 +149,10 @@ class OffloadLink implements UdpLink {
 
   drain(): number {
     const { view, pointer } = this.#incoming;
+    const budget = this.#alone && ++this.#unasked < mostUnasked ? 1 : this.#drainBudget;
+    if (budget > 1) this.#unasked = 0;
     let received = 0;
-    for (let i = 0; i < this.#drainBudget && this.#fd >= 0; i++) {
+    for (let i = 0; i < budget && this.#fd >= 0; i++) {
       this.#incoming.resetForReceive();
       const bytes = this.#libc.recvmsg(this.#fd, pointer, Linux.MSG_DONTWAIT);
       if (bytes < 0 && this.#libc.errno() === Linux.EAGAIN) break;
@@ -158,7 +165,7 @@ class OffloadLink implements UdpLink {
       if (this.#alone && received === 1) this.#callbacks.drained();
     }
     if (received > (this.#alone ? 1 : 0)) this.#callbacks.drained();
-    if (received > 0) this.#alone = received === 1;
+    if (budget > 1 && received > 0) this.#alone = received === 1;
     return received;
   }
 
