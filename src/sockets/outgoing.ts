@@ -2,6 +2,10 @@
 // behind it is the Duplex's. Apart from the Socket, because a connection that goes to another process takes both along.
 
 import { misuse } from './errors.ts';
+import type { Turn } from './turn.ts';
+
+/** What makes no more than this together goes as one: a copy of it costs less than a record of its own for each piece. */
+const joinedBytes = 16_384;
 
 interface Sending {
   readonly chunks: readonly Uint8Array[];
@@ -10,7 +14,9 @@ interface Sending {
   readonly callback: (error?: Error | null) => void;
 }
 
-export class Outgoing {
+export class Outgoing implements Turn {
+  number = -1;
+  held = false;
   /** Of writes that were taken whole. */
   sentBytes = 0;
   #sending: Sending | undefined;
@@ -64,4 +70,23 @@ export class Outgoing {
     const { chunks, index, offset } = this.#sending;
     return chunks.slice(index).map((chunk, i) => (i === 0 ? chunk.subarray(offset) : chunk));
   }
+}
+
+/** The chunks of one write, small ones that follow each other in one: the head of a response and its body, lines, frames. */
+export function joinSmall(chunks: readonly { readonly chunk: Uint8Array }[]): Uint8Array[] {
+  const joined: Uint8Array[] = [];
+  let run: Uint8Array[] = [];
+  let bytes = 0;
+  const endRun = (): void => {
+    if (run.length > 0) joined.push(run.length === 1 ? run[0]! : Buffer.concat(run, bytes));
+    run = [];
+    bytes = 0;
+  };
+  for (const { chunk } of chunks) {
+    if (bytes + chunk.length > joinedBytes) endRun();
+    run.push(chunk);
+    bytes += chunk.length;
+  }
+  endRun();
+  return joined;
 }

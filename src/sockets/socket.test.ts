@@ -192,3 +192,66 @@ test('socket: a socket to be avoided is named to the stack, also once it is gone
   other.destroy();
   await finish(both);
 });
+
+/** What the application's writes became: the bytes of each write to the stack, from here on. */
+function writesOf(driver: MemoryDriver, from: number): number[] {
+  return driver.inputs.slice(from).flatMap((input) => (input.kind === 'write' ? [input.bytes.length] : []));
+}
+
+function read(socket: Socket, bytes: number): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  return new Promise((resolve) => {
+    socket.on('data', function hear(part: Buffer) {
+      parts.push(part);
+      const all = Buffer.concat(parts);
+      if (all.length < bytes) return;
+      socket.off('data', hear);
+      resolve(all);
+    });
+  });
+}
+
+test('socket: small writes of one turn go as two, the first at once; those of the next turn by themselves', async () => {
+  const both = await pair();
+  const { driver, client, remote } = both;
+  const from = driver.inputs.length;
+  for (let i = 0; i < 100; i++) assert.equal(client.write(Buffer.from([i])), true);
+  assert.deepEqual(writesOf(driver, from), [1, 1]);
+  assert.deepEqual(
+    [...(await read(remote, 100))],
+    Array.from({ length: 100 }, (_, i) => i),
+  );
+  assert.deepEqual(writesOf(driver, from), [1, 1, 98]);
+  client.write('next');
+  assert.deepEqual(writesOf(driver, from), [1, 1, 98, 4]);
+  await read(remote, 4);
+  await finish(both);
+});
+
+test('socket: large writes are not held, and not joined', async () => {
+  const both = await pair();
+  const { driver, client, remote } = both;
+  const from = driver.inputs.length;
+  for (let i = 0; i < 2; i++) client.write(Buffer.alloc(8192));
+  assert.deepEqual(writesOf(driver, from), [8192, 8192]);
+  client.cork();
+  for (const bytes of [100, 200, 30_000, 300]) client.write(Buffer.alloc(bytes));
+  client.uncork();
+  await read(remote, 2 * 8192 + 30_600);
+  assert.deepEqual(writesOf(driver, from).slice(0, 4), [8192, 8192, 300, 30_000]);
+  await finish(both);
+});
+
+for (const how of ['end', 'destroy', 'destroySoon'] as const)
+  test(`socket: what a turn has held goes before ${how}`, async () => {
+    const both = await pair();
+    const { driver, client, remote } = both;
+    const from = driver.inputs.length;
+    let told = 0;
+    for (let i = 0; i < 5; i++) client.write('x', () => told++);
+    client[how]();
+    assert.deepEqual(writesOf(driver, from), [1, 1, 3]);
+    assert.equal(told, 0, 'callbacks come later');
+    assert.equal(String(await read(remote, 5)), 'xxxxx');
+    await finish(both);
+  });

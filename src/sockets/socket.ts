@@ -38,10 +38,11 @@ import {
   type SocketOptions,
   streamOptions,
 } from './options.ts';
-import { Outgoing } from './outgoing.ts';
+import { joinSmall, Outgoing } from './outgoing.ts';
 import { type Path, pathOf, pathsOf, readPaths } from './paths.ts';
 import { clientSecurity, notePeer } from './security.ts';
 import type { Resumption } from './takeover.ts';
+import { letGo, noteWrite } from './turn.ts';
 
 /** Opens a connection to a service; `listener` is called once it is open. Throws only for a malformed argument. */
 export function connect(service: ServiceName | ConnectOptions, listener?: () => void): Socket {
@@ -276,11 +277,17 @@ export class Socket extends NetShape implements FlowOwner {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
     this.#send([chunk], callback);
+    noteWrite(this, this.#written(), chunk.length);
+  }
+
+  /** What was written before is written, also what the turn has held back. */
+  override destroy(error?: Error): this {
+    if (this.#outgoing !== undefined) letGo(this, this.#outgoing);
+    return super.destroy(error);
   }
 
   override _writev(chunks: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {
-    const all = chunks.map(({ chunk }) => chunk);
-    this.#send(all, callback);
+    this.#send(joinSmall(chunks), callback);
   }
 
   override _final(callback: (error?: Error | null) => void): void {
