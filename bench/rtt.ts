@@ -4,7 +4,8 @@
 import { type Bench, connectionTransports, figureOfEach, medianFigure, quantile, type Sample } from './bench.ts';
 
 const messageBytes = 64;
-const warmUpRounds = 2000;
+/** A second or so, until V8 has compiled what runs. */
+const warmUpRounds = 20_000;
 
 export const rtt: Bench = {
   unit: 'us',

@@ -4,6 +4,7 @@
 // Rejected: koffi's poll handle as it is, which makes an object of three named properties and calls outside of Node's ticks,
 // so that all it can do is to set an immediate: 3 us of the 30 that a short message costs a process.
 
+import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
 
 /** A libuv poll handle. Readable is what it waits for at first. */

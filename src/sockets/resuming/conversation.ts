@@ -54,6 +54,8 @@ export class Conversation {
   /** Those that wait for an answer, the first of them being answered. */
   readonly #exchanges: Exchange[] = [];
   #last: Exchange | undefined;
+  #lastRequest: RequestHead | undefined;
+  #lastResponse: ResponseHead | undefined;
   #interim = false;
   #rest: Rest | undefined;
   /** The last answer was completed from elsewhere. */
@@ -202,13 +204,18 @@ export class Conversation {
   }
 
   #onRequest(text: string): Framing | undefined {
-    const request = parseRequestHead(text);
+    // The same text again is not parsed again; but each exchange has a request of its own.
+    const known = this.#lastRequest;
+    const request = known?.text === text ? { ...known } : parseRequestHead(text);
+    this.#lastRequest = request;
     if (request !== undefined) this.#exchanges.push({ request, response: undefined });
     return request === undefined ? undefined : requestFraming(request);
   }
 
   #onResponse(text: string): Framing | undefined {
-    const response = parseResponseHead(text);
+    const known = this.#lastResponse;
+    const response = known?.text === text ? known : parseResponseHead(text);
+    this.#lastResponse = response;
     const exchange = this.#exchanges[0];
     if (response === undefined || exchange === undefined) return undefined;
     const { method } = exchange.request;

@@ -14,6 +14,9 @@ export interface MessageListener {
 /** Of a head, and of a trailer. Node's own bound is 16 KiB. */
 export const maxHeadBytes = 64 * 1024;
 const maxSizeLineBytes = 4096;
+/** A longer head is read anew each time: an idle connection does not keep it. */
+const mostKeptBytes = 512;
+const nothing = Buffer.alloc(0);
 
 const blankLine = Buffer.from('\r\n\r\n');
 const lineEnd = blankLine.subarray(2);
@@ -31,6 +34,9 @@ export class MessageReader {
   /** Is given the bytes of bodies, without the framing of chunks. */
   onBody: ((bytes: Buffer) => void) | undefined;
   #complete = false;
+  /** The head read last, to know it again, and as text. */
+  #lastHead: Buffer = nothing;
+  #lastText = '';
   #state: 'head' | 'length' | 'chunks' | 'close' = 'head';
   readonly #listener: MessageListener;
   /** What every message of this direction begins with, as far as `text` goes. */
@@ -89,6 +95,22 @@ export class MessageReader {
   }
 
   #readHead(bytes: Buffer, at: number): number {
+    const end = this.#isLastHead(bytes, at) ? at + this.#lastHead.length : this.#findHead(bytes, at);
+    if (end === at) return at;
+    const framing = end - at > maxHeadBytes ? undefined : this.#listener.onHead(this.#lastText);
+    if (framing === undefined) this.opaque = true;
+    else this.beginBody(framing);
+    return end;
+  }
+
+  /** What is asked over one connection, and what is answered, has mostly the same head again. */
+  #isLastHead(bytes: Buffer, at: number): boolean {
+    const { length } = this.#lastHead;
+    return length > 0 && at + length <= bytes.length && this.#lastHead.compare(bytes, at, at + length) === 0;
+  }
+
+  /** Answers where the head ends that begins at `at`; `at`: it is not all there. */
+  #findHead(bytes: Buffer, at: number): number {
     const blank = bytes.indexOf(blankLine, at);
     const end = blank + blankLine.length;
     if (blank < 0) {
@@ -96,9 +118,12 @@ export class MessageReader {
       this.opaque = bytes.length - at > maxHeadBytes || !this.#begins(begun);
       return at;
     }
-    const framing = end - at > maxHeadBytes ? undefined : this.#listener.onHead(bytes.toString('latin1', at, end));
-    if (framing === undefined) this.opaque = true;
-    else this.beginBody(framing);
+    this.#lastText = end - at > maxHeadBytes ? '' : bytes.toString('latin1', at, end);
+    this.#lastHead = nothing;
+    if (end - at > mostKeptBytes) return end;
+    // A copy, and not in memory that others share: the bytes are the application's, and it may be kept for long.
+    this.#lastHead = Buffer.allocUnsafeSlow(end - at);
+    bytes.copy(this.#lastHead, 0, at, end);
     return end;
   }
 
