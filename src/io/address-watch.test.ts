@@ -1,6 +1,8 @@
 // A watch with a netlink socket under control, and one in a namespace whose addresses really change.
 
 import { strict as assert } from 'node:assert';
+import { syncBuiltinESMExports } from 'node:module';
+import os from 'node:os';
 import { type TestContext, test } from 'node:test';
 import { AddressWatch, addressWatchReport } from './address-watch.ts';
 import { type Libc, Linux, loadLibc } from './libc.ts';
@@ -121,6 +123,25 @@ test('address watch: without netlink it asks, says why, and tells nothing while 
   t.mock.timers.tick(60_000);
   assert.equal(told(), 0);
 });
+
+for (const [how, everyMs] of [
+  ['netlink', 60_000],
+  ['asking', 3_000],
+] as const)
+  test(`address watch: by ${how} it looks itself every ${everyMs} ms`, (t) => {
+    const looked = t.mock.method(os, 'networkInterfaces', () => ({}));
+    syncBuiltinESMExports();
+    t.after(() => {
+      t.mock.restoreAll();
+      syncBuiltinESMExports();
+    });
+    watch(t, { libc: how === 'netlink' ? fakeNetlink().libc : 'no C library' });
+    const before = looked.mock.callCount();
+    t.mock.timers.tick(everyMs - 1);
+    assert.equal(looked.mock.callCount(), before);
+    t.mock.timers.tick(1);
+    assert.equal(looked.mock.callCount(), before + 1);
+  });
 
 test('address watch: netlink is there where FFI is', { skip: noNetlink }, () => {
   assert.equal(addressWatchReport().kind, 'netlink');

@@ -1,5 +1,6 @@
 // Tells when the machine's addresses or routes change: at once by a netlink socket where there is one, and by asking
-// every three seconds, which is all that other systems have and what finds a notice that got lost. One change comes as
+// every three seconds on other systems, where that is all there is; beside the netlink socket, which tells also that it has lost
+// notices, only now and then: to an idle process that look was a quarter of its work. One change comes as
 // several notices (the address, its routes, the interface's state), and what they tell of may be complete only after them:
 // whoever is told looks at the first, every 5 ms while more come, and when they have ended. Where routes change all the
 // time, that takes a quarter of it at most.
@@ -9,6 +10,7 @@ import { type Libc, loadLibc } from './libc.ts';
 import { openRouteSocket } from './route-socket.ts';
 
 const askEveryMs = 3_000;
+const askToldEveryMs = 60_000;
 const gapMs = 5;
 const settleMs = 20;
 
@@ -39,7 +41,6 @@ export class AddressWatch {
   /** `changed` is called after each change, and sometimes without one; never from here. Keeps no process alive. */
   constructor(changed: () => void, options: AddressWatchOptions = {}) {
     this.#changed = changed;
-    this.#asking = setInterval(() => this.#ask(), options.askEveryMs ?? askEveryMs).unref();
     const libc = options.libc ?? loadLibc();
     const socket = typeof libc === 'string' ? libc : openRouteSocket(libc, () => this.#notice());
     if (typeof socket === 'string') this.report = { kind: 'asking', why: socket };
@@ -47,6 +48,8 @@ export class AddressWatch {
       this.#stopListening = socket;
       this.report = { kind: 'netlink', why: 'the kernel tells' };
     }
+    const every = options.askEveryMs ?? (this.report.kind === 'netlink' ? askToldEveryMs : askEveryMs);
+    this.#asking = setInterval(() => this.#ask(), every).unref();
   }
 
   close(): void {

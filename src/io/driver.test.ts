@@ -339,6 +339,28 @@ test('driver: a deadline that moves ahead of the timer already set comes in time
   await driver.close();
 });
 
+test('driver: a deadline that moves far behind the timer already set wakes nobody before', async (t) => {
+  const later = setTimeout;
+  let woken = 0;
+  const driver = toyDriver();
+  await driver.ready;
+  t.mock.method(globalThis, 'setTimeout', (callback: () => void, ms: number) => {
+    return later(() => {
+      woken++;
+      callback();
+    }, ms);
+  });
+  driver.attach(1, () => {});
+  for (const aheadUs of [60_000, 60e6]) {
+    driver.stack.deadlineUs = driver.nowUs() + aheadUs;
+    driver.handle({ kind: 'read', socket: 1, bytes: 1 });
+    await new Promise(setImmediate);
+  }
+  await new Promise((resolve) => later(resolve, 150));
+  assert.equal(woken, 0);
+  await driver.close();
+});
+
 test('driver: a refused packet size is told to the stack', { skip: noOffload }, async () => {
   const driver = toyDriver({ link: { address: '127.0.0.1', kind: 'offload' } });
   await driver.ready;

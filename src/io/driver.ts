@@ -90,6 +90,8 @@ export function createDriver<Stack extends DrivenStack>(options: IoDriverOptions
  * a little less, and repays what a timer is late by, so turning for that would only take a processor.
  */
 const shortWaitUs = 250;
+/** A timer is set anew for a deadline that is so much behind it: in a process that is idle, waking for nothing costs more. */
+const farUs = 50_000;
 /** Batches sent before received ones get their turn. */
 const transmitsPerPump = 64;
 /** Batches and events after which a process that ends is not kept up any longer. */
@@ -450,7 +452,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     else tellListener(listener, event);
   }
 
-  /** An earlier wake-up that is already set stays: it finds nothing to do and arms again, which is cheaper. */
+  /** A wake-up that is set a little earlier stays: it finds nothing to do and arms again, which is cheaper under load. */
   #arm(deadlineUs: number): void {
     this.#deadlineUs = deadlineUs;
     const waitUs = deadlineUs - nowUs();
@@ -458,10 +460,11 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
       this.#immediate ??= setImmediate(this.#onTurn);
       return;
     }
-    if (deadlineUs === Infinity || this.#timerDueUs <= deadlineUs) return;
+    if (this.#timerDueUs <= deadlineUs && deadlineUs < this.#timerDueUs + farUs) return;
     clearTimeout(this.#timer);
-    const waitMs = Math.min(Math.ceil(waitUs / 1_000), longestTimerMs);
     this.#timerDueUs = deadlineUs;
+    if (deadlineUs === Infinity) return;
+    const waitMs = Math.min(Math.ceil(waitUs / 1_000), longestTimerMs);
     this.#timer = setTimeout(this.#onTimer, waitMs);
     this.#timer.unref();
   }
