@@ -4,7 +4,7 @@
 
 import { type Bench, connectionTransports, medianFigures, type Sample } from './bench.ts';
 import { cpuNsOf, createMeter, startUsage } from './meter.ts';
-import { missingPorts, openAll } from './open.ts';
+import { openAll, tooMany } from './open.ts';
 import type { Connection } from './transport.ts';
 
 const active = 16;
@@ -15,7 +15,7 @@ export const flows: Bench = {
   unit: 'us CPU/message',
   ...connectionTransports,
   points: { of: 'flows', values: [16, 1000, 10_000, 100_000] },
-  missing: (transport, { at = 1 }) => missingPorts(transport, at),
+  missing: (transport, { at = 1 }) => tooMany(transport, at),
 
   /** Answers where, and its process. */
   async server(transport) {

@@ -28,8 +28,10 @@ const goals: readonly Goal[] = [
   { bench: 'router', of: 'caracal/c-forwarder', atLeast: 0.8 },
   { bench: 'lookup', at: 100_000, of: 'caracal', atLeast: 3_000_000 },
   { bench: 'demux', at: 100_000, of: 'caracal', atMost: 50 },
-  { bench: 'idle', at: 10_000, of: 'bytesPerConnection', atMost: 4_096 },
+  { bench: 'idle', at: 10_000, of: 'caracal', atMost: 4_096 },
   { bench: 'idle', at: 10_000, of: 'caracal/net', atMost: 0.7 },
+  { bench: 'idle', at: 100_000, of: 'caracal', atMost: 4_096 },
+  { bench: 'idle', at: 1000, of: 'cpuPercent', atMost: 0.1 },
   { bench: 'lossy', of: 'caracal/net', atLeast: 0.9 },
   { bench: 'lossy', of: 'caracal-insecure/net', atLeast: 0.9 },
 ];

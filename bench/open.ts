@@ -5,10 +5,24 @@ import type { Connection, Transport } from './transport.ts';
 const inFlight = 64;
 /** A client has no more ports to one address (place.ts); ours has one for all its flows. */
 const mostPorts = 60_000;
+/** Of a process besides its connections. */
+const otherDescriptors = 100;
 
 /** Why a transport cannot have so many connections; undefined: it can. */
-export function missingPorts(transport: string, count: number): string | undefined {
-  return transport.startsWith('caracal') || count <= mostPorts ? undefined : `${count} connections need as many ports`;
+export function tooMany(transport: string, count: number): string | undefined {
+  if (transport.startsWith('caracal')) return undefined;
+  if (count > mostPorts) return `${count} connections need as many ports`;
+  const most = mostDescriptors();
+  return count + otherDescriptors > most
+    ? `${count} connections need as many descriptors, of which a process has ${most}`
+    : undefined;
+}
+
+/** Node raises its soft limit to the hard one. */
+function mostDescriptors(): number {
+  const { userLimits } = process.report.getReport() as { userLimits?: { open_files?: { hard: unknown } } };
+  const hard = userLimits?.open_files?.hard;
+  return typeof hard === 'number' ? hard : Infinity;
 }
 
 /** Rejects when one fails. */

@@ -60,6 +60,15 @@ const plots: readonly Plot[] = [
       { title: 'Processor time of all that serve', unit: 'us/request', figure: 'cpuUsPerRequest', linear: true },
     ],
   },
+  {
+    bench: 'idle',
+    title: 'Idle connections, at the accepting end',
+    curves: [
+      { title: 'Memory of process and kernel', unit: 'bytes/connection', linear: true },
+      { title: 'Of it the process', unit: 'bytes/connection', figure: 'residentBytes', linear: true },
+      { title: 'Processor time', unit: '% of a core', figure: 'cpuPercent', linear: true },
+    ],
+  },
   { bench: 'lossy', title: 'A stream on a path that delays and loses', curves: [{ title: 'Goodput', unit: 'Mbit/s' }] },
 ];
 
