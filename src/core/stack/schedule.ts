@@ -16,6 +16,7 @@ import {
 import { deliveryUs, pipeBytes, type Tcb, unsentBytes } from '../transport/index.ts';
 import { maxRecordBodyBytes, recordHeaderBytes } from '../wire/index.ts';
 import { type FlowGroup, isDown, isLive, isSuspect, type Placed, type Subflow, sharesPath } from './flow-group.ts';
+import { queueLength } from './queue.ts';
 import {
   hasOtherCarrier,
   isCarriedBy,
@@ -155,7 +156,7 @@ function mayWrite(stack: StackState, group: FlowGroup): boolean {
 
 /** The next key is under way at once if it may be; nothing else is before it has arrived. */
 function mayChangeKeys(stack: StackState, group: FlowGroup, writer: RecordWriter): boolean {
-  const drained = group.subflows.every(({ sent, connection }) => sent.items.length === sent.head || !connection.tcb);
+  const drained = group.subflows.every(({ sent, connection }) => queueLength(sent) === 0 || !connection.tcb);
   const subflow = drained ? fallback(stack, group) : undefined;
   if (subflow === undefined) return false;
   group.updateNumber = writer.next;
