@@ -85,10 +85,7 @@ export function createDriver<Stack extends DrivenStack>(options: IoDriverOptions
   return new IoDriver(options);
 }
 
-/**
- * Below this a timer of 1 ms would be too coarse: the loop turns until the deadline instead. Pacing waits for a millisecond or
- * a little less, and repays what a timer is late by, so turning for that would only take a processor.
- */
+/** Below this a timer of 1 ms would be too coarse: the loop turns until then. Pacing, which waits longer, repays what it is late by. */
 const shortWaitUs = 250;
 /** A timer is set anew for a deadline that is so much behind it: in a process that is idle, waking for nothing costs more. */
 const farUs = 50_000;

@@ -53,8 +53,6 @@ export function connect(service: ServiceName | ConnectOptions, listener?: () => 
 export class Socket extends NetShape implements FlowOwner {
   connecting = false;
   bytesRead = 0;
-  /** Milliseconds given to `setTimeout`. */
-  timeout: number | undefined;
   /** Who is at the other end: the name used to connect, or a serviceID in text; undefined if it has none. */
   remoteService: string | undefined;
   /** The service that this end serves; undefined on a client. */
@@ -83,7 +81,6 @@ export class Socket extends NetShape implements FlowOwner {
   #paths: PathPolicy | undefined;
   /** `_read` was called before there was anything to read from. */
   #readWanted = false;
-  #timer: NodeJS.Timeout | undefined;
   #unrefd = false;
   #onResumed: ((point: ResumePoint) => void) | undefined;
   #failover: ReturnType<typeof readFailover> | undefined;
@@ -180,24 +177,6 @@ export class Socket extends NetShape implements FlowOwner {
     } catch (error) {
       this.destroy(error as Error);
     }
-    return this;
-  }
-
-  /** Milliseconds without traffic before 'timeout'; 0 for never. Nothing is closed by itself. */
-  setTimeout(timeoutMs: number, listener?: () => void): this {
-    if (this.destroyed) return this;
-    if (typeof timeoutMs !== 'number') throw misuse('ERR_INVALID_ARG_TYPE', 'the timeout is a number of milliseconds');
-    if (!(timeoutMs >= 0 && timeoutMs < Number.POSITIVE_INFINITY))
-      throw misuse('ERR_OUT_OF_RANGE', `the timeout is a finite number of at least 0, not ${timeoutMs}`, 'range');
-    this.timeout = timeoutMs;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (timeoutMs === 0) {
-      if (listener) this.removeListener('timeout', listener);
-      return this;
-    }
-    this.#timer = setTimeout(() => this.emit('timeout'), Math.min(timeoutMs, 2 ** 31 - 1)).unref();
-    if (listener) this.once('timeout', listener);
     return this;
   }
 
@@ -301,8 +280,7 @@ export class Socket extends NetShape implements FlowOwner {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.connecting = false;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.stopTimer();
     this.#flow?.release(!this.#outgoing?.waiting && this.writableLength === 0);
     this.#flow = undefined;
     const tell = this.#outgoing?.drop(error);
@@ -447,7 +425,7 @@ export class Socket extends NetShape implements FlowOwner {
 
   #onConnected(): void {
     this.connecting = false;
-    this.#timer?.refresh();
+    this.noteTraffic();
     this.#flush();
     this.#finalCallback?.();
     this.#finalCallback = undefined;
@@ -460,7 +438,7 @@ export class Socket extends NetShape implements FlowOwner {
 
   #onData(bytes: Uint8Array): void {
     this.bytesRead += bytes.length;
-    this.#timer?.refresh();
+    this.noteTraffic();
     this.push(asBuffer(bytes));
   }
 
@@ -491,7 +469,7 @@ export class Socket extends NetShape implements FlowOwner {
   #flush(): void {
     const flow = this.#flow;
     if (!flow) this.#outgoing?.finish(misuse('ERR_SOCKET_CLOSED', 'Socket is closed', 'state'));
-    else if (this.#outgoing?.flush((chunk, offset) => flow.write(chunk, offset))) this.#timer?.refresh();
+    else if (this.#outgoing?.flush((chunk, offset) => flow.write(chunk, offset))) this.noteTraffic();
   }
 
   /** Back to a fresh socket, as net's connect does with a destroyed one. */
