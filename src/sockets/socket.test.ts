@@ -211,7 +211,7 @@ function read(socket: Socket, bytes: number): Promise<Buffer> {
   });
 }
 
-test('socket: small writes of one turn go as two, the first at once; those of the next turn by themselves', async () => {
+test('socket: small writes of one turn but the first two go as one, those of the next turn by themselves', async () => {
   const both = await pair();
   const { driver, client, remote } = both;
   const from = driver.inputs.length;

@@ -1,7 +1,7 @@
-// Small writes of one turn of the event loop go as one: the first at once, what follows it when the turn ends, in one record
-// and mostly in one packet. It is the stream's own cork, so `end`, `cork` and write callbacks are as anywhere. Rejected: to
-// let the first wait too (most turns have one write), and to hold every write back until the driver polls (a
-// copy of each, and an order of its own beside the stream's).
+// Small writes of one turn of the event loop go as one: the first two at once, what follows them when the turn ends, in one
+// record. It is the stream's own cork, so `end`, `cork` and write callbacks are as anywhere. Rejected: to let
+// the first wait too (a tick more for each message), and to hold every write back until the driver polls (a copy of
+// each, and an order of its own beside the stream's).
 
 import type { Duplex } from 'node:stream';
 
