@@ -32,6 +32,7 @@ import {
   parseSource,
   readLocator,
   readServiceId,
+  skipZeros,
   sourceHasRouter,
 } from '../wire/index.ts';
 import { acceptSyn, refuseSyn, type Syn } from './accept.ts';
@@ -82,7 +83,8 @@ export function receive(stack: StackState, bytes: Uint8Array, length: number, re
     const verdict = parsePacket(view, at, length, packet);
     if (verdict === Reason.OK && packet.kind === PacketKind.PADDING) break;
     counters.packetsIn++;
-    const end = skipZeros(bytes, at + packet.totalBytes, length);
+    // Behind a packet may be padding, and behind that another: the kernel joins several padded SYNs.
+    const end = skipZeros(view, at + packet.totalBytes, length);
     work.datagramBytes = end - at;
     const reason = verdict === Reason.OK ? dispatch(stack, at, end) : verdict;
     if (reason !== Reason.OK) countDrop(counters, reason);
@@ -94,12 +96,6 @@ export function receive(stack: StackState, bytes: Uint8Array, length: number, re
     count += twins;
   }
   settleTouched(stack);
-}
-
-/** Where the padding behind a packet ends: the kernel may have joined several padded SYNs into one super-packet. */
-function skipZeros(bytes: Uint8Array, from: number, length: number): number {
-  while (from < length && bytes[from] === 0) from++;
-  return from;
 }
 
 /** What a batch changed is worked out once per flow. */

@@ -28,9 +28,19 @@ export function writeBytes(view: DataView, offset: number, source: Uint8Array, p
   writeZeros(view, offset + source.length, offset + paddedBytes);
 }
 
-/** Zeros [start, end). */
+/** Zeros [start, end): the padding of a first packet is most of it. */
 export function writeZeros(view: DataView, start: number, end: number): void {
-  for (let at = start; at < end; at++) view.setUint8(at, 0);
+  let at = start;
+  for (; at + 8 <= end; at += 8) view.setFloat64(at, 0);
+  for (; at < end; at++) view.setUint8(at, 0);
+}
+
+/** Where the zeros at `start` end; `end` at the latest. */
+export function skipZeros(view: DataView, start: number, end: number): number {
+  let at = start;
+  while (at + 8 <= end && (view.getUint32(at) | view.getUint32(at + 4)) === 0) at += 8;
+  while (at < end && view.getUint8(at) === 0) at++;
+  return at;
 }
 
 /** Copies between buffers that do not overlap, by words: no view is made, so nothing is allocated. */

@@ -9,7 +9,7 @@ export {
   maxAddresses,
   parseAddress,
 } from './address.ts';
-export { copyBytes, readBytes, readUint53, writeUint53 } from './bytes.ts';
+export { copyBytes, readBytes, readUint53, skipZeros, writeUint53 } from './bytes.ts';
 export { type Challenge, challengeBytes, createChallenge, emitChallenge, parseChallenge } from './challenge.ts';
 export { internetChecksum, transportChecksum, verifyTransportChecksum } from './checksum.ts';
 export {
