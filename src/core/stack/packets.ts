@@ -64,14 +64,21 @@ export function sendToPeer(stack: StackState, bytes: Uint8Array, connection: Con
   queuePacket(stack, bytes, way.peer, way.link, maxOutbox);
 }
 
-/** To who has proven nothing, or on others' behalf: the first to be dropped. */
-export function sendForStranger(stack: StackState, bytes: Uint8Array, remote: Locator): void {
-  queuePacket(stack, bytes, remote, 0, maxForStrangers);
+/** To who has proven nothing, or on others' behalf: the first to be dropped. `spare`: see OutgoingPacket. */
+export function sendForStranger(stack: StackState, bytes: Uint8Array, remote: Locator, spare?: DataView): void {
+  queuePacket(stack, bytes, remote, 0, maxForStrangers, spare);
 }
 
-function queuePacket(stack: StackState, bytes: Uint8Array, remote: Locator, link: number, limit: number): void {
+function queuePacket(
+  stack: StackState,
+  bytes: Uint8Array,
+  remote: Locator,
+  link: number,
+  limit: number,
+  spare?: DataView,
+): void {
   const { outbox, counters } = stack;
-  if (queueLength(outbox) < limit) push(outbox, { bytes, remote, link });
+  if (queueLength(outbox) < limit) push(outbox, { bytes, remote, link, spare });
   else countDrop(counters, Reason.QUEUE_FULL);
 }
 

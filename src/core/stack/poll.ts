@@ -85,9 +85,13 @@ export function poll(stack: StackState, output: Output, events: boolean): Output
   return 'idle';
 }
 
-function transmitPacket(stack: StackState, { bytes, remote, link }: OutgoingPacket, output: Output): OutputKind {
+/** As many as leave in one pump of the driver's. */
+const mostSpares = 64;
+
+function transmitPacket(stack: StackState, { bytes, remote, link, spare }: OutgoingPacket, output: Output): OutputKind {
   const { batch } = output;
   batch.buffer.set(bytes);
+  if (spare !== undefined && stack.spares.length < mostSpares) stack.spares.push(spare);
   batch.bytes = bytes.length;
   batch.packetBytes = bytes.length;
   batch.packets = 1;

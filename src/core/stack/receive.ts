@@ -34,6 +34,7 @@ import {
   readServiceId,
   skipZeros,
   sourceHasRouter,
+  synBytes,
 } from '../wire/index.ts';
 import { acceptSyn, refuseSyn, type Syn } from './accept.ts';
 import { echoesNonce, handleFin, handleReset, repeatReset } from './close.ts';
@@ -458,13 +459,19 @@ function forward(stack: StackState, locator: Locator | undefined, sender: Locato
   if (locator === undefined || self === undefined) return Reason.UNREACHABLE;
   if (packet.sourceOffset !== 0 && sourceHasRouter(view, source, self)) return Reason.LOOP;
   const datagramBytes = packet.controlOffset === 0 ? packet.totalBytes : length - at;
-  const bytes = new Uint8Array(datagramBytes + maxSourceGrowth);
-  const to = new DataView(bytes.buffer);
-  const written = appendSource(view, packet, datagramBytes, to, 0, observedAs(stack, sender, locator), self);
+  const observed = observedAs(stack, sender, locator);
+  // What is as long as a SYN, and that is nearly all, leaves its memory to the next one.
+  const spare = datagramBytes === synBytes ? (stack.spares.pop() ?? createView(synBytes + maxSourceGrowth)) : undefined;
+  const to = spare ?? createView(datagramBytes + maxSourceGrowth);
+  const written = appendSource(view, packet, datagramBytes, to, 0, observed, self);
   if (written === 0) return Reason.LIMIT;
   stack.counters.forwarded++;
-  sendForStranger(stack, bytes.subarray(0, written), locator);
+  sendForStranger(stack, new Uint8Array(to.buffer, 0, written), locator, spare);
   return Reason.OK;
+}
+
+function createView(bytes: number): DataView {
+  return new DataView(new ArrayBuffer(bytes));
 }
 
 /** SOURCE with the sender and one router. */

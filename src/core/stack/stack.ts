@@ -212,6 +212,7 @@ function createState(options: StackOptions): StackState {
     lower: createFlowLower(),
     events: createQueue(),
     outbox: createQueue(),
+    spares: [],
     hostProbes: createQueue(),
     asked: createExpiringMap(1024, 'evict'),
     inquiries: createExpiringMap(1024, 'evict'),

@@ -351,6 +351,8 @@ export interface OutgoingPacket {
   readonly bytes: Uint8Array;
   readonly remote: Locator;
   readonly link: number;
+  /** The memory of `bytes`, if it is to be used again when they have left. */
+  readonly spare: DataView | undefined;
 }
 
 export interface StackState {
@@ -436,6 +438,8 @@ export interface StackState {
   readonly lower: FlowLower;
   readonly events: Queue<Event>;
   readonly outbox: Queue<OutgoingPacket>;
+  /** Memory of first packets that were passed on, room for a SYN and its SOURCE each. */
+  readonly spares: DataView[];
   readonly hostProbes: Queue<HostProbe>;
   /** Hosts, and the router about remotes, that were asked a moment ago; questions to the router by transaction. */
   readonly asked: ExpiringMap<string, true>;

@@ -48,6 +48,16 @@ function syn(entries: readonly LocatorEntry[], paddedBytes = synBytes): DataView
 
 const hop = (locator: Locator, flags: number = SourceFlag.ROUTER): LocatorEntry => ({ locator, flags, priority: 0 });
 
+test('source: of what stood in the memory before nothing is left', () => {
+  const from = syn([]);
+  const packet = createPacket();
+  parsePacket(from, 0, synBytes, packet);
+  const [clean, used] = [0, 0xff].map((fill) => new Uint8Array(synBytes).fill(fill));
+  for (const bytes of [clean, used])
+    if (bytes) appendSource(from, packet, synBytes, new DataView(bytes.buffer), 0, client, router);
+  assert.deepEqual(used, clean);
+});
+
 test('source: the first router records the client as it saw it, then itself; the datagram keeps its size', () => {
   const from = syn([]);
   const to = new DataView(new Uint8Array(1500).fill(0xff).buffer);
