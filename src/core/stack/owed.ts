@@ -3,7 +3,15 @@
 // nothing costs nothing. Arrivals do not move the deadline: it comes too early, finds that the peer was heard, and is set
 // again, so that the data path pays one comparison. What happens at the deadline stands in liveness.ts.
 
-import { awaitsPeer, isFrozen, lastHeardUs, movedBytes, outOfOrderBytes, readableBytes } from '../transport/index.ts';
+import {
+  awaitsPeer,
+  isFrozen,
+  lastHeardUs,
+  minRtoUs,
+  movedBytes,
+  outOfOrderBytes,
+  readableBytes,
+} from '../transport/index.ts';
 import type { Connection } from './state.ts';
 
 /** `ack`: nothing goes on without it. `reply`: may honestly take long. `rest`: nobody has promised that there is one. */
@@ -50,8 +58,12 @@ const longestInsistUs = 30_000_000;
 /** Once the peer is said to be gone it is asked so often, for so long: one loss in a row of five must not end a flow. */
 const lastQuestionsUs = 2_000;
 const lastQuestioningUs = 8_000;
-/** A client may have another address without knowing: it speaks when it misses something itself. */
-const leastLastWordUs = { client: 20_000, server: 80_000 } as const;
+const leastLastWordUs = 20_000;
+/**
+ * A client may have another address without knowing. It speaks when it misses something itself: that may be the
+ * timer of its retransmissions, which is never shorter, and counts from what it heard last.
+ */
+const clientTimerUs = minRtoUs + 60_000;
 const unknownRttUs = 200_000;
 
 export function createLiveness(): Liveness {
@@ -124,7 +136,10 @@ export function quietSinceUs({ tcb, liveness }: Connection): number {
 
 /** Until when the peer, said to be gone, has the last word: after its last question, whose answer would come in time. */
 export function lastWordUs(connection: Connection): number {
-  return connection.liveness.hintUs + Math.max(lastQuestioningUs + rttUs(connection), leastLastWordUs[connection.role]);
+  const { role, liveness } = connection;
+  const rtt = rttUs(connection);
+  const answerUs = role === 'server' ? clientTimerUs + 2 * rtt : Math.max(lastQuestioningUs + rtt, leastLastWordUs);
+  return liveness.hintUs + answerUs;
 }
 
 /** When the next one of these questions is due; Infinity: none is. */

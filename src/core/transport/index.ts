@@ -30,6 +30,7 @@ export {
   readablePiece,
   rejectBytes,
 } from './receive.ts';
+export { minRtoUs } from './rtt.ts';
 export { awaitSpace, enqueue, extend, sendPiece, sendSpace, unsentBytes } from './send.ts';
 export { stalledSinceUs } from './stall.ts';
 export { createTcb, destroyTcb, finished, pipeBytes, startTcb, type Tcb } from './tcb.ts';
