@@ -4,7 +4,7 @@
 
 import { createRequire } from 'node:module';
 import { getSystemErrorName } from 'node:util';
-import { type CreatePoll, findUvPoll, type PollEvents } from './uv-poll.ts';
+import { type CreatePoll, choosePoll } from './uv-poll.ts';
 
 /** Each call answers as in C: -1 for an error, whose number `errno` tells until the next call. */
 export interface Libc {
@@ -147,29 +147,7 @@ function declare(koffi: Koffi): Libc {
     close: library.func('int close(int)'),
     errno: () => koffi.errno(),
     addressOf: (memory) => koffi.address(memory),
-    poll: findUvPoll(koffi, library) ?? ((fd, callback) => pollByKoffi(koffi, fd, callback)),
+    poll: choosePoll(koffi, library),
     koffiVersion: koffi.version,
   };
 }
-
-/** Its callbacks run outside Node's tick machinery: work done there would delay ticks and lose exceptions. */
-const pollByKoffi = (koffi: Koffi, ...[fd, callback]: Parameters<CreatePoll>): ReturnType<CreatePoll> => {
-  let woken: number | undefined;
-  const wake = (): void => {
-    const status = woken ?? 0;
-    woken = undefined;
-    callback(status);
-  };
-  const onReady = (status: number): void => {
-    if (woken === undefined) setImmediate(wake);
-    woken = Math.min(woken ?? 0, status);
-  };
-  // Its types leave the status out.
-  const handle = koffi.node.poll(fd, onReady as () => void);
-  return {
-    start: (events: PollEvents) => handle.start(events, onReady as () => void),
-    ref: () => handle.ref(),
-    unref: () => handle.unref(),
-    close: () => handle.close(),
-  };
-};

@@ -47,14 +47,37 @@ interface Watched {
 const watched = new Set<Watched>();
 let looking = false;
 
-/** `undefined`: this Node hides what is needed, or this is a worker, whose loop must be left without handles. */
-export function findUvPoll(koffi: Koffi, library: Library): CreatePoll | undefined {
-  if (!isMainThread) return undefined;
+/** By koffi's own handle where this Node hides what is needed, and in a worker, whose loop must be left without handles. */
+export function choosePoll(koffi: Koffi, library: Library): CreatePoll {
+  const byKoffi: CreatePoll = (fd, callback) => pollByKoffi(koffi, fd, callback);
+  if (!isMainThread) return byKoffi;
   try {
     return declare(koffi, library);
   } catch {
-    return undefined;
+    return byKoffi;
   }
+}
+
+/** Its callbacks run outside Node's tick machinery: work done there would delay ticks and lose exceptions. */
+function pollByKoffi(koffi: Koffi, fd: number, callback: (status: number) => void): PollHandle {
+  let woken: number | undefined;
+  const wake = (): void => {
+    const status = woken ?? 0;
+    woken = undefined;
+    callback(status);
+  };
+  const onReady = (status: number): void => {
+    if (woken === undefined) setImmediate(wake);
+    woken = Math.min(woken ?? 0, status);
+  };
+  // Its types leave the status out.
+  const handle = koffi.node.poll(fd, onReady as () => void);
+  return {
+    start: (events) => handle.start(events, onReady as () => void),
+    ref: () => handle.ref(),
+    unref: () => handle.unref(),
+    close: () => handle.close(),
+  };
 }
 
 function declare(koffi: Koffi, library: Library): CreatePoll {
