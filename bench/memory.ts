@@ -59,7 +59,7 @@ async function residentAfter(collect: () => unknown): Promise<number> {
   return process.memoryUsage.rss();
 }
 
-export function kernelBytes(): number {
+function kernelBytes(): number {
   if (!existsSync(kernelFile)) return Number.NaN;
   const [, kilobytes] = /^Slab: *(\d+) kB$/m.exec(readFileSync(kernelFile, 'utf8')) ?? [];
   return Number(kilobytes) * 1024;

@@ -15,7 +15,7 @@ interface Sending {
 }
 
 export class Outgoing implements Turn {
-  number = -1;
+  lastTurn = -1;
   held = false;
   /** Of writes that were taken whole. */
   sentBytes = 0;

@@ -14,15 +14,15 @@ let counted = false;
 /** What a socket has to remember of the turn. */
 export interface Turn {
   /** Of its last small write. */
-  number: number;
+  lastTurn: number;
   held: boolean;
 }
 
 /** To be called for what was just written. */
 export function noteWrite(socket: Duplex, state: Turn, bytes: number): void {
   if (bytes > smallBytes || state.held) return;
-  if (state.number !== turnNumber()) {
-    state.number = turn;
+  if (state.lastTurn !== turnNumber()) {
+    state.lastTurn = turn;
     return;
   }
   state.held = true;

@@ -54,8 +54,6 @@ export class Conversation {
   /** Those that wait for an answer, the first of them being answered. */
   readonly #exchanges: Exchange[] = [];
   #last: Exchange | undefined;
-  #lastRequest: RequestHead | undefined;
-  #lastResponse: ResponseHead | undefined;
   #interim = false;
   #rest: Rest | undefined;
   /** The last answer was completed from elsewhere. */
@@ -205,17 +203,15 @@ export class Conversation {
 
   #onRequest(text: string): Framing | undefined {
     // The same text again is not parsed again; but each exchange has a request of its own.
-    const known = this.#lastRequest;
+    const known = this.#last?.request;
     const request = known?.text === text ? { ...known } : parseRequestHead(text);
-    this.#lastRequest = request;
     if (request !== undefined) this.#exchanges.push({ request, response: undefined });
     return request === undefined ? undefined : requestFraming(request);
   }
 
   #onResponse(text: string): Framing | undefined {
-    const known = this.#lastResponse;
+    const known = this.#last?.response;
     const response = known?.text === text ? known : parseResponseHead(text);
-    this.#lastResponse = response;
     const exchange = this.#exchanges[0];
     if (response === undefined || exchange === undefined) return undefined;
     const { method } = exchange.request;
