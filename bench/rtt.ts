@@ -1,7 +1,8 @@
 // Latency of one connection: a message of 64 bytes goes out when the echo of the last one is back. The value is the
-// p50 of a repeat; the tail is a ratio of its own.
+// p50 of a repeat; the tail is a ratio of its own. Processor time of both ends beside it: who waits awake is quick, and pays.
 
-import { type Bench, connectionTransports, figureOfEach, medianFigure, quantile, type Sample } from './bench.ts';
+import { type Bench, connectionTransports, medianFigure, medianFigures, quantile, type Sample } from './bench.ts';
+import { cpuNsOf, startUsage } from './meter.ts';
 
 const messageBytes = 64;
 /** A second or so, until V8 has compiled what runs. */
@@ -11,15 +12,19 @@ export const rtt: Bench = {
   unit: 'us',
   ...connectionTransports,
 
-  server(transport) {
-    return transport.listen((connection) => {
+  /** Answers where, and its process. */
+  async server(transport) {
+    const address = await transport.listen((connection) => {
       connection.setNoDelay(true);
       connection.on('error', () => {});
       connection.on('data', (bytes: Buffer) => connection.write(bytes));
     });
+    return `${address} ${process.pid}`;
   },
 
-  client(transport, address, { seconds }) {
+  client(transport, text, { seconds }) {
+    const [address = '', pid] = text.split(' ');
+    let startedAt = { serverNs: 0, own: startUsage() };
     const connection = transport.connect(address, () => send());
     connection.setNoDelay(true);
     const message = Buffer.alloc(messageBytes, 'm');
@@ -39,20 +44,31 @@ export const rtt: Bench = {
         missing += messageBytes;
         const now = process.hrtime.bigint();
         if (left > 0) {
-          if (--left === 0) until = now + BigInt(Math.round(seconds * 1e9));
+          if (--left === 0) {
+            startedAt = { serverNs: cpuNsOf(Number(pid)), own: startUsage() };
+            until = now + BigInt(Math.round(seconds * 1e9));
+          }
         } else rounds.push(Number(now - sentAt) / 1000);
         if (left > 0 || now < until) return send();
+        const cpuNs = startedAt.own().cpuNs + cpuNsOf(Number(pid)) - startedAt.serverNs;
         connection.destroy();
-        resolve({ value: quantile(rounds, 0.5), figures: { p99: quantile(rounds, 0.99), rounds: rounds.length } });
+        resolve({
+          value: quantile(rounds, 0.5),
+          figures: {
+            p99Us: quantile(rounds, 0.99),
+            cpuUsPerRound: cpuNs / 1000 / rounds.length,
+            rounds: rounds.length,
+          },
+        });
       });
     });
   },
 
   figures(samples) {
-    const p99 = (transport: string): number => medianFigure(samples.get(transport) ?? [], 'p99');
+    const p99 = (transport: string): number => medianFigure(samples.get(transport) ?? [], 'p99Us');
     return {
       messageBytes,
-      ...figureOfEach('p99Us', samples, (list) => medianFigure(list, 'p99')),
+      ...medianFigures(['p99Us', 'cpuUsPerRound'], samples),
       p99Ratio: p99('caracal') / p99('net'),
       p99RatioTls: p99('caracal') / p99('tls'),
     };

@@ -1,11 +1,14 @@
 // Waiting for sockets without a call into JavaScript for each wake-up. libuv calls a C function when a socket is ready;
 // here that is its own uv_handle_set_data, which writes its second argument, the status, into the handle: memory of ours, at
-// which an immediate looks behind each turn of the loop. It keeps no process alive and no loop from sleeping.
+// which an immediate looks behind each turn of the loop. It keeps no process alive, and the loop from sleeping only while it
+// pays to wait awake (spin.ts).
 // Rejected: koffi's poll handle as it is, which makes an object of three named properties and calls outside of Node's ticks,
 // so that all it can do is to set an immediate: 3 us of the 30 that a short message costs a process.
 
 import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
+import { nowUs } from './clock.ts';
+import { chooseSpinUs, createSpin, type Spin, turnOn } from './spin.ts';
 
 /** A libuv poll handle. Readable is what it waits for at first. */
 export interface PollHandle {
@@ -46,6 +49,7 @@ interface Watched {
 
 const watched = new Set<Watched>();
 let looking = false;
+let spin: Spin | undefined;
 
 /** By koffi's own handle where this Node hides what is needed, and in a worker, whose loop must be left without handles. */
 export function choosePoll(koffi: Koffi, library: Library): CreatePoll {
@@ -93,6 +97,7 @@ function declare(koffi: Koffi, library: Library): CreatePoll {
   const loop = findLoop(koffi, library);
   const setData = koffi.address(library.symbol('uv_handle_set_data', 'void *'));
   return (fd, callback) => {
+    spin ??= createSpin(chooseSpinUs());
     const handle = Buffer.allocUnsafeSlow(bytes).fill(0);
     const words = new Int32Array(handle.buffer);
     words[dataAt] = notReady;
@@ -135,13 +140,18 @@ function watch(entry: Watched): void {
 function look(): void {
   looking = watched.size > 0;
   if (!looking) return;
-  setImmediate(look).unref();
+  const next = setImmediate(look);
+  let woken = false;
   for (const { words, callback } of watched) {
     const status = words[dataAt] ?? notReady;
     if (status === notReady) continue;
     words[dataAt] = notReady;
+    woken = true;
     callback(status);
   }
+  // Referenced, it holds the loop from sleeping.
+  const waitsAwake = spin !== undefined && (woken || spin.endUs > 0) && turnOn(spin, woken, nowUs());
+  if (!waitsAwake) next.unref();
 }
 
 /** libuv lets go of a closed handle's memory at the end of a turn. */
