@@ -36,7 +36,7 @@ export function createDgramLink(options: LinkOptions, choice: Choice): UdpLink {
 
 class DgramLink implements UdpLink {
   readonly kind = 'dgram';
-  readonly sendBuffer = Buffer.allocUnsafeSlow(maxBatchBytes);
+  readonly sendBuffer = new Uint8Array(maxBatchBytes);
   readonly counters = newCounters();
   readonly ready: Promise<void>;
   readonly #callbacks: LinkCallbacks;

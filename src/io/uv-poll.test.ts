@@ -1,10 +1,12 @@
 // Waiting awake over real sockets: how long the loop slept is what Node says of it.
 
 import { strict as assert } from 'node:assert';
+import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import type { Locator } from '../core/base/index.ts';
 import { createLink } from './choose-link.ts';
 import { loadLibc } from './libc.ts';
@@ -48,4 +50,31 @@ test('spin: behind a packet the loop does not sleep for that long; where that is
   } finally {
     await link.close();
   }
+});
+
+test('poll: a worker hears its sockets, and can be ended while they are open', { skip: noOffload }, async () => {
+  const modules = {
+    link: new URL('./choose-link.js', import.meta.url).href,
+    address: new URL('./socket-address.js', import.meta.url).href,
+  };
+  const code = `
+    const { createLink } = await import(${JSON.stringify(modules.link)});
+    const { parseAddress } = await import(${JSON.stringify(modules.address)});
+    const { parentPort } = await import('node:worker_threads');
+    let left = 3;
+    const send = () => link.send(Buffer.from('again'), 5, 0, 1, remote, false);
+    const received = (_buffer, bytes) => {
+      parentPort.postMessage(bytes);
+      if (--left > 0) send();
+    };
+    const link = createLink({ callbacks: { received, drained() {}, writable() {}, unreachable() {} }, kind: 'offload' });
+    link.ref();
+    const remote = { address: parseAddress('127.0.0.1'), port: link.locals()[0].port };
+    send();`;
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`));
+  const sizes: number[] = [];
+  while (sizes.length < 3) sizes.push((await once(worker, 'message'))[0]);
+  assert.deepEqual(sizes, [5, 5, 5]);
+  // While its link is open: a handle that Node does not know would abort the process here.
+  await worker.terminate();
 });
