@@ -200,7 +200,7 @@ describe('heartbeats, the instance', () => {
     run(instance, 0, 1.5 * second, () => before);
     run(instance, 1.5 * second, 3 * second, () => after);
     assert.equal(names(after, 3 * second), 2);
-    const [lost] = after.perLocator.get('10.0.0.1:7000')!;
+    const [lost] = after.places.perLocator.get('10.0.0.1:7000')!;
     deliver(
       after,
       3 * second,

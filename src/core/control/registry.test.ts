@@ -170,7 +170,7 @@ describe('registry', () => {
     unregister(registry, 1, { sequence: 2, instance: 1 });
     assert.equal(register(registry, 2, { sequence: 1, instance: 3 }).reason, Reason.OK);
     expireRegistry(registry, 60 * second);
-    assert.equal(registry.perSender.size, 0);
+    assert.equal(registry.places.perSender.size, 0);
   });
 
   it('list is plain JSON', () => {
@@ -219,7 +219,7 @@ describe('registry', () => {
             targets.map((target) => `${bits} ${target.instance} ${target.locator}`),
           );
           assert.deepEqual(held.sort(), live.sort());
-          const counted = [...registry.perSender.values()].reduce((sum, count) => sum + count, 0);
+          const counted = [...registry.places.perSender.values()].reduce((sum, count) => sum + count, 0);
           assert.equal(counted, live.length);
         }
       }),

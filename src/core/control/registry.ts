@@ -42,6 +42,16 @@ import { addClaim, type Claims, createClaims, isWide, maxWideClaims, meet, remov
 import { type ControlMessage, MessageType } from './messages.ts';
 import { createNonceSecret, isNonceOf, longestNonceUs, type NonceSecret, nonceFor } from './nonce.ts';
 import {
+  addPlaced,
+  countAt,
+  countFrom,
+  createPlaces,
+  type Places,
+  placedAt,
+  removePlaced,
+  senderOf,
+} from './places.ts';
+import {
   createPresences,
   forgetPresence,
   notePresence,
@@ -111,9 +121,7 @@ export interface Registry {
   /** The last version of names that are gone, by who registered them. */
   readonly tombstones: ExpiringMap<string, Version>;
   readonly labels: Claims<Registration>;
-  /** Registrations by address, and by locator in text. */
-  readonly perSender: Map<string, number>;
-  readonly perLocator: Map<string, Set<Registration>>;
+  readonly places: Places<Registration>;
   readonly presences: Presences;
   readonly counters: RegistryCounters;
 }
@@ -130,8 +138,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     registrations: createExpiringMap(capacity, 'refuse'),
     tombstones: createExpiringMap(capacity, 'evict'),
     labels: createClaims(),
-    perSender: new Map(),
-    perLocator: new Map(),
+    places: createPlaces(),
     presences: createPresences(capacity),
     counters: {
       registered: 0,
@@ -190,7 +197,7 @@ export function handleHeartbeat(
   reply.reason = count(registry, present ? Reason.OK : Reason.NONCE_REQUIRED);
   reply.held = 0;
   if (!present) return;
-  for (const registration of registrationsAt(registry, formatLocator(remote)))
+  for (const registration of placedAt(registry.places, formatLocator(remote)))
     if (order({ boot: message.boot, sequence: 0 }, { ...registration.version, sequence: 0 }) > 0)
       remove(registry, registration, nowUs);
     else reply.held++;
@@ -216,7 +223,7 @@ function dropSilent(registry: Registry, nowUs: number): number {
   for (;;) {
     const silent = takeSilent(registry.presences, nowUs);
     if (silent === undefined) break;
-    for (const registration of registrationsAt(registry, silent)) {
+    for (const registration of placedAt(registry.places, silent)) {
       remove(registry, registration, nowUs);
       dropped++;
     }
@@ -314,8 +321,7 @@ function claim(registry: Registry, { message, remote, nowUs }: Request, authorit
   const { slots, capacity } = registry.registrations;
   const { prefix } = message;
   if (reserved.some((id) => prefixContains(prefix, id))) return Reason.POLICY_DROP;
-  if (slots.size >= capacity || (registry.perSender.get(senderOf(remote)) ?? 0) >= maxPerSender)
-    return Reason.OVERLOADED;
+  if (slots.size >= capacity || countFrom(registry.places, remote) >= maxPerSender) return Reason.OVERLOADED;
   if (nameKind(prefix.id) !== 'label') return Reason.OK;
   const mayDisplace = authority?.known === true || isPrivate(remote);
   const meeting = meet(registry.labels, prefix, authority?.signer.rootKey, mayDisplace);
@@ -345,7 +351,7 @@ function enter(registry: Registry, request: Request, authority: Authority | unde
   setExpiring(registry.registrations, key, registration, registration.expiresUs);
   if (nameKind(prefix.id) === 'label') addClaim(registry.labels, registration);
   registry.counters.registered++;
-  place(registry, registration);
+  addPlaced(registry.places, registration);
   install(registry, registration);
 }
 
@@ -366,7 +372,7 @@ function refresh(
   const changed = known.weight !== weight || known.priority !== priority;
   const moved = !sameLocator(known.locator, remote);
   if (moved) {
-    displace(registry, known);
+    removePlaced(registry.places, known);
     // Without a key the address is the speaker: a copy of its last word must not bring the name back from there.
     if (authority === undefined) bury(registry, tombstoneKey(key, undefined, known.locator), known.version, nowUs);
   }
@@ -374,7 +380,7 @@ function refresh(
   const target = rule && findTarget(rule, 'registered', known.instance, known.protocol);
   const expiresUs = nowUs + leaseFor(registry, message, authority);
   Object.assign(known, { authority, version: versionOf(message), locator: remote, weight, priority, expiresUs });
-  if (moved) place(registry, known);
+  if (moved) addPlaced(registry.places, known);
   if (changed || !target) install(registry, known);
   else if (moved) target.locator = remote;
   setExpiring(registry.registrations, key, known, expiresUs);
@@ -389,8 +395,7 @@ function unregister(registry: Registry, { message, remote, nowUs, key, signer }:
     if (!sameSigner(known.authority?.signer, signer)) return Reason.NOT_AUTHORIZED;
     remove(registry, known, nowUs);
     registry.counters.unregistered++;
-    if (registrationsAt(registry, formatLocator(known.locator)).length === 0)
-      forgetPresence(registry.presences, known.locator);
+    if (countAt(registry.places, known.locator) === 0) forgetPresence(registry.presences, known.locator);
   }
   bury(registry, tombstoneKey(key, signer, remote), versionOf(message), nowUs);
   return Reason.OK;
@@ -413,7 +418,7 @@ function forget(registry: Registry, key: string, registration: Registration, now
   const { prefix, protocol, instance, locator, version, authority } = registration;
   removeTarget(registry.options.table, prefix, 'registered', instance, protocol);
   removeClaim(registry.labels, registration);
-  displace(registry, registration);
+  removePlaced(registry.places, registration);
   bury(registry, tombstoneKey(key, authority?.signer, locator), version, nowUs);
 }
 
@@ -428,39 +433,6 @@ function count({ counters }: Registry, reason: Reason): Reason {
   counters.refused++;
   counters.refusedBy[name] = (counters.refusedBy[name] ?? 0) + 1;
   return reason;
-}
-
-/** Counts and indexes a registration by where it is. */
-function place(registry: Registry, registration: Registration): void {
-  const key = formatLocator(registration.locator);
-  countSender(registry, registration.locator, 1);
-  const there = registry.perLocator.get(key);
-  if (there === undefined) registry.perLocator.set(key, new Set([registration]));
-  else there.add(registration);
-}
-
-function displace(registry: Registry, registration: Registration): void {
-  const key = formatLocator(registration.locator);
-  countSender(registry, registration.locator, -1);
-  const there = registry.perLocator.get(key);
-  there?.delete(registration);
-  if (there?.size === 0) registry.perLocator.delete(key);
-}
-
-/** A copy: they may be removed meanwhile. */
-function registrationsAt(registry: Registry, locatorText: string): Registration[] {
-  return [...(registry.perLocator.get(locatorText) ?? [])];
-}
-
-function countSender(registry: Registry, locator: Locator, change: 1 | -1): void {
-  const sender = senderOf(locator);
-  const total = (registry.perSender.get(sender) ?? 0) + change;
-  if (total > 0) registry.perSender.set(sender, total);
-  else registry.perSender.delete(sender);
-}
-
-function senderOf(locator: Locator): string {
-  return locator.address.join('.');
 }
 
 function keyOf({ instance, protocol, prefix }: Pick<Registration, 'instance' | 'protocol' | 'prefix'>): string {

@@ -177,7 +177,8 @@ function beat(world: World, remote: Locator): void {
   Object.assign(message, { type: MessageType.HEARTBEAT, boot, intervalMs, nonce });
   handleHeartbeat(registry, message, remote, nowUs, reply);
   assert.equal(reply.type, MessageType.HEARTBEAT_ANSWER);
-  if (reply.reason === Reason.OK) assert.equal(reply.held, registry.perLocator.get(formatLocator(remote))?.size ?? 0);
+  if (reply.reason === Reason.OK)
+    assert.equal(reply.held, registry.places.perLocator.get(formatLocator(remote))?.size ?? 0);
   else assert.equal(reply.reason, Reason.NONCE_REQUIRED);
 }
 
@@ -257,17 +258,17 @@ function bury(said: Map<string, Said>, registry: Registry, nowUs: number): void 
 }
 
 function check({ registry, said, nowUs }: World): void {
-  const { registrations, tombstones, perSender, options } = registry;
+  const { registrations, tombstones, options } = registry;
   const { maxRegistrations = Infinity, table } = options;
   expireRegistry(registry, nowUs);
   bury(said, registry, nowUs);
   const live = [...expiringEntries(registrations)];
   assert.ok(live.length <= maxRegistrations && tombstones.slots.size <= maxRegistrations);
   let counted = 0;
-  for (const count of perSender.values()) counted += count;
+  for (const count of registry.places.perSender.values()) counted += count;
   assert.equal(counted, live.length);
   let placed = 0;
-  for (const [key, there] of registry.perLocator) {
+  for (const [key, there] of registry.places.perLocator) {
     placed += there.size;
     for (const { locator } of there) assert.equal(formatLocator(locator), key);
   }
