@@ -8,7 +8,7 @@ import { MessageType } from '../../src/core/control/index.ts';
 import { type Event, Protocol, type SocketId } from '../../src/core/stack/index.ts';
 import { makeLocator, rebind, schedule } from '../../src/sim/index.ts';
 import { kindOf, messageTypeOf } from './packets.ts';
-import { addMember, createWorld, reasonOf, runFor, service, type World } from './world.ts';
+import { addMember, addRouter, createWorld, reasonOf, runFor, service, type World } from './world.ts';
 
 const piece = new Uint8Array(16_384);
 
@@ -358,6 +358,35 @@ test('heartbeats: a stack that falls silent is out of the table after three inte
   for (const [i, { station }] of [host, quiet].entries()) rebind(world.simulation.network, station, addresses[i]!);
   runFor(world, 1_100_000);
   assert.deepEqual(locators(), ['10.0.0.8:40000', '10.0.0.9:40000']);
+});
+
+test('heartbeats: a restarted router has the names back in an interval and 100 ms, whenever it was', () => {
+  for (let offset = 0; offset < 10; offset++) {
+    const world = createWorld();
+    world.server.driver.handle({ kind: 'listen', service, bits: 256, protocol: Protocol.TCP });
+    runFor(world, 5_000_000 + offset * 100_000);
+    world.router.driver.kill();
+    runFor(world, 10_000);
+    const { stack } = addRouter(world.simulation);
+    assert.ok(
+      runFor(world, 1_120_000, () => stack.inspect().registrations.length === 1),
+      `after ${offset}00 ms`,
+    );
+  }
+});
+
+test('heartbeats: a router that dies is lost within 1.5 s of the next one, whenever it was', () => {
+  for (let offset = 0; offset < 10; offset++) {
+    const world = createWorld();
+    world.server.driver.handle({ kind: 'listen', service, bits: 256, protocol: Protocol.TCP });
+    runFor(world, 5_000_000 + offset * 100_000);
+    world.router.driver.kill();
+    const { registrar } = world.server.stack.state;
+    assert.ok(
+      runFor(world, 2_510_000, () => registrar.routerLost),
+      `after ${offset}00 ms`,
+    );
+  }
 });
 
 test('shutdown: a process that ends takes its names back, delivers what it wrote and resets the rest', () => {

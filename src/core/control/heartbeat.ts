@@ -1,6 +1,7 @@
 // The instance's heartbeats (docs/protocol-control.md, "Heartbeats"): while a router holds names of this stack, it hears of it
-// once an interval, and answers. Its silence tells the instance of a dead router before a lease is in danger, another boot id
-// of one that has started again, and a smaller number of registrations of names that the router has let go.
+// once an interval, and answers when the interval is over, so that the answer and the next heartbeat are one wake-up; one that
+// answers at once is as good. Its silence tells the instance of a dead router before a lease is in danger, another boot id of
+// one that has started again, and a smaller number of registrations of names that the router has let go.
 // A router that never answered one is of an earlier version, not dead: it is known by its leases alone.
 
 import { type Locator, Reason, sameLocator } from '../base/index.ts';
@@ -23,18 +24,29 @@ export interface Heartbeat {
   transaction: number;
   /** Of the one under way that were sent; 0: it was answered. */
   attempts: number;
+  /** When the first of them was. */
+  sentUs: number;
   /** Sent again at once for the router's nonce. */
   repeats: number;
   dueUs: number;
 }
 
 const firstRetryUs = 100_000;
-/** So many without an answer, in 1.5 s, and the router counts as lost. */
+/** So many without an answer, until 1.5 s after the interval, and the router counts as lost. */
 const lostAttempts = 4;
 const mostRepeats = 3;
 
 export function createHeartbeat(intervalUs: number): Heartbeat {
-  return { intervalUs, router: undefined, answering: false, transaction: 0, attempts: 0, repeats: 0, dueUs: 0 };
+  return {
+    intervalUs,
+    router: undefined,
+    answering: false,
+    transaction: 0,
+    attempts: 0,
+    sentUs: 0,
+    repeats: 0,
+    dueUs: 0,
+  };
 }
 
 /** Infinity while there is nobody to tell. */
@@ -48,8 +60,11 @@ export function pollHeartbeat(heartbeat: Heartbeat, registrar: Registrar, nowUs:
   if (nowUs < heartbeatDeadlineUs(heartbeat, registrar)) return false;
   followRouter(heartbeat, registrar);
   if (heartbeat.attempts >= lostAttempts && heartbeat.answering) registrar.routerLost = true;
-  if (heartbeat.attempts === 0) heartbeat.transaction = registrar.options.primitives.random.uint32();
   heartbeat.dueUs = nowUs + patienceUs(heartbeat);
+  if (heartbeat.attempts === 0) {
+    heartbeat.transaction = registrar.options.primitives.random.uint32();
+    heartbeat.sentUs = nowUs;
+  }
   heartbeat.attempts++;
   out.type = MessageType.HEARTBEAT;
   out.transaction = heartbeat.transaction;
@@ -73,7 +88,7 @@ export function handleHeartbeatAnswer(
   registrar.nonce = nonce;
   noteRouterBoot(registrar, boot, nowUs);
   const again = reason === Reason.NONCE_REQUIRED && ++heartbeat.repeats <= mostRepeats;
-  heartbeat.dueUs = again ? nowUs : nowUs + heartbeat.intervalUs;
+  heartbeat.dueUs = again ? nowUs : Math.max(nowUs, heartbeat.sentUs + heartbeat.intervalUs);
   if (reason !== Reason.OK) return Reason.OK;
   heartbeat.repeats = 0;
   if (held < registrationsHeld(registrar)) registerEverything(registrar, nowUs);
@@ -89,6 +104,8 @@ function followRouter(heartbeat: Heartbeat, { router }: Registrar): void {
   heartbeat.attempts = 0;
 }
 
+/** The answer is held for the interval; from then on it is late. */
 function patienceUs({ answering, attempts, intervalUs }: Heartbeat): number {
-  return answering ? Math.min(intervalUs, firstRetryUs * 2 ** attempts) : intervalUs;
+  if (!answering) return intervalUs;
+  return (attempts === 0 ? intervalUs : 0) + Math.min(intervalUs, firstRetryUs * 2 ** attempts);
 }

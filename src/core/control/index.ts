@@ -60,6 +60,7 @@ export {
   handleRegister,
   handleUnregister,
   isIssuer,
+  pollHeldAnswer,
   type Registry,
   type RegistryCounters,
   type RegistryOptions,

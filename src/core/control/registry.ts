@@ -53,10 +53,12 @@ import {
 } from './places.ts';
 import {
   createPresences,
+  dropHeldAnswer,
   forgetPresence,
   notePresence,
   type Presences,
   presencesDeadlineUs,
+  takeHeldAnswer,
   takeSilent,
 } from './presence.ts';
 
@@ -185,23 +187,37 @@ export function handleUnregister(
   reply.reason = count(registry, reason);
 }
 
-/** Notes a HEARTBEAT and fills `reply` (HEARTBEAT-ANSWER). What an earlier process left at the same locator is over. */
+/**
+ * Notes a HEARTBEAT and fills `reply` (HEARTBEAT-ANSWER); false: it is held, and `pollHeldAnswer` gives it. What an earlier
+ * process left at the same locator is over.
+ */
 export function handleHeartbeat(
   registry: Registry,
   message: ControlMessage,
   remote: Locator,
   nowUs: number,
   reply: ControlMessage,
-): void {
+): boolean {
   const { present } = openRequest(registry, MessageType.HEARTBEAT_ANSWER, message, remote, nowUs, reply);
   reply.reason = count(registry, present ? Reason.OK : Reason.NONCE_REQUIRED);
   reply.held = 0;
-  if (!present) return;
+  if (!present) return true;
   for (const registration of placedAt(registry.places, formatLocator(remote)))
     if (order({ boot: message.boot, sequence: 0 }, { ...registration.version, sequence: 0 }) > 0)
       remove(registry, registration, nowUs);
     else reply.held++;
-  if (reply.held > 0) notePresence(registry.presences, remote, message.intervalMs, nowUs);
+  return reply.held === 0 || !notePresence(registry.presences, remote, message, nowUs);
+}
+
+/** Fills the held answer that is due, with how things are now, and says for whom; undefined when none is. Call until then. */
+export function pollHeldAnswer(registry: Registry, nowUs: number, reply: ControlMessage): Locator | undefined {
+  const due = takeHeldAnswer(registry.presences, nowUs);
+  if (due === undefined) return undefined;
+  const { remote, transaction } = due;
+  openReply(registry, MessageType.HEARTBEAT_ANSWER, transaction, remote, nowUs, reply);
+  reply.reason = Reason.OK;
+  reply.held = countAt(registry.places, remote);
+  return remote;
 }
 
 /** Removes what has lapsed by `nowUs`; answers how many registrations that was. */
@@ -250,7 +266,7 @@ export function isIssuer(registry: Registry, issuerKey: Uint8Array): boolean {
   return false;
 }
 
-/** When a lease ends next, or silence lasts too long; Infinity when there is neither. */
+/** When a lease ends next, silence lasts too long or a held answer is due; Infinity when there is none of them. */
 export function registryDeadlineUs(registry: Registry): number {
   return Math.min(nextExpiryUs(registry.registrations), presencesDeadlineUs(registry.presences));
 }
@@ -267,7 +283,6 @@ interface Request {
   readonly signer: Signer | undefined;
 }
 
-/** What every answer says, and the nonce for the next time. */
 function openRequest(
   registry: Registry,
   type: MessageType,
@@ -277,12 +292,24 @@ function openRequest(
   reply: ControlMessage,
 ): Request {
   expireRegistry(registry, nowUs);
-  reply.type = type;
-  reply.transaction = message.transaction;
-  reply.boot = registry.options.boot;
-  reply.nonce = nonceFor(registry.nonces, remote, nowUs);
+  openReply(registry, type, message.transaction, remote, nowUs, reply);
   const present = isNonceOf(registry.nonces, remote, nowUs, message.nonce);
   return { message, remote, nowUs, key: keyOf(message), present, signer: present ? signerOf(message) : undefined };
+}
+
+/** What every answer says, and the nonce for the next time. */
+function openReply(
+  { options, nonces }: Registry,
+  type: MessageType,
+  transaction: number,
+  remote: Locator,
+  nowUs: number,
+  reply: ControlMessage,
+): void {
+  reply.type = type;
+  reply.transaction = transaction;
+  reply.boot = options.boot;
+  reply.nonce = nonceFor(nonces, remote, nowUs);
 }
 
 /** Nonce, version, proof, and whose the entry is, if there is one; what is cheap to check comes first. */
@@ -372,7 +399,7 @@ function refresh(
   const changed = known.weight !== weight || known.priority !== priority;
   const moved = !sameLocator(known.locator, remote);
   if (moved) {
-    removePlaced(registry.places, known);
+    displace(registry, known);
     // Without a key the address is the speaker: a copy of its last word must not bring the name back from there.
     if (authority === undefined) bury(registry, tombstoneKey(key, undefined, known.locator), known.version, nowUs);
   }
@@ -418,7 +445,7 @@ function forget(registry: Registry, key: string, registration: Registration, now
   const { prefix, protocol, instance, locator, version, authority } = registration;
   removeTarget(registry.options.table, prefix, 'registered', instance, protocol);
   removeClaim(registry.labels, registration);
-  removePlaced(registry.places, registration);
+  displace(registry, registration);
   bury(registry, tombstoneKey(key, authority?.signer, locator), version, nowUs);
 }
 
@@ -433,6 +460,11 @@ function count({ counters }: Registry, reason: Reason): Reason {
   counters.refused++;
   counters.refusedBy[name] = (counters.refusedBy[name] ?? 0) + 1;
   return reason;
+}
+
+/** Before a registration is elsewhere or gone. Of a locator that has none any more nothing is held either. */
+function displace({ places, presences }: Registry, registration: Registration): void {
+  if (removePlaced(places, registration)) dropHeldAnswer(presences, formatLocator(registration.locator));
 }
 
 function keyOf({ instance, protocol, prefix }: Pick<Registration, 'instance' | 'protocol' | 'prefix'>): string {

@@ -23,8 +23,10 @@ import {
   parseControl,
   pollDiscovery,
   pollHeartbeat,
+  pollHeldAnswer,
   pollRegistrar,
   pollRouterSearch,
+  type Registry,
   registrarDeadlineUs,
   registryDeadlineUs,
   routerSearchDeadlineUs,
@@ -144,8 +146,9 @@ function endSearch(stack: StackState, service: ServiceId, protocol: number, foun
 function answerRegistration(stack: StackState, message: ControlMessage, remote: Locator): Reason {
   const { registry, work, nowUs } = stack;
   if (registry === undefined) return Reason.NOT_OURS;
-  if (message.type === MessageType.HEARTBEAT) handleHeartbeat(registry, message, remote, nowUs, work.answer);
-  else if (message.type === MessageType.REGISTER) handleRegister(registry, message, remote, nowUs, work.answer);
+  if (message.type === MessageType.HEARTBEAT) {
+    if (!handleHeartbeat(registry, message, remote, nowUs, work.answer)) return Reason.OK;
+  } else if (message.type === MessageType.REGISTER) handleRegister(registry, message, remote, nowUs, work.answer);
   else handleUnregister(registry, message, remote, nowUs, work.answer);
   answerControlMessage(stack, work.answer, remote);
   return Reason.OK;
@@ -190,9 +193,19 @@ export function pollControlPlane(stack: StackState): void {
     if (outcome.kind === 'solicit') solicit(stack, work.message);
     else endSearch(stack, outcome.service, outcome.protocol, outcome.kind === 'resolved');
   }
-  if (registry !== undefined) expireRegistry(registry, nowUs);
+  if (registry !== undefined) pollRegistry(stack, registry);
   pollAnnouncements(stack);
   stack.controlPlaneUs = deadlineUs(stack);
+}
+
+function pollRegistry(stack: StackState, registry: Registry): void {
+  const { work, nowUs } = stack;
+  expireRegistry(registry, nowUs);
+  for (;;) {
+    const remote = pollHeldAnswer(registry, nowUs, work.answer);
+    if (remote === undefined) break;
+    sendControlMessage(stack, work.answer, remote);
+  }
 }
 
 function deadlineUs(stack: StackState): number {

@@ -26,6 +26,7 @@ import {
   listRegistry,
   MessageType,
   parseControl,
+  pollHeldAnswer,
   type Registry,
   registryDeadlineUs,
   signControl,
@@ -175,8 +176,9 @@ function beat(world: World, remote: Locator): void {
   const { boot, intervalMs } = message;
   const nonce = u8(operations) & 1 ? nonceFor(world, remote) : message.nonce;
   Object.assign(message, { type: MessageType.HEARTBEAT, boot, intervalMs, nonce });
-  handleHeartbeat(registry, message, remote, nowUs, reply);
+  const answered = handleHeartbeat(registry, message, remote, nowUs, reply);
   assert.equal(reply.type, MessageType.HEARTBEAT_ANSWER);
+  assert.ok(answered || (reply.reason === Reason.OK && reply.held > 0), 'only good news is held');
   if (reply.reason === Reason.OK)
     assert.equal(reply.held, registry.places.perLocator.get(formatLocator(remote))?.size ?? 0);
   else assert.equal(reply.reason, Reason.NONCE_REQUIRED);
@@ -189,6 +191,11 @@ function pause(world: World): void {
   if (step === 0 && deadlineUs !== Infinity) world.nowUs = Math.max(world.nowUs, deadlineUs);
   else world.nowUs += step * step * 1000;
   expireRegistry(world.registry, world.nowUs);
+  for (;;) {
+    const remote = pollHeldAnswer(world.registry, world.nowUs, reply);
+    if (remote === undefined) break;
+    assert.ok(reply.held > 0 && reply.held === world.registry.places.perLocator.get(formatLocator(remote))?.size);
+  }
 }
 
 function apply(world: World, said: ControlMessage, remote: Locator): void {
@@ -274,6 +281,8 @@ function check({ registry, said, nowUs }: World): void {
   }
   assert.equal(placed, live.length);
   assert.ok(registry.presences.present.slots.size <= senders.length, 'only who can register is waited for');
+  for (const key of registry.presences.held.slots.keys())
+    assert.ok(registry.places.perLocator.has(key), 'held for nobody');
   let targets = 0;
   for (const rule of table.rules) targets += rule?.targets.length ?? 0;
   assert.equal(targets, live.length);
