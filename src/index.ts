@@ -82,7 +82,7 @@ export interface DriverOptions {
   /** Local UDP port and address. Default: any. */
   readonly port?: number;
   readonly address?: string;
-  /** Lease asked for registrations, microseconds. Default 5 s. */
+  /** Lease asked for registrations, microseconds. Default 15 s. */
   readonly leaseUs?: number;
   /** How often the router hears of this process while it holds its names, microseconds. Default 1 s; 0: never. */
   readonly heartbeatUs?: number;
@@ -95,7 +95,7 @@ export interface DriverOptions {
 export const defaultRouterPort = 54324;
 
 const localRouter: Locator = { address: Uint8Array.of(127, 0, 0, 1), port: defaultRouterPort };
-const defaultLeaseUs = 5_000_000;
+const defaultLeaseUs = 15_000_000;
 
 /** A stack of one's own, to be passed as `driver`. Throws TypeError ERR_INVALID_ARG_VALUE for a malformed address. */
 export function createDriver(options: DriverOptions = {}): IoDriver<Stack> {

@@ -17,7 +17,7 @@ export interface RouterOptions {
   readonly port?: number;
   /** One local address; absent: all, IPv4 and IPv6. */
   readonly host?: string;
-  /** Longest lease granted. Default 5 s. */
+  /** Longest lease granted. Default 15 s. */
   readonly leaseUs?: number;
   /** What the directory knows: names in lower case. */
   readonly names?: ReadonlyMap<string, Prefix>;
@@ -27,7 +27,7 @@ export interface RouterOptions {
   readonly trust?: Trust;
   /** Take no registration that no key vouches for. Default false: labels from this machine and private networks. */
   readonly requireKeys?: boolean;
-  /** So long after the start an unknown name is answered "try later": a lease, unless given. 0: not at all. */
+  /** So long after the start an unknown name is answered "try later": a third of a lease, unless given. 0: not at all. */
   readonly learningUs?: number;
   /** ServiceIDs in text of the keys that may change the router from anywhere. */
   readonly operators?: readonly string[];
@@ -45,15 +45,16 @@ export interface Router {
 export const routerPort = 54324;
 export const routerService = 'caracal.router';
 
-const defaultLeaseUs = 5_000_000;
+const defaultLeaseUs = 15_000_000;
 
 /** Resolves once bound and its admin service is up. Rejects with the system's error (EADDRINUSE, EACCES, ...). */
 export async function createRouter(options: RouterOptions = {}): Promise<Router> {
   const { port = routerPort, host, leaseUs = defaultLeaseUs, names = new Map(), discoverable = true } = options;
-  const { trust = createTrust(), requireKeys = false, learningUs = leaseUs, operators = [] } = options;
+  const { trust = createTrust(), requireKeys = false, operators = [] } = options;
+  const learning = options.learningUs === undefined ? {} : { learningUs: options.learningUs };
   const driver = createDriver({
     createStack,
-    stack: { adHoc: discoverable, forwarding: true, controller: true, leaseUs, trust, requireKeys, learningUs },
+    stack: { adHoc: discoverable, forwarding: true, controller: true, leaseUs, trust, requireKeys, ...learning },
     link: { port, ...(host === undefined ? {} : { address: host }) },
     keepAlive: true,
     describe: (stack) => ({ ...stack.inspect(), names: { [formatServiceId(labelId(routerService))]: routerService } }),

@@ -41,7 +41,7 @@ export function createHost<S extends DrivenStack>(
     adHoc: true,
     forwarding: false,
     controller: false,
-    leaseUs: 5_000_000,
+    leaseUs: 15_000_000,
     ...options.options,
     primitives: createPrimitives(network.random.uint32(), () => network.clock.nowUs, crypto),
     maxPacketBytes: () => linkBytes,

@@ -111,7 +111,7 @@ test('[C3] kill -9 of an instance: its entry is gone within the lease', { timeou
   assert.deepEqual({ replies, failures }, { replies: { [other.pid]: 20 }, failures: {} });
 });
 
-test('[C3] without --lease the default is 5 s', { timeout: 60_000 }, async (t) => {
+test('[C3] its silence ends an entry long before the lease that is the default', { timeout: 60_000 }, async (t) => {
   const stage = new Stage(t);
   await stage.router();
   const doomed = await Peer.start(stage);

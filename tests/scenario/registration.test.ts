@@ -34,7 +34,6 @@ import {
 import { readPacket, sentOf } from './packets.ts';
 import {
   addMember,
-  addRouter,
   allClosed,
   createWorld,
   dialFrom,
@@ -128,7 +127,7 @@ test('hostile registrant: packets with a forged sender prolong nothing, and brin
   const replay = () => {
     for (const { bytes } of captured) send(world.simulation.network, spoofer, world.router.station.locals[0]!, bytes);
   };
-  for (let i = 0; i < 20; i++) {
+  for (let i = 0; i < 40; i++) {
     replay();
     runFor(world, 500_000);
   }
@@ -203,13 +202,20 @@ test('registration: a revocation list takes the instance out at once, and it doe
   assert.ok((refusals(world)['revoked'] ?? 0) >= 2);
 });
 
-test('registration: for one lease after its start a router says of unknown names "try later", then that they are unknown', () => {
+test('registration: for a third of a lease after its start a router says of unknown names "try later", then that they are unknown', () => {
   const world = createWorld();
   bind(world.server, root, identityFor());
   runFor(world, 1_000_000);
   world.router.driver.kill();
   runFor(world, 100_000);
-  const router = addRouter(world.simulation, { learningUs: 5_000_000 });
+  const options = { forwarding: true, controller: true, adHoc: false, leaseUs: 15_000_000 };
+  const router = addHost(world.simulation, {
+    name: 'router',
+    address: '10.0.0.254',
+    port: 54_324,
+    options,
+    createStack,
+  });
   const startUs = world.simulation.clock.nowUs;
   const states: [boolean, string][] = [];
   for (const atUs of [0, 4_000_000, 6_000_000]) {

@@ -36,13 +36,21 @@ export function registerRouter(program: Command): void {
     .description('resolve first packets by service name, and keep the registrations')
     .option('-p, --port <port>', 'UDP port; 0 takes a free one', (text) => parsePort(text, '--port', 0), routerPort)
     .option('--host <address>', 'bind this address only (default: all of this machine, IPv4 and IPv6)')
-    .option('--lease <time>', 'longest lease: how soon a dead instance is gone', parseLease, 5_000_000)
+    .option(
+      '--lease <time>',
+      'longest lease: how soon a dead instance is gone that sent no heartbeats',
+      parseLease,
+      15_000_000,
+    )
     .option('--names <file>', 'answer name queries from FILE (lines: name serviceID)')
     .option('--trust <file>', 'keys of service systems and of pinned labels (default: the trust file)')
     .option('--no-discovery', 'do not answer those who search for a router by multicast')
     .option('--require-keys', 'take no registration that no key vouches for', false)
     .option('--operator <id>', 'let this key change the router from anywhere; may be repeated', parseOperator, [])
-    .option('--no-learning', 'say from the start that unknown names are unknown, not "try later" for one lease')
+    .option(
+      '--no-learning',
+      'say from the start that unknown names are unknown, not "try later" for a third of a lease',
+    )
     .option('--json', 'print the final counters as one object on the last line', false)
     .addHelpText(
       'after',

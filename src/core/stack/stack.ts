@@ -326,7 +326,8 @@ function handleBound(stack: StackState, input: Extract<Input, { kind: 'bound' }>
   const { router } = stack.options;
   stack.controlPlaneUs = 0;
   stack.searchStartUs = stack.nowUs;
-  stack.learningUntilUs = stack.nowUs + (stack.options.learningUs ?? stack.options.leaseUs);
+  // In a third of its lease every instance that lives refreshes.
+  stack.learningUntilUs = stack.nowUs + (stack.options.learningUs ?? stack.options.leaseUs / 3);
   if (stack.search !== undefined) restartRouterSearch(stack.search, stack.random, stack.nowUs);
   if (router !== undefined) setRegistrarRouter(stack.registrar, router, undefined, stack.nowUs);
   announceAll(stack);

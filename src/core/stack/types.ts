@@ -332,7 +332,7 @@ export interface StackOptions {
   readonly restUs?: number;
   /** Controller: take no registration that no key vouches for. */
   readonly requireKeys?: boolean;
-  /** Controller: so long after its start an unknown name may only not have registered again yet; `leaseUs` if absent. */
+  /** Controller: so long after its start an unknown name may only not have registered again yet; a third of `leaseUs` if absent. */
   readonly learningUs?: number;
   /** Whole-packet bound towards `remote` (interface MTU less IP and UDP), by link 0 if `link` is absent. */
   maxPacketBytes(remote: Locator, link?: number): number;
