@@ -360,6 +360,24 @@ test('heartbeats: a stack that falls silent is out of the table after three inte
   assert.deepEqual(locators(), ['10.0.0.8:40000', '10.0.0.9:40000']);
 });
 
+test('heartbeats: an idle server wakes once a second, for the answer that it says the next thing in', () => {
+  const world = createWorld();
+  world.server.driver.handle({ kind: 'listen', service, bits: 256, protocol: Protocol.TCP });
+  runFor(world, 3_500_000);
+  const from = world.simulation.trace.records.length;
+  runFor(world, 60_000_000);
+  const records = world.simulation.trace.records.slice(from);
+  const heard = records.filter((r) => r.verdict === 'delivered' && r.to === 'server').map((r) => r.atUs);
+  const said = records.filter((r) => r.verdict === 'sent' && r.from === 'server');
+  assert.ok(said.every((r) => heard.includes(r.atUs)));
+  const beats = said.filter(({ bytes }) => messageTypeOf(bytes) === MessageType.HEARTBEAT);
+  // An interval and a round trip.
+  assert.ok(beats.length >= 58 && beats.length <= 60, `${beats.length} heartbeats`);
+  const refreshes = said.length - beats.length;
+  assert.ok(refreshes >= 12 && refreshes <= 15, `${refreshes} refreshes`);
+  assert.equal(heard.length, said.length);
+});
+
 test('heartbeats: a restarted router has the names back in an interval and 100 ms, whenever it was', () => {
   for (let offset = 0; offset < 10; offset++) {
     const world = createWorld();

@@ -340,6 +340,20 @@ describe('heartbeats, the instance', () => {
     );
   });
 
+  it('refreshes with a heartbeat what would fall due before the next one', () => {
+    const { registry } = setUp({ leaseUs: 15 * second });
+    const instance = createInstance(['web', 'mail']);
+    run(instance, 0, 1.5 * second, () => registry);
+    const { ticks } = instance;
+    const sent = run(instance, 1.5 * second, 20.5 * second, () => registry);
+    const refreshed = sent.filter((line) => line.startsWith('REGISTER'));
+    assert.deepEqual(
+      refreshed,
+      [4, 4, 8, 8, 12, 12, 16, 16, 20, 20].map((s) => `REGISTER@${s * 1000}`),
+    );
+    assert.equal(instance.ticks, ticks, 'no turn was for it alone');
+  });
+
   it('sends none before a registration was taken, nor with an interval of 0', () => {
     const instance = createInstance();
     assert.ok(run(instance, 0, 2 * second, () => undefined).every((line) => line.startsWith('REGISTER')));

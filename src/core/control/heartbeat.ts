@@ -10,6 +10,7 @@ import {
   hasRegistrations,
   noteRouterBoot,
   type Registrar,
+  refreshEarly,
   registerEverything,
   registrationsHeld,
 } from './registration.ts';
@@ -64,6 +65,7 @@ export function pollHeartbeat(heartbeat: Heartbeat, registrar: Registrar, nowUs:
   if (heartbeat.attempts === 0) {
     heartbeat.transaction = registrar.options.primitives.random.uint32();
     heartbeat.sentUs = nowUs;
+    refreshEarly(registrar, heartbeat.dueUs, nowUs);
   }
   heartbeat.attempts++;
   out.type = MessageType.HEARTBEAT;

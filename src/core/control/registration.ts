@@ -219,6 +219,13 @@ export function refreshRegistrations(registrar: Registrar, nowUs: number): void 
   }
 }
 
+/** What would be refreshed by `untilUs` is so now, with what is sent anyway: to wake for it costs more than to send it early. */
+export function refreshEarly(registrar: Registrar, untilUs: number, nowUs: number): void {
+  for (const entry of registrar.entries.values())
+    if (entry.state === 'registered' && entry.attempts === 0 && entry.deadlineUs <= untilUs)
+      setDeadline(registrar, entry, nowUs);
+}
+
 /** Takes REGISTERED and UNREGISTERED. Undefined for an answer to nothing: late, repeated or forged. */
 export function handleRegistrarReply(
   registrar: Registrar,

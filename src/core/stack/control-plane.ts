@@ -181,9 +181,10 @@ export function pollControlPlane(stack: StackState): void {
     return;
   }
   const { registrar, work, nowUs, search, registry } = stack;
-  while (pollRegistrar(registrar, nowUs, work.message))
-    if (registrar.router !== undefined) sendControlMessage(stack, work.message, registrar.router);
+  // A heartbeat makes what is refreshed soon due with it.
   while (pollHeartbeat(stack.heartbeat, registrar, nowUs, work.message))
+    if (registrar.router !== undefined) sendControlMessage(stack, work.message, registrar.router);
+  while (pollRegistrar(registrar, nowUs, work.message))
     if (registrar.router !== undefined) sendControlMessage(stack, work.message, registrar.router);
   if (registrar.routerLost) suspectRouter(stack);
   while (search !== undefined && pollRouterSearch(search, nowUs, work.message)) solicit(stack, work.message);
