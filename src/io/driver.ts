@@ -29,6 +29,7 @@ import { createPrimitives } from './primitives.ts';
 import { References } from './references.ts';
 import { type Operate, serveStatus } from './status.ts';
 import { type LinkCounters, type LinkOptions, type LinkReport, safePacketBytes, type UdpLink } from './udp-link.ts';
+import { WakeTimer } from './wake-timer.ts';
 
 /** What the driver needs of a stack. */
 export interface DrivenStack {
@@ -99,7 +100,6 @@ const eventsPerTurn = 16;
 const receivedPerPump = 8;
 /** A router on this machine or network answers well within this; without one every process waits so long, once. */
 const searchMs = 50;
-const longestTimerMs = 2 ** 31 - 1;
 
 type PacketsInput = Extract<Input, { kind: 'packets' }>;
 
@@ -136,7 +136,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
   /** Of this turn's events there have been enough; the others come after what the application does now. */
   #sliced = false;
   #receivedSincePump = 0;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #timer = new WakeTimer(() => this.#onTimer());
   #timerDueUs = Infinity;
   #deadlineUs = Infinity;
   #immediate: NodeJS.Immediate | undefined;
@@ -283,7 +283,7 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     this.endNow();
     this.#closed = true;
     unfollowExit(this);
-    clearTimeout(this.#timer);
+    this.#timer.close();
     clearTimeout(this.#searchTimer);
     clearImmediate(this.#immediate);
     this.#addresses.close();
@@ -458,12 +458,9 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
       return;
     }
     if (this.#timerDueUs <= deadlineUs && deadlineUs < this.#timerDueUs + farUs) return;
-    clearTimeout(this.#timer);
     this.#timerDueUs = deadlineUs;
-    if (deadlineUs === Infinity) return;
-    const waitMs = Math.min(Math.ceil(waitUs / 1_000), longestTimerMs);
-    this.#timer = setTimeout(this.#onTimer, waitMs);
-    this.#timer.unref();
+    if (deadlineUs === Infinity) this.#timer.clear();
+    else this.#timer.set(waitUs);
   }
 
   /** The handle of the link is what keeps the process alive; timers never do. */
@@ -471,10 +468,10 @@ export class IoDriver<Stack extends DrivenStack = DrivenStack> implements Driver
     return this.#references.held || this.#options.keepAlive === true;
   }
 
-  readonly #onTimer = (): void => {
+  #onTimer(): void {
     this.#timerDueUs = Infinity;
     this.#onDeadline();
-  };
+  }
 
   /** A turn of the loop while waiting for something near: packets come in between. */
   readonly #onTurn = (): void => {

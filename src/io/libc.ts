@@ -17,6 +17,10 @@ export interface Libc {
   /** `message`: the address of a msghdr. */
   sendmsg(fd: number, message: bigint, flags: number): number;
   recvmsg(fd: number, message: bigint, flags: number): number;
+  timerfd_create(clock: number, flags: number): number;
+  /** The times: a struct itimerspec. */
+  timerfd_settime(fd: number, flags: number, time: Uint8Array, before: null): number;
+  timerfd_gettime(fd: number, time: Uint8Array): number;
   close(fd: number): number;
   errno(): number;
   addressOf(memory: Uint8Array): bigint;
@@ -55,6 +59,9 @@ export const Linux = {
   UDP_SEGMENT: 103,
   UDP_GRO: 104,
   NETLINK_ROUTE: 0,
+  CLOCK_MONOTONIC: 1,
+  TFD_NONBLOCK: 0o4000,
+  TFD_CLOEXEC: 0o2000000,
   MSG_DONTWAIT: 0x40,
   MSG_ERRQUEUE: 0x2000,
   EINTR: 4,
@@ -144,6 +151,9 @@ function declare(koffi: Koffi): Libc {
     getsockopt: library.func('int getsockopt(int, int, int, void *, void *)'),
     sendmsg: library.func('int sendmsg(int, void *, int)'),
     recvmsg: library.func('int recvmsg(int, void *, int)'),
+    timerfd_create: library.func('int timerfd_create(int, int)'),
+    timerfd_settime: library.func('int timerfd_settime(int, int, const void *, void *)'),
+    timerfd_gettime: library.func('int timerfd_gettime(int, void *)'),
     close: library.func('int close(int)'),
     errno: () => koffi.errno(),
     addressOf: (memory) => koffi.address(memory),
