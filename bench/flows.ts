@@ -3,7 +3,7 @@
 // stay open (lists that are walked, timers that run, caches that are lost) shows, whoever else has work.
 
 import { type Bench, connectionTransports, medianFigures, type Sample } from './bench.ts';
-import { cpuNsOf, createMeter, startUsage } from './meter.ts';
+import { createMeter, startBoth } from './meter.ts';
 import { openAll, tooMany } from './open.ts';
 import type { Connection } from './transport.ts';
 
@@ -28,11 +28,9 @@ export const flows: Bench = {
   async client(transport, text, { seconds, at: count = 1 }) {
     const [address = '', pid] = text.split(' ');
     const connections = await openAll(transport, address, count);
-    const serverNs = cpuNsOf(Number(pid));
-    const own = startUsage();
+    const bothNs = startBoth(Number(pid));
     const { messages, value } = await echo(connections.slice(0, active), seconds);
-    const cpuNs = own().cpuNs + cpuNsOf(Number(pid)) - serverNs;
-    return { value: cpuNs / 1000 / messages, figures: { messagesPerSecond: value } };
+    return { value: bothNs() / 1000 / messages, figures: { messagesPerSecond: value } };
   },
 
   figures: (samples) => ({

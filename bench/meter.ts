@@ -44,6 +44,13 @@ export function startUsage(): () => Usage {
   };
 }
 
+/** Processor time of this process and another one, from now until the call of what it answers, ns. */
+export function startBoth(pid: number): () => number {
+  const own = startUsage();
+  const otherNs = cpuNsOf(pid);
+  return () => own().cpuNs + cpuNsOf(pid) - otherNs;
+}
+
 /** What another process has used so far, as its system counts it: by hundredths of a second. */
 export function cpuNsOf(pid: number): number {
   if (process.platform !== 'linux') return cpuNsByPs(pid);

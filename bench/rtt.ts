@@ -2,7 +2,7 @@
 // p50 of a repeat; the tail is a ratio of its own. Processor time of both ends beside it: who waits awake is quick, and pays.
 
 import { type Bench, connectionTransports, medianFigure, medianFigures, quantile, type Sample } from './bench.ts';
-import { cpuNsOf, startUsage } from './meter.ts';
+import { startBoth } from './meter.ts';
 
 const messageBytes = 64;
 /** A second or so, until V8 has compiled what runs. */
@@ -24,7 +24,7 @@ export const rtt: Bench = {
 
   client(transport, text, { seconds }) {
     const [address = '', pid] = text.split(' ');
-    let startedAt = { serverNs: 0, own: startUsage() };
+    let bothNs = (): number => 0;
     const connection = transport.connect(address, () => send());
     connection.setNoDelay(true);
     const message = Buffer.alloc(messageBytes, 'm');
@@ -45,12 +45,12 @@ export const rtt: Bench = {
         const now = process.hrtime.bigint();
         if (left > 0) {
           if (--left === 0) {
-            startedAt = { serverNs: cpuNsOf(Number(pid)), own: startUsage() };
+            bothNs = startBoth(Number(pid));
             until = now + BigInt(Math.round(seconds * 1e9));
           }
         } else rounds.push(Number(now - sentAt) / 1000);
         if (left > 0 || now < until) return send();
-        const cpuNs = startedAt.own().cpuNs + cpuNsOf(Number(pid)) - startedAt.serverNs;
+        const cpuNs = bothNs();
         connection.destroy();
         resolve({
           value: quantile(rounds, 0.5),
