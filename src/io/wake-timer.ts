@@ -23,10 +23,12 @@ export class WakeTimer {
   }
 
   set(waitUs: number): void {
-    this.clear();
+    clearTimeout(this.#timer);
     const waitMs = Math.min(Math.ceil(waitUs / 1_000), longestMs);
-    if (this.#kernel !== undefined && waitUs >= leastFarUs) this.#kernel.set(waitMs);
-    else this.#timer = setTimeout(this.#due, waitMs).unref();
+    // The kernel's is put back by setting it: a call instead of two.
+    if (this.#kernel !== undefined && waitUs >= leastFarUs) return this.#kernel.set(waitMs);
+    this.#kernel?.clear();
+    this.#timer = setTimeout(this.#due, waitMs).unref();
   }
 
   clear(): void {
