@@ -2,7 +2,7 @@
 // own stack (another router, no discovery, tests); everybody else shares the default one, made at the first socket.
 
 import type { Locator } from './core/base/index.ts';
-import { createStack, type Limits, type Stack } from './core/stack/index.ts';
+import { createStack, defaultLeaseUs, type Limits, type Stack } from './core/stack/index.ts';
 import { createDriver as createIoDriver, type IoDriver, parseAddress } from './io/index.ts';
 import { currentTrust } from './keys/index.ts';
 import { isInsecureForbidden, namesInUse, operate, setDefaultDriver } from './sockets/index.ts';
@@ -95,7 +95,6 @@ export interface DriverOptions {
 export const defaultRouterPort = 54324;
 
 const localRouter: Locator = { address: Uint8Array.of(127, 0, 0, 1), port: defaultRouterPort };
-const defaultLeaseUs = 15_000_000;
 
 /** A stack of one's own, to be passed as `driver`. Throws TypeError ERR_INVALID_ARG_VALUE for a malformed address. */
 export function createDriver(options: DriverOptions = {}): IoDriver<Stack> {

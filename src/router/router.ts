@@ -5,7 +5,7 @@
 import { formatPrefix, formatServiceId, type Prefix, type Reason } from '../core/base/index.ts';
 import { isIssuer } from '../core/control/index.ts';
 import { createTrust, type Trust } from '../core/security/index.ts';
-import { createStack, type Stack } from '../core/stack/index.ts';
+import { createStack, defaultLeaseUs, type Stack } from '../core/stack/index.ts';
 import { createDriver, type IoDriver } from '../io/index.ts';
 import { labelId, serve } from '../sockets/index.ts';
 import { type AdminView, createAdminHandler } from './admin.ts';
@@ -44,8 +44,6 @@ export interface Router {
 
 export const routerPort = 54324;
 export const routerService = 'caracal.router';
-
-const defaultLeaseUs = 15_000_000;
 
 /** Resolves once bound and its admin service is up. Rejects with the system's error (EADDRINUSE, EACCES, ...). */
 export async function createRouter(options: RouterOptions = {}): Promise<Router> {

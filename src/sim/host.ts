@@ -2,7 +2,7 @@
 // one machine are two hosts with the same address and different ports, as two processes would be.
 
 import { type Crypto, type Locator, type Primitives, seededRandom } from '../core/base/index.ts';
-import type { StackOptions } from '../core/stack/index.ts';
+import { defaultLeaseUs, type StackOptions } from '../core/stack/index.ts';
 import { createCrypto } from '../crypto/index.ts';
 import { createDriver, type DrivenStack, type SimDriver } from './driver.ts';
 import { attachStation, moveStation, type Network, type Station, setLinkAddress } from './network.ts';
@@ -41,7 +41,7 @@ export function createHost<S extends DrivenStack>(
     adHoc: true,
     forwarding: false,
     controller: false,
-    leaseUs: 15_000_000,
+    leaseUs: defaultLeaseUs,
     ...options.options,
     primitives: createPrimitives(network.random.uint32(), () => network.clock.nowUs, crypto),
     maxPacketBytes: () => linkBytes,

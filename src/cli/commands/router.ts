@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { formatServiceId } from '../../core/base/index.ts';
 import { isKeyId, parseShared } from '../../core/security/index.ts';
+import { defaultLeaseUs } from '../../core/stack/index.ts';
 import { readTrust } from '../../keys/index.ts';
 import {
   type RouterOptions as CreateOptions,
@@ -40,7 +41,7 @@ export function registerRouter(program: Command): void {
       '--lease <time>',
       'longest lease: how soon a dead instance is gone that sent no heartbeats',
       parseLease,
-      15_000_000,
+      defaultLeaseUs,
     )
     .option('--names <file>', 'answer name queries from FILE (lines: name serviceID)')
     .option('--trust <file>', 'keys of service systems and of pinned labels (default: the trust file)')

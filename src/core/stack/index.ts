@@ -6,6 +6,7 @@ export { createOutput } from './poll.ts';
 export { createStack, type Stack } from './stack.ts';
 export {
   type Driver,
+  defaultLeaseUs,
   type Event,
   type EventListener,
   type FlowInfo,

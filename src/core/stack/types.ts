@@ -307,6 +307,9 @@ export interface Limits {
   readonly stallUs: number;
 }
 
+/** Asked for, and granted at most, unless told otherwise. */
+export const defaultLeaseUs = 15_000_000;
+
 export interface StackOptions {
   readonly primitives: Primitives;
   /** A router fixed by configuration: no search, no ad hoc mode. */
